@@ -1,0 +1,137 @@
+"""What a cause is: what it is called, how it is recognised, and which fixes mend it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from checks.facts.engine import CONTAINERS, Container, find
+from checks.facts.path import PATH, Way
+from checks.model import (
+    Confidence,
+    Ended,
+    Evidence,
+    Facts,
+    Finding,
+    Host,
+    Reading,
+    Service,
+    Source,
+    Trouble,
+    Unavailable,
+    Vantage,
+    Verdict,
+)
+
+T = TypeVar("T")
+
+
+class MissingError(Exception):
+    """A cause needs a fact that could not be had. It becomes the verdict SKIP, which names the fact and the reason."""
+
+    def __init__(self, fact: str, reason: str) -> None:
+        super().__init__(f"{fact}: {reason}")
+
+
+@dataclass(frozen=True)
+class Look:
+    """One service at one time: all that a cause may know. ``facts`` is None where the host could not be looked at."""
+
+    host: Host
+    service: Service
+    outside: Reading
+    facts: Facts | None
+    trouble: Trouble | None = None
+
+    def need(self, source: Source[T]) -> T:
+        """The value of a fact. Raises MissingError where it could not be had."""
+        if self.facts is None:
+            raise MissingError(source.name, self.trouble.says if self.trouble else "the host was not looked at")
+        value = self.facts.get(source)
+        if isinstance(value, Unavailable):
+            raise MissingError(source.name, value.reason)
+        return value
+
+    def may(self, source: Source[T]) -> T | None:
+        """The value of a fact that would only confirm or refine, or None."""
+        try:
+            return self.need(source)
+        except MissingError:
+            return None
+
+    @property
+    def way(self) -> Way:
+        """What the host said of the way to the service; empty where it could not be asked."""
+        path = self.may(PATH)
+        return path.ways.get(self.service.port, Way()) if path else Way()
+
+    @property
+    def container(self) -> Container | None:
+        """The service's container, None where there is none. Raises MissingError where Docker could not be asked."""
+        return find(self.need(CONTAINERS), self.service.port, self.service.container)
+
+    @property
+    def bridged(self) -> Container | None:
+        """The container behind a published port of a bridge network; None where packets need no forwarding."""
+        container = self.container
+        if container is None or container.on_host_network or not container.binds(self.service.port):
+            return None
+        return container
+
+    def answers_at(self, vantage: Vantage) -> bool | None:
+        """Whether the service answers from a vantage on the host; None where that was not tried."""
+        rung = next((rung for rung in self.way.rungs if rung.vantage is vantage), None)
+        return None if rung is None else rung.ended is Ended.ANSWERED
+
+
+@dataclass(frozen=True)
+class Judgement:
+    verdict: Verdict
+    evidence: tuple[Evidence, ...] = ()
+    why: str = ""
+    confidence: Confidence = Confidence.PROVEN
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cause:
+    """``title`` is the first line of an alert. ``rank`` orders what to mend first where several are wrong."""
+
+    id: str
+    title: str
+    judge: Callable[[Look], Judgement]
+    rank: int = 0
+    fixes: tuple[str, ...] = ()
+
+
+def fail(*evidence: Evidence, sure: bool = True, advice: tuple[str, ...] = ()) -> Judgement:
+    """It is wrong and breaks the service; ``sure`` unless a confirming fact is missing or one contradicts."""
+    confidence = Confidence.PROVEN if sure else Confidence.LIKELY
+    return Judgement(Verdict.FAIL, evidence, confidence=confidence, advice=advice)
+
+
+def risk(*evidence: Evidence) -> Judgement:
+    return Judgement(Verdict.RISK, evidence)
+
+
+def passed(why: str) -> Judgement:
+    """It is not wrong; ``why`` quotes the value that rules it out."""
+    return Judgement(Verdict.PASS, why=why)
+
+
+def examine(cause: Cause, look: Look) -> Finding:
+    """A cause's verdict on one service."""
+    try:
+        judgement = cause.judge(look)
+    except MissingError as missing:
+        judgement = Judgement(Verdict.SKIP, why=str(missing))
+    return Finding(
+        cause=cause.id,
+        service=look.service.name,
+        verdict=judgement.verdict,
+        title=cause.title,
+        evidence=judgement.evidence,
+        why=judgement.why,
+        confidence=judgement.confidence,
+        fixes=cause.fixes,
+        advice=judgement.advice,
+    )

@@ -1,0 +1,97 @@
+"""Asks a host's Docker Engine with the Docker SDK, through the SSH connection that is there already."""
+
+import asyncio
+import contextlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+import docker
+import docker.errors
+import requests.exceptions
+
+from checks.model import EngineProbe, Output
+from checks.ssh import Connection
+
+_SOCKET = "/var/run/docker.sock"
+_TIMEOUT = 5  # seconds, one API call
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The Engine's answers as JSON text, and for each probe that has none the reason."""
+
+    outputs: dict[str, Output]
+    missing: dict[str, str]
+
+
+class Engine:
+    """The Docker Engine of one host, by a private local socket that lives as long as the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._forward: asyncssh.SSHListener | None = None
+        self._forwarded_by: asyncssh.SSHClientConnection | None = None
+        self._client: docker.DockerClient | None = None
+        self._busy = asyncio.Lock()
+
+    async def ask(self, probes: Sequence[EngineProbe]) -> Answers:
+        """Ask each probe in turn. Raises LookError when the connection failed."""
+        async with self._busy:
+            socket = await self._socket()
+            return await asyncio.to_thread(self._ask, socket, probes)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._forward is not None:
+            self._forward.close()
+            await self._forward.wait_closed()
+            self._forward = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    async def _socket(self) -> Path:
+        ssh = await self._connection.connected()
+        if self._folder is not None and self._forwarded_by is ssh:
+            return Path(self._folder.name, "docker.sock")
+        await self.close()
+        self._folder = tempfile.TemporaryDirectory(prefix="dockerhealth-")  # 0700
+        path = Path(self._folder.name, "docker.sock")
+        self._forward = await self._connection.forward_socket(_SOCKET, path)
+        path.chmod(0o600)  # noqa: ASYNC240  # a local inode, no disk to wait for
+        self._forwarded_by = ssh
+        return path
+
+    def _ask(self, socket: Path, probes: Sequence[EngineProbe]) -> Answers:
+        answers = Answers({}, {})
+        try:
+            client = self._connected(socket)
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            answers.missing.update({probe.name: _reason(error) for probe in probes})
+            return answers
+        for probe in probes:
+            try:
+                answers.outputs[probe.name] = Output(json.dumps(probe.call(client)))
+            except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+                answers.missing[probe.name] = _reason(error)
+        return answers
+
+    def _connected(self, socket: Path) -> docker.DockerClient:
+        if self._client is None:
+            client = docker.DockerClient(base_url=f"unix://{socket}", version="auto", timeout=_TIMEOUT)
+            self._client = client
+        return self._client
+
+
+def _reason(error: Exception) -> str:
+    """Docker's own words, without the layers that wrapped them."""
+    with contextlib.suppress(IndexError):
+        error = error.args[0] if isinstance(error.args[0], Exception) else error
+    return f"the Docker Engine did not answer: {str(error)[:200]}"

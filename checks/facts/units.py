@@ -1,0 +1,94 @@
+"""The systemd units that matter to a published port: their state, and since when."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from checks.model import Outputs, Probe, Source, UnparsableError
+
+NETWORK_UNITS = ("network.service", "networking.service", "NetworkManager.service", "systemd-networkd.service")
+_UNITS = (
+    "docker.service",
+    "docker.socket",
+    "containerd.service",
+    "firewalld.service",
+    "iptables.service",
+    "nftables.service",
+    "ufw.service",
+    "systemd-sysctl.service",
+    *NETWORK_UNITS,
+)
+_PROPERTIES = (
+    "Id,LoadState,ActiveState,SubState,UnitFileState,MainPID,Result,"
+    "ActiveEnterTimestamp,InactiveEnterTimestamp,ExecMainStartTimestamp"
+)
+_TIMESTAMP = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC$")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """``active_since`` and ``inactive_since`` are the last changes, to the second; None: not since boot."""
+
+    name: str
+    installed: bool
+    active: str  # ActiveState: active, inactive, failed, activating...
+    sub: str
+    enabled: str  # UnitFileState: enabled, disabled, static, masked, or empty
+    main_pid: int
+    result: str  # success, exit-code, start-limit-hit...
+    active_since: datetime | None
+    inactive_since: datetime | None
+
+    @property
+    def is_active(self) -> bool:
+        return self.active == "active"
+
+
+Units = Mapping[str, Unit]
+
+
+def parse(outputs: Outputs) -> Units:
+    """Blocks of ``Key=value`` lines, one a unit, with an empty line between them."""
+    output = outputs["units"]
+    units = {}
+    for block in output.stdout.split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if "Id" in values:
+            units[values["Id"]] = _unit(values)
+    if "docker.service" not in units:
+        raise UnparsableError(f"systemctl said nothing of docker.service: {output.stderr.strip()}")
+    return units
+
+
+def _unit(values: Mapping[str, str]) -> Unit:
+    try:
+        return Unit(
+            name=values["Id"],
+            installed=values["LoadState"] != "not-found",
+            active=values["ActiveState"],
+            sub=values["SubState"],
+            enabled=values["UnitFileState"],
+            main_pid=int(values.get("MainPID") or 0),  # sockets have none
+            result=values.get("Result", ""),
+            active_since=_time(values["ActiveEnterTimestamp"]),
+            inactive_since=_time(values["InactiveEnterTimestamp"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise UnparsableError(f"cannot read the properties of {values.get('Id')}: {error}") from error
+
+
+def _time(text: str) -> datetime | None:
+    if not text or text == "n/a":
+        return None
+    match = _TIMESTAMP.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no time in UTC")
+    return datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+
+
+UNITS = Source(
+    "units",
+    (Probe("units", f"TZ=UTC systemctl show --no-pager -p {_PROPERTIES} {' '.join(_UNITS)}", timeout=4),),
+    parse,
+)

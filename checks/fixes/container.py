@@ -1,0 +1,61 @@
+"""Start the service's container."""
+
+import re
+
+from checks.causes.cause import Look
+from checks.causes.docker_rules import missing_chains
+from checks.facts.engine import Container
+from checks.facts.netfilter import NETFILTER
+from checks.fixes.fix import Fix, RefusedError
+from checks.model import Finding, Plan, Risk, Step
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")  # moby: daemon/names RestrictedNameChars
+
+
+def start(container: Container) -> Step:
+    return Step(f"start container {container.name}", ("docker", "start", _checked(container)), root=False)
+
+
+def _stop(container: Container) -> Step:
+    return Step(f"stop container {container.name}", ("docker", "stop", _checked(container)), root=False)
+
+
+def _checked(container: Container) -> str:
+    """The container's name, which comes from a host, as a word of a command. Raises RefusedError."""
+    if not _NAME.fullmatch(container.name):
+        raise RefusedError(f"a container has a name that Docker would not allow: {container.name!r}")
+    return container.name
+
+
+def _prepare(look: Look, finding: Finding) -> Plan:
+    container = look.container
+    if container is None or container.running:
+        raise RefusedError("there is no stopped container")
+    if look.bridged is not None and missing_chains(look.need(NETFILTER)):
+        raise RefusedError(
+            "Docker's chains are missing: the start would fail with `No chain/target/match`; restart-docker goes first"
+        )
+    return Plan(
+        fix=FIX.id,
+        title=FIX.title,
+        host=look.host.name,
+        service=look.service.name,
+        cause=finding.cause,
+        risk=Risk.LOW,
+        steps=(start(container),),
+        undo=(_stop(container),),
+        blast_radius=f"Only container {container.name}.",
+        verify="the container is running, and the service answers from outside",
+        basis={container.name: f"{container.status}, exit status {container.exit_code}"},
+        notes=_notes(container),
+    )
+
+
+def _notes(container: Container) -> tuple[str, ...]:
+    if container.restart_policy in {"always", "unless-stopped"}:
+        return ("It stopped in spite of its restart policy: somebody stopped it, or it cannot run. See its log.",)
+    says = f"Its restart policy is {container.restart_policy!r}: it stays down after the next stop."
+    return (says, f"To change that: docker update --restart=unless-stopped {container.name}")
+
+
+FIX = Fix("start-container", "Start the container", _prepare)

@@ -1,0 +1,142 @@
+"""All facts of a host in one round trip: one exec of a POSIX shell script, and the Docker SDK beside it."""
+
+import asyncio
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from checks.engine import Engine
+from checks.errors import LookError, OutputUnreadableError
+from checks.facts import ALL_FACTS
+from checks.model import EngineProbe, Facts, Host, Output, Probe, Service
+from checks.ssh import Connection
+
+_PROBES = tuple(probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe))
+_ENGINE_PROBES = tuple(probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, EngineProbe))
+
+_DEADLINE_RAN_OUT = {124, 137}  # timeout(1): after TERM, after KILL
+_NOT_ENDED = -1
+_FILE_TOO_LARGE = 153  # 128 + SIGXFSZ, from the script's ulimit -f
+
+_OVERALL = 9
+"""Seconds for all probes together. It is there for sudo, which hangs where the host's name cannot be resolved, and
+which a user cannot end: timeout(1) then sends USR1, and the script hands over what it has."""
+
+# Works with dash and bash 4.2. Every probe runs beside the others, its streams and status in files of a private
+# folder in memory, which goes when the script ends, however it ends. `stat` tells the sizes (so that no output can
+# be taken for a frame) and when each probe ended; `cat` follows with the contents in the same order.
+_HEAD = """\
+export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
+umask 077
+ulimit -f 4096
+d=$(mktemp -d /dev/shm/dockerhealth.XXXXXX 2>/dev/null || mktemp -d /tmp/dockerhealth.XXXXXX) || exit 90
+trap 'rm -rf "$d"' EXIT
+trap 'exit 91' HUP INT TERM
+trap : USR1
+cd "$d" || exit 92
+if [ "$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi
+export SERVICES
+for n in $names; do : >"$n.status"; done
+: >start
+"""
+_TAIL = """\
+wait
+set -- start
+for n in $names; do set -- "$@" "$n.out" "$n.err" "$n.status"; done
+stat -c '%s %.Y' "$@"
+echo
+cat "$@"
+"""
+
+
+def script(services: Sequence[Service], address: str, probes: Sequence[Probe] = _PROBES) -> str:
+    """The gather script for these services of one host.
+
+    ``$SERVICES`` is the only thing in it that is not fixed: a line a service, ``PORT SCHEME PATH TARGET CONTAINER``
+    (``-`` for no container), from the configuration, whose values are checked there; each is quoted all the same.
+    """
+    lines = "\n".join(
+        f"{s.port} {'https' if s.tls else 'http'} {s.path} {s.target or address} {s.container or '-'}" for s in services
+    )
+    body = "".join(_run_beside(probe) for probe in probes)
+    names = " ".join(probe.name for probe in probes)
+    return f"SERVICES={shlex.quote(lines)}\nnames='{names}'\n{_HEAD}{body}{_TAIL}"
+
+
+def _run_beside(probe: Probe) -> str:
+    if probe.root:
+        command = f"$root /usr/bin/timeout -k 1 {probe.timeout} {probe.command}"
+    else:
+        command = f"timeout -k 1 {probe.timeout} sh -c {shlex.quote(probe.command)}"
+    return f"{{ {command} </dev/null >{probe.name}.out 2>{probe.name}.err; echo $? >{probe.name}.status; }} &\n"
+
+
+async def gather(
+    connection: Connection, engine: Engine, services: Sequence[Service], clock: Callable[[], datetime]
+) -> Facts:
+    """Take one snapshot of a host. Raises LookError when the script could not be run to its end."""
+    host = connection.host
+    at = clock()
+    raw, asked = await asyncio.gather(
+        _run_script(connection, host, services), engine.ask(_ENGINE_PROBES), return_exceptions=True
+    )
+    if isinstance(raw, BaseException):
+        raise raw
+    outputs, missing = sort_out(raw)
+    if isinstance(asked, LookError):
+        missing |= {probe.name: f"the Docker Engine could not be asked: {asked}" for probe in _ENGINE_PROBES}
+    elif isinstance(asked, BaseException):
+        raise asked
+    else:
+        outputs |= asked.outputs
+        missing |= asked.missing
+    return Facts(host.name, at, outputs, missing)
+
+
+async def _run_script(connection: Connection, host: Host, services: Sequence[Service]) -> dict[str, Output]:
+    command = f"exec timeout -s USR1 -k 2 {_OVERALL} /bin/sh -c {shlex.quote(script(services, host.address))}"
+    raw = await connection.run(command, what="the gather script", timeout=host.login.command_timeout)
+    try:
+        return unframe(raw.stdout, [probe.name for probe in _PROBES])
+    except ValueError as error:
+        said = raw.stderr.decode(errors="replace").strip()[-200:]
+        raise OutputUnreadableError(
+            host.name,
+            f"{host.name}: the gather script ended with {raw.status} and no readable answer ({error}): {said}",
+        ) from error
+
+
+def unframe(answer: bytes, names: Sequence[str]) -> dict[str, Output]:
+    """Take the script's answer apart. Raises ValueError when it is not whole."""
+    head, separator, body = answer.partition(b"\n\n")
+    stats = [line.split() for line in head.splitlines()]
+    if not separator or len(stats) != 1 + 3 * len(names):
+        raise ValueError("its frame is not whole")
+    sizes = [int(size) for size, _ in stats]
+    ends = [float(end) for _, end in stats]
+    if sum(sizes) != len(body):
+        raise ValueError(f"{len(body)} bytes where {sum(sizes)} were announced")
+    parts, start = [], 0
+    for size in sizes:
+        parts.append(body[start : start + size].decode(errors="replace"))
+        start += size
+    return {
+        name: Output(parts[i], parts[i + 1], int(parts[i + 2] or _NOT_ENDED), (ends[i + 2] - ends[0]) * 1000)
+        for name, i in zip(names, range(1, len(parts), 3), strict=True)
+    }
+
+
+def sort_out(outputs: Mapping[str, Output]) -> tuple[dict[str, Output], dict[str, str]]:
+    """Part the outputs that a parser may read from the probes that could not do their work, with the reason."""
+    missing = {name: reason for name, output in outputs.items() if (reason := _why_missing(name, output))}
+    return {name: output for name, output in outputs.items() if name not in missing}, missing
+
+
+def _why_missing(name: str, output: Output) -> str:
+    if output.status in _DEADLINE_RAN_OUT or output.status == _NOT_ENDED:
+        return f"{name}: no answer within its deadline on the host"
+    if output.status == _FILE_TOO_LARGE:
+        return f"{name}: printed more than the host's cap of 2 MB"
+    if output.stderr.startswith("sudo: ") and output.status == 1:
+        return f"sudo-refused: {name}: {output.stderr.strip().splitlines()[0].removeprefix('sudo: ')}"
+    return ""

@@ -1,0 +1,433 @@
+"""The words of dockerhealth, as frozen dataclasses and enums. Nothing here does I/O or asks what time it is."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+# --- what is watched -------------------------------------------------------------------------------------------
+
+
+class ServiceKind(StrEnum):
+    """What a healthy answer looks like."""
+
+    REGISTRY = "registry"  # GET /v2/ answers 200, or 401 where a login is asked for
+    HTTP = "http"  # any answer below 500
+    TCP = "tcp"  # the connection is accepted
+
+
+@dataclass(frozen=True)
+class Service:
+    """One published endpoint on a host. ``url`` is ``http://``, ``https://`` or ``tcp://``."""
+
+    name: str
+    url: str
+    kind: ServiceKind = ServiceKind.REGISTRY
+    container: str | None = None
+
+    @property
+    def target(self) -> str:
+        """The host part of the URL: a name or an address, IPv6 without its brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def tls(self) -> bool:
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def path(self) -> str:
+        return "/v2/" if self.kind is ServiceKind.REGISTRY else urlsplit(self.url).path or "/"
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a host is logged in to. ``None`` leaves the choice to the user's ``~/.ssh/config`` and agent."""
+
+    user: str | None = None
+    port: int | None = None
+    identity_file: Path | None = None
+    known_hosts: Path | None = None
+    proxy_jump: str | None = None
+    connect_timeout: float = 5.0  # seconds, TCP and login together
+    command_timeout: float = 20.0  # seconds, one remote command
+    keepalive: float = 15.0  # seconds between keepalives; three missed ones end the connection
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine reached over SSH, under the name that people use for it."""
+
+    name: str
+    address: str
+    services: tuple[Service, ...]
+    login: Login = field(default_factory=Login)
+
+    def service(self, name: str) -> Service:
+        """The service of that name. Raises KeyError."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise KeyError(name)
+
+
+# --- reaching a service ----------------------------------------------------------------------------------------
+
+
+class Vantage(StrEnum):
+    """Where a reach attempt is made from."""
+
+    OUTSIDE = "outside"  # the bot
+    PEER = "peer"  # another host
+    HOST = "host"  # the host itself, to its own LAN address
+    LOOPBACK = "loopback"  # the host itself, to 127.0.0.1
+    CONTAINER = "container"  # the host itself, to the container's own address
+
+
+class Phase(StrEnum):
+    """How far an attempt got: the phase that it was in when it ended."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    HTTP = "http"
+
+
+class Ended(StrEnum):
+    """How an attempt ended."""
+
+    ANSWERED = "answered"  # as a healthy service does
+    REFUSED = "refused"  # ECONNREFUSED
+    TIMED_OUT = "timed-out"
+    RESET = "reset"  # ECONNRESET, also: accepted, then closed without an answer
+    NO_ROUTE = "no-route"  # EHOSTUNREACH: nobody at that address, or a firewall's REJECT
+    NETWORK_UNREACHABLE = "network-unreachable"  # ENETUNREACH
+    NAME_UNKNOWN = "name-unknown"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
+    TLS_FAILED = "tls-failed"  # no TLS spoken there, or no common version
+    NOT_HTTP = "not-http"
+    BAD_STATUS = "bad-status"
+    NOT_A_REGISTRY = "not-a-registry"  # 200 without the registry's header
+    FAILED = "failed"  # another error of the system; ``detail`` names it
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The typed result of one reach attempt."""
+
+    vantage: Vantage
+    phase: Phase
+    ended: Ended
+    ms: float  # the whole attempt
+    at: datetime
+    status: int | None = None  # of the HTTP answer, where there was one
+    address: str | None = None  # the address that was tried
+    detail: str = ""
+    phases_ms: Mapping[Phase, float] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.ended is Ended.ANSWERED
+
+    @property
+    def says(self) -> str:
+        """The reading in a few words: ``timed out at connect``, ``answered 200``."""
+        words = self.ended.value.replace("-", " ")
+        if self.status is not None:
+            return f"{words} {self.status}"
+        return words if self.ok else f"{words} at {self.phase}"
+
+
+# --- facts -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A fact that could not be had, and why. Never the same as an empty value."""
+
+    reason: str
+
+
+class UnparsableError(ValueError):
+    """A parser does not recognise what a command printed. The fact becomes Unavailable with this text."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A read-only command of the gather script.
+
+    ``command`` is POSIX shell text fixed in the source. Its only input is ``$SERVICES``, which gather sets (see
+    there). A ``root`` command is an absolute path with fixed arguments, no shell: one exact line of the sudoers file.
+    """
+
+    name: str
+    command: str
+    root: bool = False
+    timeout: int = 5  # seconds, enforced on the host
+
+
+@dataclass(frozen=True)
+class EngineProbe:
+    """A read of the Docker Engine API through the SDK. Its answer is kept as JSON text."""
+
+    name: str
+    call: Callable[[Any], Any]  # docker.DockerClient -> JSON-like
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command printed, each stream apart. ``status`` is the exit status; 124 is a deadline that ran out."""
+
+    stdout: str
+    stderr: str = ""
+    status: int = 0
+    ms: float | None = None  # how long it took on the host, where that was measured
+
+
+Outputs = Mapping[str, Output]
+
+
+@dataclass(frozen=True, eq=False)
+class Source(Generic[T]):
+    """Where a fact comes from: its probes and the pure parser that makes one typed value of their outputs.
+
+    ``parse`` raises UnparsableError where it does not recognise what it reads.
+    """
+
+    name: str
+    probes: tuple[Probe | EngineProbe, ...]
+    parse: Callable[[Outputs], T | Unavailable]
+
+
+class Facts:
+    """One snapshot: all facts of one host at one time. Values are parsed when they are first asked for."""
+
+    def __init__(self, host: str, at: datetime, outputs: Outputs, missing: Mapping[str, str] | None = None) -> None:
+        """``missing`` maps a probe's name to the reason for which it has no output."""
+        self.host = host
+        self.at = at
+        self.outputs = outputs
+        self.missing = missing or {}
+        self._parsed: dict[str, object] = {}
+
+    def get(self, source: Source[T]) -> T | Unavailable:
+        """The value of a fact, or why it could not be had."""
+        if source.name not in self._parsed:
+            self._parsed[source.name] = self._parse(source)
+        return cast("T | Unavailable", self._parsed[source.name])
+
+    def _parse(self, source: Source[Any]) -> object:
+        for probe in source.probes:
+            if probe.name not in self.outputs:
+                return Unavailable(self.missing.get(probe.name, f"{probe.name} was not asked"))
+        try:
+            return source.parse(self.outputs)
+        except UnparsableError as error:
+            return Unavailable(f"{source.name}: {error}")
+
+
+# --- causes, findings, diagnosis -------------------------------------------------------------------------------
+
+
+class Verdict(StrEnum):
+    FAIL = "fail"  # this is wrong, and it breaks the service
+    PASS = "pass"  # noqa: S105  # a verdict, no password
+    SKIP = "skip"  # could not be told; says which fact was missing
+    RISK = "risk"  # works now, will break
+
+
+class Confidence(StrEnum):
+    PROVEN = "proven"  # the values leave no other reading
+    LIKELY = "likely"  # a confirming fact is missing, or one contradicts
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One observed value that a verdict rests on, in words that a person can check."""
+
+    fact: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A cause's verdict on one service. Its identity is (cause, service), never its wording or time."""
+
+    cause: str
+    service: str
+    verdict: Verdict
+    title: str
+    evidence: tuple[Evidence, ...] = ()
+    why: str = ""  # PASS: what rules it out; SKIP: which fact was missing and why
+    confidence: Confidence = Confidence.PROVEN
+    fixes: tuple[str, ...] = ()  # ids, smallest first
+    advice: tuple[str, ...] = ()  # for a person: exact commands, where no fix is automatic
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        return self.cause, self.service
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with one service.
+
+    ``causes`` are the failing findings in the order in which to mend them; the first one is the root cause. It is
+    empty for a healthy service. An honest *undetermined* is a finding of that id.
+    """
+
+    causes: tuple[Finding, ...] = ()
+    risks: tuple[Finding, ...] = ()
+    ruled_out: tuple[Finding, ...] = ()
+    not_told: tuple[Finding, ...] = ()
+
+    @property
+    def root(self) -> Finding | None:
+        return self.causes[0] if self.causes else None
+
+
+# --- fixes -----------------------------------------------------------------------------------------------------
+
+
+class Risk(StrEnum):
+    """How much a plan can hurt."""
+
+    LOW = "low"  # adds something small that can be taken away again
+    MEDIUM = "medium"  # interrupts or exposes something, for a while or a little
+    HIGH = "high"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a plan. ``argv`` is fixed in the source except for values checked against a strict pattern."""
+
+    does: str  # for a person: "write /etc/sysctl.d/...: net.ipv4.ip_forward = 1"
+    argv: tuple[str, ...]
+    root: bool = True
+    timeout: float = 30.0  # seconds
+
+    @property
+    def command(self) -> str:
+        """The command line as a person would type it."""
+        return shlex.join((("sudo",) if self.root else ()) + self.argv)
+
+    @property
+    def shell(self) -> str:
+        """The line that is run over SSH: the same words, each quoted; sudo never asks and is not used by root."""
+        words = shlex.join(self.argv)
+        return f'if [ "$(id -u)" = 0 ]; then exec {words}; else exec sudo -n {words}; fi' if self.root else words
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Exactly what a fix would do to one host now, how to take it back, and what else it touches."""
+
+    fix: str
+    title: str
+    host: str
+    service: str
+    cause: str
+    risk: Risk
+    steps: tuple[Step, ...]
+    undo: tuple[Step, ...]
+    blast_radius: str
+    verify: str
+    basis: Mapping[str, str]  # the values that the plan rests on; another value makes it stale
+    notes: tuple[str, ...] = ()  # what a person should know: overridden files, what stays broken
+
+    @property
+    def digest(self) -> str:
+        """A SHA-256 (hex) of all that was shown and of what it rests on. Two equal digests are the same plan."""
+        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class NoChange:
+    """A fix that has nothing to do, or must not do it, and why."""
+
+    fix: str
+    why: str
+
+
+class Outcome(StrEnum):
+    """How the carrying out of an approved plan ended."""
+
+    FIXED = "fixed"
+    NOT_FIXED = "not-fixed"  # every step ran, the service still does not answer or the cause still holds
+    FAILED = "failed"  # a step failed
+    STALE = "stale"  # facts changed since the plan; nothing was run
+    UNKNOWN = "unknown"  # contact was lost midway
+
+
+@dataclass(frozen=True)
+class StepResult:
+    step: Step
+    status: int
+    output: str  # stdout and stderr, cut to a length that a message can show
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What came of an approved plan."""
+
+    outcome: Outcome
+    says: str  # for a person, one sentence
+    results: tuple[StepResult, ...] = ()
+    readings: tuple[Reading, ...] = ()  # the outside readings of the verification
+
+
+# --- reports ---------------------------------------------------------------------------------------------------
+
+
+class Status(StrEnum):
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"  # the host could not be looked at
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a host could not be looked at: reported beside the reading, never as the cause. ``id`` as in errors.py."""
+
+    id: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that happened on the host. ``who`` is empty where nobody is named."""
+
+    at: datetime
+    what: str
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one check found out about one service."""
+
+    host: str
+    service: str
+    at: datetime
+    status: Status
+    readings: tuple[Reading, ...]
+    diagnosis: Diagnosis
+    plans: tuple[Plan, ...] = ()
+    refused: tuple[NoChange, ...] = ()  # fixes of the root cause that have no plan, and why
+    timeline: tuple[Change, ...] = ()
+    trouble: Trouble | None = None
+    took_ms: float = 0.0

@@ -1,0 +1,247 @@
+"""One warm, verified SSH connection a host. The only place that knows asyncssh."""
+
+import asyncio
+import random
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from checks.errors import (
+    CommandTimedOutError,
+    LookError,
+    OutputTooLargeError,
+    SshHostKeyChangedError,
+    SshHostKeyUnknownError,
+    SshLoginRefusedError,
+    SshLostError,
+    SshRefusedError,
+    SshTimedOutError,
+    SshUnreachableError,
+)
+from checks.model import Host, Output
+
+OUTPUT_CAP = 4_000_000
+"""Bytes of stdout and stderr together that one command may print."""
+
+_SESSIONS = 4
+"""Commands side by side on one connection; sshd's MaxSessions is 10 unless an admin lowered it."""
+
+_BACKOFF_FIRST, _BACKOFF_MOST = 0.5, 15.0
+"""Seconds between attempts to connect to a host that did not let us in; doubled each time, with jitter."""
+
+
+@dataclass(frozen=True)
+class RawOutput:
+    """What a command printed, undecoded: the gather script's frames count bytes."""
+
+    stdout: bytes
+    stderr: bytes
+    status: int
+
+    def decoded(self) -> Output:
+        return Output(self.stdout.decode(errors="replace"), self.stderr.decode(errors="replace"), self.status)
+
+
+class Connection:
+    """A host's SSH connection: made when first needed, kept alive, made again when lost."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._ssh: asyncssh.SSHClientConnection | None = None
+        self._connecting = asyncio.Lock()
+        self._sessions = asyncio.Semaphore(_SESSIONS)
+        self._failures = 0
+        self._not_before = 0.0
+        self._last_error: LookError | None = None
+
+    async def run(self, command: str, *, what: str, timeout: float) -> RawOutput:  # noqa: ASYNC109  # the SSH channel's own
+        """Run one command in the user's login shell, both streams kept apart, as bytes. ``what`` names it in errors.
+
+        Raises LookError: the connection could not be made or broke, the deadline (seconds) ran out, or the
+        command printed more than OUTPUT_CAP.
+        """
+        ssh = await self.connected()
+        async with self._sessions:
+            try:
+                async with asyncio.timeout(timeout):
+                    return await self._run(ssh, command, what)
+            except TimeoutError:
+                raise CommandTimedOutError(
+                    self.host.name, f"{self.host.name}: {what} did not end within {timeout:g} s"
+                ) from None
+            except (asyncssh.Error, OSError) as error:
+                raise self._lost(error) from error
+
+    async def _run(self, ssh: asyncssh.SSHClientConnection, command: str, what: str) -> RawOutput:
+        collector = _Collector()
+        channel, _ = await ssh.create_session(lambda: collector, command, encoding=None)
+        try:
+            channel.write_eof()
+            await channel.wait_closed()
+        finally:
+            channel.close()
+        if collector.too_large:
+            raise OutputTooLargeError(self.host.name, f"{self.host.name}: {what} printed more than {OUTPUT_CAP} bytes")
+        status = channel.get_exit_status()
+        if status is None:
+            raise self._lost(asyncssh.ConnectionLost("no exit status"))
+        return RawOutput(collector.received(), collector.received(asyncssh.EXTENDED_DATA_STDERR), status)
+
+    async def connected(self) -> asyncssh.SSHClientConnection:
+        """The live connection, made first if there is none. Raises LookError."""
+        async with self._connecting:
+            if self._ssh is not None and not self._ssh.is_closed():
+                return self._ssh
+            now = asyncio.get_running_loop().time()
+            if self._last_error is not None and now < self._not_before:
+                raise self._last_error
+            try:
+                self._ssh = await self._connect()
+            except LookError as error:
+                self._failures += 1
+                delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self._failures)
+                self._not_before = now + delay * random.uniform(0.5, 1)  # noqa: S311  # jitter, no secret
+                self._last_error = error
+                raise
+            self._failures, self._last_error = 0, None
+            return self._ssh
+
+    async def forward_socket(self, remote: str, local: Path) -> asyncssh.SSHListener:
+        """Make a local Unix socket that leads to one on the host. Raises LookError."""
+        ssh = await self.connected()
+        try:
+            return await ssh.forward_local_path(str(local), remote)
+        except (asyncssh.Error, OSError) as error:
+            raise self._lost(error) from error
+
+    async def close(self) -> None:
+        if self._ssh is not None:
+            self._ssh.close()
+            await self._ssh.wait_closed()
+            self._ssh = None
+
+    async def _connect(self) -> asyncssh.SSHClientConnection:
+        host, login = self.host, self.host.login
+        try:
+            async with asyncio.timeout(login.connect_timeout):
+                return await asyncssh.connect(host.address, **_options(host))
+        except TimeoutError:
+            raise SshTimedOutError(
+                host.name, f"{host.name}: no SSH login within {login.connect_timeout:g} s at {host.address}"
+            ) from None
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise self._untrusted() from error
+        except asyncssh.PermissionDenied as error:
+            user = login.user or "the user of your SSH configuration"
+            raise SshLoginRefusedError(
+                host.name,
+                f"{host.name}: refused the login of {user}; is the key in its authorized_keys? ({error.reason})",
+            ) from error
+        except ConnectionRefusedError as error:
+            raise SshRefusedError(
+                host.name, f"{host.name}: nobody listens for SSH at {host.address}; is sshd running?"
+            ) from error
+        except (OSError, asyncssh.Error) as error:
+            raise SshUnreachableError(
+                host.name, f"{host.name}: no SSH connection to {host.address}: {error}"
+            ) from error
+
+    def _untrusted(self) -> LookError:
+        """Tell a changed host key (an alarm) from one that was never pinned (a step of the set-up)."""
+        host = self.host
+        where = known_hosts_path(host)
+        if _pinned_keys(host):
+            return SshHostKeyChangedError(
+                host.name,
+                f"{host.name}: its SSH host key is NOT the one in {where}. Someone may be in between. If the host was "
+                f"reinstalled, remove its line from that file and run: dockerhealth trust {host.name}",
+            )
+        return SshHostKeyUnknownError(
+            host.name, f"{host.name}: {where} has no host key for it. Run: dockerhealth trust {host.name}"
+        )
+
+    def _lost(self, error: Exception) -> LookError:
+        if self._ssh is not None and not isinstance(error, asyncssh.ChannelOpenError):
+            self._ssh.abort()
+            self._ssh = None
+        return SshLostError(self.host.name, f"{self.host.name}: lost the SSH connection: {error}")
+
+
+class _Collector(asyncssh.SSHClientSession[bytes]):
+    """Keeps what a command prints, up to the cap. Cheaper than asyncssh's streams: no reader tasks."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int | None, list[bytes]] = {}
+        self._size = 0
+        self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self.too_large = False
+
+    def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
+        self._channel = chan
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        self._size += len(data)
+        if self._size > OUTPUT_CAP:
+            self.too_large = True
+            if self._channel is not None:
+                self._channel.close()
+            return
+        self._parts.setdefault(datatype, []).append(data)
+
+    def received(self, datatype: int | None = None) -> bytes:
+        return b"".join(self._parts.get(datatype, []))
+
+
+def known_hosts_path(host: Host) -> Path:
+    return host.login.known_hosts or Path("~/.ssh/known_hosts").expanduser()
+
+
+async def offered_host_key(host: Host) -> tuple[str, str]:
+    """The key that a host shows now: its line for known_hosts and its fingerprint. Trusts nothing by itself.
+
+    Raises LookError when the host shows none.
+    """
+    port = host.login.port or 22
+    try:
+        async with asyncio.timeout(host.login.connect_timeout):
+            key = await asyncssh.get_server_host_key(host.address, port)
+    except (TimeoutError, OSError, asyncssh.Error) as error:
+        raise SshUnreachableError(
+            host.name, f"{host.name}: no SSH host key from {host.address} port {port}: {str(error) or 'timed out'}"
+        ) from error
+    if key is None:
+        raise SshUnreachableError(host.name, f"{host.name}: {host.address} port {port} offered no host key")
+    where = host.address if port == 22 else f"[{host.address}]:{port}"  # noqa: PLR2004  # SSH's own port
+    return f"{where} {key.export_public_key('openssh').decode().strip()}", key.get_fingerprint()
+
+
+def _options(host: Host) -> dict[str, Any]:
+    """The options of asyncssh. What is left out comes from the user's ~/.ssh/config and agent."""
+    login = host.login
+    options: dict[str, Any] = {
+        "known_hosts": str(known_hosts_path(host)) if known_hosts_path(host).exists() else ([], [], []),
+        "keepalive_interval": login.keepalive,
+        "keepalive_count_max": 3,
+        "preferred_auth": "publickey",
+        "family": socket.AF_UNSPEC,
+    }
+    chosen = {
+        "username": login.user,
+        "port": login.port,
+        "client_keys": [str(login.identity_file)] if login.identity_file else None,
+        "tunnel": login.proxy_jump,
+    }
+    return options | {name: value for name, value in chosen.items() if value is not None}
+
+
+def _pinned_keys(host: Host) -> bool:
+    path = known_hosts_path(host)
+    if not path.exists():
+        return False
+    keys, authorities, *_ = asyncssh.read_known_hosts(str(path)).match(
+        host.address, host.address, host.login.port or 22
+    )
+    return bool(keys or authorities)
