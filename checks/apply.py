@@ -101,11 +101,10 @@ async def _verify(
     """Fixed is what answers from outside and whose cause is gone; nothing else is."""
     readings = await _settle(checker, host, service)
     [report] = await checker.check(host, service)
-    wrong = next(
-        (one for one in (*report.diagnosis.causes, *report.diagnosis.risks) if one.cause == approved.cause), None
-    )
+    left = (*report.diagnosis.causes, *report.diagnosis.risks)
+    wrong = next((one for one in left if one.cause == approved.cause or approved.fix in one.fixes[:1]), None)
     if wrong is not None:
-        says = f"Every step ran, but {approved.cause} still holds: {wrong.evidence[0].says if wrong.evidence else ''}"
+        says = f"Every step ran, but {wrong.cause} holds: {wrong.evidence[0].says if wrong.evidence else wrong.title}"
         return Applied(Outcome.NOT_FIXED, says, results, readings)
     if not readings[-1].ok:
         root = report.diagnosis.root

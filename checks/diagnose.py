@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from checks.causes import ALL_CAUSES
 from checks.causes.cause import Cause, Look, examine
+from checks.facts.nftables import NFTABLES
 from checks.model import Confidence, Diagnosis, Evidence, Finding, Vantage, Verdict
 
 UNDETERMINED = "undetermined"
@@ -43,6 +44,8 @@ def _undetermined(look: Look, not_told: Sequence[Finding]) -> Finding:
         )
         for rung in look.way.rungs
     ]
+    dropping = [one.says for one in look.may(NFTABLES) or () if one.foreign and one.policy == "drop"]
+    evidence += [Evidence("nftables", says) for says in dropping]
     missing = f"{len(not_told)} suspects could not be told" if not_told else "every known suspect is ruled out"
     title = "could not look inside" if look.facts is None else "cause not determined"
     inside = look.answers_at(Vantage.CONTAINER)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import functools
+import os
 import socket
 import ssl
 import time
@@ -182,7 +183,7 @@ def _explain(error: Exception) -> tuple[Ended, str]:  # noqa: PLR0911  # one ret
         case asyncio.LimitOverrunError():
             return Ended.NOT_HTTP, f"no end of the headers within {_HEAD_LIMIT} bytes"
         case OSError(errno=number) if number in _BY_ERRNO:
-            return _BY_ERRNO[number], error.strerror or ""
+            return _BY_ERRNO[number], os.strerror(number)
         case _:
             return Ended.FAILED, str(error)
 

@@ -9,6 +9,7 @@ from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.forwarding import FORWARDING
 from checks.facts.netfilter import NETFILTER
+from checks.facts.nftables import NFTABLES
 from checks.facts.path import PATH
 from checks.facts.sockets import SOCKETS
 from checks.facts.sysctl_files import SYSCTL_FILES
@@ -21,6 +22,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     SYSCTL_FILES,
     FIREWALLD,
     NETFILTER,
+    NFTABLES,
     UNITS,
     BUS,
     DAEMON,
