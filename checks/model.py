@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 # --- what is watched -------------------------------------------------------------------------------------------
 
@@ -201,7 +202,7 @@ Outputs = Mapping[str, Output]
 
 
 @dataclass(frozen=True, eq=False)
-class Source(Generic[T]):
+class Source(Generic[T_co]):
     """Where a fact comes from: its probes and the pure parser that makes one typed value of their outputs.
 
     ``parse`` raises UnparsableError where it does not recognise what it reads.
@@ -209,7 +210,7 @@ class Source(Generic[T]):
 
     name: str
     probes: tuple[Probe | EngineProbe, ...]
-    parse: Callable[[Outputs], T | Unavailable]
+    parse: Callable[[Outputs], T_co | Unavailable]
 
 
 class Facts:

@@ -1,0 +1,104 @@
+"""A real SSH server on loopback that runs what it is asked in a real shell, or misbehaves where a test says so."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+
+from checks.model import Host, Login, Service
+
+Children = set[asyncio.subprocess.Process]
+Answer = Callable[[asyncssh.SSHServerProcess[bytes], Children], Coroutine[None, None, None]]
+
+
+@dataclass
+class Sshd:
+    """``host`` is how to reach it; ``commands`` is every command that it was given."""
+
+    host: Host
+    folder: Path
+    server: asyncssh.SSHAcceptor
+    connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
+    arrived: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    children: Children = field(default_factory=set)
+    answering: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def cut(self) -> None:
+        """Break every connection, as a cable does."""
+        for connection in self.connections:
+            connection.abort()
+        self.connections.clear()
+
+
+async def in_a_shell(process: asyncssh.SSHServerProcess[bytes], children: Children) -> None:
+    """Run the command as sshd does."""
+    child = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        process.command or "",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    children.add(child)
+    out, err = await child.communicate()
+    children.discard(child)
+    process.stdout.write(out)
+    process.stderr.write(err)
+    process.exit(child.returncode or 0)
+
+
+@contextlib.asynccontextmanager
+async def sshd(folder: Path, answer: Answer = in_a_shell, *, services: tuple[Service, ...] = ()) -> AsyncIterator[Sshd]:
+    """Start one with fresh keys, and a host entry whose known_hosts has its key."""
+    host_key, user_key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    user_key.write_private_key(folder / "id")
+    user_key.write_public_key(folder / "authorized_keys")
+    started: list[Sshd] = []
+
+    class Server(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            started[0].connections.append(conn)
+
+        def begin_auth(self, username: str) -> bool:  # noqa: ARG002  # asyncssh's signature
+            return True
+
+    async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        started[0].commands.append(process.command or "")
+        started[0].arrived.put_nowait(process.command or "")
+        task = asyncio.create_task(answer(process, started[0].children))
+        started[0].answering.add(task)
+        await task
+
+    server = await asyncssh.create_server(
+        Server,
+        "127.0.0.1",
+        0,
+        server_host_keys=[host_key],
+        authorized_client_keys=str(folder / "authorized_keys"),
+        process_factory=handle,
+        encoding=None,
+    )
+    port = server.get_port()
+    (folder / "known_hosts").write_bytes(f"[127.0.0.1]:{port} ".encode() + host_key.export_public_key())
+    login = Login(
+        user="dockerhealth",
+        port=port,
+        identity_file=folder / "id",
+        known_hosts=folder / "known_hosts",
+        connect_timeout=3.0,
+    )
+    started.append(Sshd(Host("host1", "127.0.0.1", services, login), folder, server))
+    try:
+        yield started[0]
+    finally:
+        started[0].cut()
+        server.close()
+        await server.wait_closed()
+        for child in started[0].children:
+            child.kill()
+        await asyncio.gather(*started[0].answering, return_exceptions=True)  # they write to channels that are gone

@@ -1,0 +1,146 @@
+"""The connection to a host: warm, verified, bounded, and one typed error for each way of failing."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from checks.errors import (
+    CommandTimedOutError,
+    OutputTooLargeError,
+    SshHostKeyChangedError,
+    SshHostKeyUnknownError,
+    SshLoginRefusedError,
+    SshLostError,
+    SshRefusedError,
+    SshTimedOutError,
+    SshUnreachableError,
+)
+from checks.model import Host
+from checks.ssh import OUTPUT_CAP, Connection, offered_host_key
+from tests.wire.sshd import Sshd, sshd
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Sshd]:
+    async with sshd(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def connection(server: Sshd) -> AsyncIterator[Connection]:
+    connection = Connection(server.host)
+    yield connection
+    await connection.close()
+
+
+def changed(host: Host, **login: object) -> Host:
+    return replace(host, login=replace(host.login, **login))  # type: ignore[arg-type]
+
+
+async def run(host: Host, command: str = "true", timeout: float = 5) -> object:  # noqa: ASYNC109  # the door's own
+    connection = Connection(host)
+    try:
+        return await connection.run(command, what="a test", timeout=timeout)
+    finally:
+        await connection.close()
+
+
+async def test_both_streams_and_the_status_are_kept_apart(connection: Connection) -> None:
+    raw = await connection.run("echo out; echo err >&2; exit 7", what="a test", timeout=5)
+    assert (raw.stdout, raw.stderr, raw.status) == (b"out\n", b"err\n", 7)
+
+
+async def test_one_login_serves_many_commands_side_by_side(server: Sshd, connection: Connection) -> None:
+    await asyncio.gather(*(connection.run("true", what="a test", timeout=5) for _ in range(12)))
+    assert len(server.connections) == 1
+
+
+async def test_a_lost_connection_is_an_error_of_its_own_and_the_next_command_connects_anew(
+    server: Sshd, connection: Connection
+) -> None:
+    await connection.run("true", what="a test", timeout=5)
+    running = asyncio.create_task(connection.run("exec sleep 5", what="a test", timeout=5))
+    while await server.arrived.get() != "exec sleep 5":
+        pass
+    server.cut()
+    with pytest.raises(SshLostError, match="host1"):
+        await running
+    assert (await connection.run("echo back", what="a test", timeout=5)).stdout == b"back\n"
+
+
+async def test_a_command_that_does_not_end_is_given_up(connection: Connection) -> None:
+    with pytest.raises(CommandTimedOutError, match=r"host1: a test did not end within 0\.2 s"):
+        await connection.run("exec sleep 3", what="a test", timeout=0.2)
+    assert (await connection.run("echo still warm", what="a test", timeout=5)).stdout == b"still warm\n"
+
+
+async def test_a_command_that_floods_is_cut_off(connection: Connection) -> None:
+    with pytest.raises(OutputTooLargeError, match="host1"):
+        await connection.run(f"head -c {OUTPUT_CAP + 1} /dev/zero", what="a test", timeout=20)
+
+
+async def test_nobody_listening_is_refused(server: Sshd) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(SshRefusedError, match="is sshd running"):
+            await run(changed(server.host, port=free.getsockname()[1]))
+
+
+async def test_a_server_that_says_nothing_times_out(server: Sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = changed(server.host, port=mute.getsockname()[1], connect_timeout=0.2)
+        with pytest.raises(SshTimedOutError, match=r"within 0\.2 s"):
+            await run(host)
+
+
+async def test_a_name_that_does_not_resolve_is_unreachable(server: Sshd) -> None:
+    with pytest.raises(SshUnreachableError):
+        await run(replace(server.host, address="nowhere.invalid"))
+
+
+async def test_a_key_that_the_host_does_not_know_is_a_refused_login(server: Sshd, tmp_path: Path) -> None:
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "stranger")
+    with pytest.raises(SshLoginRefusedError, match="authorized_keys"):
+        await run(changed(server.host, identity_file=tmp_path / "stranger"))
+
+
+@pytest.mark.parametrize("known_hosts", ["empty", "absent"])
+async def test_a_host_key_that_was_never_pinned_is_not_trusted(server: Sshd, tmp_path: Path, known_hosts: str) -> None:
+    if known_hosts == "empty":
+        (tmp_path / known_hosts).write_text("")
+    with pytest.raises(SshHostKeyUnknownError, match="dockerhealth trust host1"):
+        await run(changed(server.host, known_hosts=tmp_path / known_hosts))
+
+
+async def test_another_host_key_than_the_pinned_one_is_an_alarm(server: Sshd, tmp_path: Path) -> None:
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key()
+    port = server.host.login.port
+    (tmp_path / "other").write_bytes(f"[127.0.0.1]:{port} ".encode() + other)
+    with pytest.raises(SshHostKeyChangedError, match="Someone may be in between"):
+        await run(changed(server.host, known_hosts=tmp_path / "other"))
+    assert server.commands == []
+
+
+async def test_the_offered_key_is_shown_as_a_line_and_a_fingerprint_and_is_the_one_to_pin(
+    server: Sshd, tmp_path: Path
+) -> None:
+    line, fingerprint = await offered_host_key(server.host)
+    assert fingerprint.startswith("SHA256:")
+    (tmp_path / "pinned").write_text(line + "\n")
+    assert await run(changed(server.host, known_hosts=tmp_path / "pinned"))
+
+
+async def test_a_host_that_refuses_is_not_asked_again_at_once(server: Sshd, tmp_path: Path) -> None:
+    """A broken host must not be hammered by every check; the second answer is the first one's, without an attempt."""
+    (tmp_path / "none").write_text("")
+    connection = Connection(changed(server.host, known_hosts=tmp_path / "none"))
+    for _ in range(3):
+        with pytest.raises(SshHostKeyUnknownError):
+            await connection.run("true", what="a test", timeout=5)
+    assert len(server.connections) == 1
+    await connection.close()
