@@ -238,6 +238,8 @@ class Facts:
             return source.parse(self.outputs)
         except UnparsableError as error:
             return Unavailable(f"{source.name}: {error}")
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # a shape that no parser expects
+            return Unavailable(f"{source.name}: its output cannot be read: {error!r}")
 
 
 # --- causes, findings, diagnosis -------------------------------------------------------------------------------

@@ -16,14 +16,13 @@ class DaemonSettings:
 
 def parse(outputs: Outputs) -> DaemonSettings:
     file, _, command = outputs["daemon"].stdout.rpartition("\n@ ")
-    try:
-        settings = json.loads(file) if file.strip() else {}
-        return DaemonSettings(
-            iptables=settings.get("iptables", True) and "--iptables=false" not in command,
-            ip_forward=settings.get("ip-forward", True) and "--ip-forward=false" not in command,
-        )
-    except (ValueError, AttributeError) as error:
-        raise UnparsableError(f"/etc/docker/daemon.json is not what dockerd reads: {error}") from error
+    if outputs["daemon"].status != 0:
+        raise UnparsableError(f"cannot read /etc/docker/daemon.json: {outputs['daemon'].stderr.strip()[:200]}")
+    settings = json.loads(file) if file.strip() else {}
+    return DaemonSettings(
+        iptables=settings.get("iptables", True) and "--iptables=false" not in command,
+        ip_forward=settings.get("ip-forward", True) and "--ip-forward=false" not in command,
+    )
 
 
 _COMMAND = r"""

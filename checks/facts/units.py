@@ -62,20 +62,17 @@ def parse(outputs: Outputs) -> Units:
 
 
 def _unit(values: Mapping[str, str]) -> Unit:
-    try:
-        return Unit(
-            name=values["Id"],
-            installed=values["LoadState"] != "not-found",
-            active=values["ActiveState"],
-            sub=values["SubState"],
-            enabled=values["UnitFileState"],
-            main_pid=int(values.get("MainPID") or 0),  # sockets have none
-            result=values.get("Result", ""),
-            active_since=_time(values["ActiveEnterTimestamp"]),
-            inactive_since=_time(values["InactiveEnterTimestamp"]),
-        )
-    except (KeyError, ValueError) as error:
-        raise UnparsableError(f"cannot read the properties of {values.get('Id')}: {error}") from error
+    return Unit(
+        name=values["Id"],
+        installed=values["LoadState"] != "not-found",
+        active=values["ActiveState"],
+        sub=values["SubState"],
+        enabled=values["UnitFileState"],
+        main_pid=int(values.get("MainPID") or 0),  # sockets have none
+        result=values.get("Result", ""),
+        active_since=_time(values["ActiveEnterTimestamp"]),
+        inactive_since=_time(values["InactiveEnterTimestamp"]),
+    )
 
 
 def _time(text: str) -> datetime | None:

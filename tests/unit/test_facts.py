@@ -1,0 +1,153 @@
+"""Parsers on recorded output: right on what real hosts print, and never wrong on what nobody prints."""
+
+import functools
+import json
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checks.facts import ALL_FACTS
+from checks.facts.addresses import ADDRESSES
+from checks.facts.engine import CONTAINERS, ENGINE
+from checks.facts.firewalld import FIREWALLD
+from checks.facts.netfilter import NETFILTER
+from checks.facts.nftables import NFTABLES
+from checks.facts.path import PATH
+from checks.facts.sockets import SOCKETS
+from checks.facts.system import SYSTEM
+from checks.facts.units import UNITS
+from checks.model import Ended, EngineProbe, Facts, Output, Source, Unavailable, Vantage
+from tests import recordings
+
+T = TypeVar("T")
+PLATFORMS = recordings.platforms()
+
+
+@functools.cache
+def recorded(platform: str, state: str) -> Facts:
+    return recordings.load(recordings.FOLDER / platform / f"{state}.json")
+
+
+def value(facts: Facts, source: Source[T]) -> T:
+    found = facts.get(source)
+    assert not isinstance(found, Unavailable), found.reason
+    return found
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_fact_of_a_healthy_host_is_had(platform: str) -> None:
+    facts = recorded(platform, "firewalld-running-healthy")
+    missing = {source.name: facts.get(source) for source in ALL_FACTS if isinstance(facts.get(source), Unavailable)}
+    assert missing == {}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_firewalld_s_zones_are_read(platform: str) -> None:
+    firewalld = value(recorded(platform, "host-network-port-open-forwarding-off"), FIREWALLD)
+    assert (firewalld.running, firewalld.default_zone, firewalld.backend) == (True, "public", "iptables")
+    zone = firewalld.zone_of("host0")
+    assert zone is not None
+    assert (zone.name, zone.ports, zone.target) == ("public", ("5000/tcp",), "default")
+    assert {"ssh", "dhcpv6-client"} <= set(zone.services)
+    assert firewalld.zones["docker"].target == "ACCEPT"
+    assert not firewalld.permanent["public"].lists(5000)
+    assert firewalld.service_ports["docker-registry"] == ("5000/tcp",)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_docker_s_rules_are_read_with_their_counters(platform: str) -> None:
+    netfilter = value(recorded(platform, "healthy"), NETFILTER)
+    [rule] = netfilter.dnat(5000)
+    assert rule.option("--to-destination") == "172.17.0.2:5000"
+    chain = netfilter.chain("filter", "FORWARD")
+    assert chain is not None
+    assert chain.policy in {"ACCEPT", "DROP"}
+    assert sum(rule.packets for rule in netfilter.rules("filter", "FORWARD")) > 0
+    assert netfilter.jumps("nat", "PREROUTING", "DOCKER")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_native_chains_are_read(platform: str) -> None:
+    hooks = {chain.hook for chain in value(recorded(platform, "healthy"), NFTABLES)}
+    assert {"prerouting", "forward"} <= hooks
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_units_are_read_with_their_times(platform: str) -> None:
+    units = value(recorded(platform, "firewalld-started-after-deaf-dockerd"), UNITS)
+    docker, firewalld = units["docker.service"], units["firewalld.service"]
+    assert docker.is_active
+    assert docker.main_pid > 0
+    assert docker.active_since is not None
+    assert firewalld.active_since is not None
+    assert docker.active_since <= firewalld.active_since
+    assert not units["ufw.service"].installed
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_engine_and_its_containers_are_read(platform: str) -> None:
+    facts = recorded(platform, "container-stopped")
+    assert platform.endswith(f"docker{value(facts, ENGINE).version.split('+')[0]}")
+    [container] = value(facts, CONTAINERS)
+    assert (container.name, container.status, container.restart_policy) == ("registry", "exited", "no")
+    binding = container.binds(5000)
+    assert binding is not None
+    assert binding.container_port == 5000
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_the_ladder_and_the_kernel_s_routes_are_read(platform: str) -> None:
+    way = value(recorded(platform, "healthy"), PATH).ways[5000]
+    assert {rung.vantage: rung.ended for rung in way.rungs} == dict.fromkeys(
+        (Vantage.LOOPBACK, Vantage.HOST, Vantage.CONTAINER), Ended.ANSWERED
+    )
+    assert way.inbound is not None
+    assert way.inbound.device == "docker0"
+    assert way.outbound is not None
+    assert way.outbound.device == "host0"
+    off = value(recorded(platform, "ip-forward-off"), PATH).ways[5000]
+    assert off.inbound is not None
+    assert (off.inbound.device, off.inbound.answer) == (None, "RTNETLINK answers: No route to host")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_stopped_container_is_refused_from_inside_too(platform: str) -> None:
+    way = value(recorded(platform, "container-stopped"), PATH).ways[5000]
+    assert {rung.ended for rung in way.rungs} == {Ended.REFUSED}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_addresses_sockets_and_the_system_are_read(platform: str) -> None:
+    facts = recorded(platform, "healthy")
+    addresses = value(facts, ADDRESSES)
+    assert addresses.interface_of(recordings.address(recordings.FOLDER / platform / "healthy.json")) == "host0"
+    assert 5000 in {listening.port for listening in value(facts, SOCKETS)}
+    assert value(facts, SYSTEM).distribution == f"debian {platform.removeprefix('debian')[:2]}"
+
+
+def test_every_probe_has_a_recording() -> None:
+    recorded_probes = set(recorded(PLATFORMS[0], "healthy").outputs)
+    assert recorded_probes == {probe.name for source in ALL_FACTS for probe in source.probes}
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("source", ALL_FACTS, ids=lambda source: source.name)
+def test_whatever_is_printed_a_parser_gives_a_fact_or_unavailable(source: Source[object], data: st.DataObject) -> None:
+    facts = recorded(data.draw(st.sampled_from(PLATFORMS)), "firewalld-running-healthy")
+    outputs = {}
+    for probe in source.probes:
+        text = facts.outputs[probe.name].stdout
+        cut = data.draw(st.integers(0, len(text)))
+        noise = data.draw(st.text(max_size=30))
+        broken = json.dumps(data.draw(JSON)) if isinstance(probe, EngineProbe) else text[:cut] + noise
+        outputs[probe.name] = Output(broken, noise, data.draw(st.sampled_from([0, 1, 2, 127, 252])))
+    Facts("host1", recordings.RECORDED_AT, outputs).get(source)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
