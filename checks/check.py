@@ -11,6 +11,7 @@ from checks.diagnose import diagnose
 from checks.engine import Engine
 from checks.errors import LookError
 from checks.facts.path import Rung
+from checks.facts.units import UNITS
 from checks.fixes import ALL_FIXES
 from checks.gather import gather
 from checks.model import (
@@ -26,10 +27,14 @@ from checks.model import (
     Status,
     Step,
     Trouble,
+    Unavailable,
 )
 from checks.reach import judge, reach
 from checks.ssh import Connection, offered_host_key
 from checks.timeline import timeline
+
+_PATIENCE, _PAUSE = 3, 1.0
+"""How often, and with how many seconds between, facts are taken again because something moved."""
 
 _FIXES = {fix.id: fix for fix in ALL_FIXES}
 
@@ -89,12 +94,29 @@ class Checker:
             await connection.close()
 
     async def _look_inside(self, host: Host) -> tuple[Facts | None, Trouble | None]:
-        name = host.name
         try:
             async with self._looking:
-                return await gather(self._connections[name], self._engines[name], host.services, self._clock), None
+                return await self._gather_at_rest(host), None
         except LookError as error:
             return None, Trouble(error.id, str(error))
+
+    async def _gather_at_rest(self, host: Host) -> Facts:
+        """Facts taken while a unit starts or stops fit together badly: take them again, a few times at most."""
+        for _ in range(_PATIENCE):
+            facts = await self._gather(host)
+            if not moving(facts):
+                return facts
+            await asyncio.sleep(_PAUSE)
+        return await self._gather(host)
+
+    async def _gather(self, host: Host) -> Facts:
+        return await gather(self._connections[host.name], self._engines[host.name], host.services, self._clock)
+
+
+def moving(facts: Facts) -> bool:
+    """Whether a unit that matters was starting or stopping while the facts were taken. Pure."""
+    units = facts.get(UNITS)
+    return not isinstance(units, Unavailable) and any(unit.is_moving for unit in units.values())
 
 
 def report(look: Look, at: datetime, took_ms: float) -> Report:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from checks.model import EngineProbe, Output
 from checks.ssh import Connection
 
 _SOCKET = "/var/run/docker.sock"
-_TIMEOUT = 5  # seconds, one API call
+_TIMEOUT = 5  # seconds, one API call; nothing more is asked of an Engine that was silent that long
+_THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="docker-engine")
+"""Of their own, so that Engines that hang do not take those that the event loop has for everything else."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,11 @@ class Engine:
     async def ask(self, probes: Sequence[EngineProbe]) -> Answers:
         """Ask each probe in turn. Raises LookError when the connection failed."""
         async with self._busy:
+            if self._client is None and (why := await self._connection.why_no_socket(_SOCKET)):
+                # Told by one round trip of SSH; the SDK takes a thread and ten times the CPU to find out.
+                return Answers({}, {probe.name: f"the Docker Engine: {_SOCKET}: {why}" for probe in probes})
             socket = await self._socket()
-            return await asyncio.to_thread(self._ask, socket, probes)
+            return await asyncio.get_running_loop().run_in_executor(_THREADS, self._ask, socket, probes)
 
     async def close(self) -> None:
         if self._client is not None:
@@ -76,9 +82,12 @@ class Engine:
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             answers.missing.update({probe.name: _reason(error) for probe in probes})
             return answers
-        for probe in probes:
+        for number, probe in enumerate(probes):
             try:
                 answers.outputs[probe.name] = Output(json.dumps(probe.call(client)))
+            except requests.exceptions.Timeout as error:
+                answers.missing.update({silent.name: _reason(error) for silent in probes[number:]})
+                break
             except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
                 answers.missing[probe.name] = _reason(error)
         return answers

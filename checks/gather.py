@@ -1,6 +1,7 @@
 """All facts of a host in one round trip: one exec of a POSIX shell script, and the Docker SDK beside it."""
 
 import asyncio
+import functools
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -93,8 +94,14 @@ async def gather(
     return Facts(host.name, at, outputs, missing)
 
 
+@functools.lru_cache(maxsize=4096)
+def _command(services: tuple[Service, ...], address: str) -> str:
+    """The command line of a host: the same at each look."""
+    return f"exec timeout -s USR1 -k 2 {_OVERALL} /bin/sh -c {shlex.quote(script(services, address))}"
+
+
 async def _run_script(connection: Connection, host: Host, services: Sequence[Service]) -> dict[str, Output]:
-    command = f"exec timeout -s USR1 -k 2 {_OVERALL} /bin/sh -c {shlex.quote(script(services, host.address))}"
+    command = _command(tuple(services), host.address)
     raw = await connection.run(command, what="the gather script", timeout=host.login.command_timeout)
     try:
         return unframe(raw.stdout, [probe.name for probe in _PROBES])
@@ -109,11 +116,10 @@ async def _run_script(connection: Connection, host: Host, services: Sequence[Ser
 def unframe(answer: bytes, names: Sequence[str]) -> dict[str, Output]:
     """Take the script's answer apart. Raises ValueError when it is not whole."""
     head, separator, body = answer.partition(b"\n\n")
-    stats = [line.split() for line in head.splitlines()]
-    if not separator or len(stats) != 1 + 3 * len(names):
+    words = head.split()
+    if not separator or len(words) != 2 + 6 * len(names):
         raise ValueError("its frame is not whole")
-    sizes = [int(size) for size, _ in stats]
-    ends = [float(end) for _, end in stats]
+    sizes, ends = [int(size) for size in words[::2]], [float(end) for end in words[1::2]]
     if sum(sizes) != len(body):
         raise ValueError(f"{len(body)} bytes where {sum(sizes)} were announced")
     parts, start = [], 0

@@ -354,8 +354,11 @@ class Plan:
     @property
     def digest(self) -> str:
         """A SHA-256 (hex) of all that was shown and of what it rests on. Two equal digests are the same plan."""
-        text = json.dumps(asdict(self), sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()
+        shown = asdict(self) | {
+            "steps": [(step.does, step.shell) for step in self.steps],
+            "undo": [(step.does, step.shell) for step in self.undo],
+        }
+        return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,11 @@ class Unit:
     def is_active(self) -> bool:
         return self.active == "active"
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether it is on its way from one state to another: what depends on it is about to change."""
+        return self.active in {"activating", "deactivating", "reloading"}
+
 
 Units = Mapping[str, Unit]
 

@@ -14,9 +14,11 @@ _FORGET_FAILURES = Step(
     "clear systemd's count of starts, so that its start limit does not refuse",
     ("systemctl", "reset-failed", "docker.service"),
 )
-_RESTART = Step("restart dockerd, which writes its rules anew", ("systemctl", "restart", "docker.service"), timeout=120)
-_START = Step("start dockerd", ("systemctl", "start", "docker.service"), timeout=120)
-_STOP = Step("stop dockerd", ("systemctl", "stop", "docker.service", "docker.socket"), timeout=120)
+_RESTART = Step(
+    "restart dockerd, which writes its rules anew", ("systemctl", "restart", "docker.service"), timeout=120.0
+)
+_START = Step("start dockerd", ("systemctl", "start", "docker.service"), timeout=120.0)
+_STOP = Step("stop dockerd", ("systemctl", "stop", "docker.service", "docker.socket"), timeout=120.0)
 
 
 def _prepare_restart(look: Look, finding: Finding) -> Plan:
