@@ -14,22 +14,9 @@ from checks.facts.path import Rung
 from checks.facts.units import UNITS
 from checks.fixes import ALL_FIXES
 from checks.gather import gather
-from checks.model import (
-    Diagnosis,
-    Facts,
-    Host,
-    NoChange,
-    Output,
-    Plan,
-    Reading,
-    Report,
-    Service,
-    Status,
-    Step,
-    Trouble,
-    Unavailable,
-)
+from checks.model import Diagnosis, Host, NoChange, Output, Plan, Reading, Report, Service, Status, Step, Trouble
 from checks.reach import judge, reach
+from checks.source import Facts, Unavailable
 from checks.ssh import Connection, offered_host_key
 from checks.timeline import timeline
 

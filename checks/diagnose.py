@@ -2,27 +2,28 @@
 
 from collections.abc import Sequence
 
-from checks.causes import ALL_CAUSES
-from checks.causes.cause import Cause, Look, examine
+from checks.causes import ALL_CAUSES, ALL_RISKS
+from checks.causes.cause import Look, examine
 from checks.facts.nftables import NFTABLES
 from checks.model import Confidence, Diagnosis, Evidence, Finding, Vantage, Verdict
 
 UNDETERMINED = "undetermined"
+_RANKS = {cause.id: cause.rank for cause in ALL_CAUSES}
 
 
-def diagnose(look: Look, causes: Sequence[Cause] = ALL_CAUSES) -> Diagnosis:
-    """Judge every cause on one service."""
-    ranks = {cause.id: cause.rank for cause in causes}
-    findings = [examine(cause, look) for cause in causes]
-    failing = sorted(_with(findings, Verdict.FAIL), key=lambda finding: _order(finding, ranks))
-    not_told = _with(findings, Verdict.SKIP)
+def diagnose(look: Look) -> Diagnosis:
+    """Judge every cause and every risk on one service."""
+    suspects = [examine(cause, look) for cause in ALL_CAUSES]
+    risks = [examine(risk, look) for risk in ALL_RISKS]
+    failing = sorted(_with(suspects, Verdict.FAIL), key=_order)
+    not_told = _with(suspects, Verdict.SKIP)
     if not failing and not look.outside.ok:
         failing = [_undetermined(look, not_told)]
     return Diagnosis(
         causes=tuple(failing),
-        risks=tuple(_with(findings, Verdict.RISK)),
-        ruled_out=tuple(_with(findings, Verdict.PASS)),
-        not_told=tuple(not_told),
+        risks=tuple(_with(risks, Verdict.RISK)),
+        ruled_out=tuple(_with(suspects, Verdict.PASS)),
+        not_told=(*not_told, *_with(risks, Verdict.SKIP)),
     )
 
 
@@ -30,9 +31,9 @@ def _with(findings: Sequence[Finding], verdict: Verdict) -> list[Finding]:
     return [finding for finding in findings if finding.verdict is verdict]
 
 
-def _order(finding: Finding, ranks: dict[str, int]) -> tuple[bool, int]:
+def _order(finding: Finding) -> tuple[bool, int]:
     """What is proven goes before what is likely; then what the mending of the next one needs."""
-    return finding.confidence is not Confidence.PROVEN, ranks[finding.cause]
+    return finding.confidence is not Confidence.PROVEN, _RANKS[finding.cause]
 
 
 def _undetermined(look: Look, not_told: Sequence[Finding]) -> Finding:

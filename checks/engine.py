@@ -14,7 +14,8 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from checks.model import EngineProbe, Output
+from checks.model import Output
+from checks.source import EngineProbe
 from checks.ssh import Connection
 
 _SOCKET = "/var/run/docker.sock"

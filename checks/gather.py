@@ -9,7 +9,8 @@ from datetime import datetime
 from checks.engine import Engine
 from checks.errors import LookError, OutputUnreadableError
 from checks.facts import ALL_FACTS
-from checks.model import EngineProbe, Facts, Host, Output, Probe, Service
+from checks.model import Host, Output, Service
+from checks.source import EngineProbe, Facts, Probe
 from checks.ssh import Connection
 
 _PROBES = tuple(probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe))

@@ -3,16 +3,12 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlsplit
-
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 # --- what is watched -------------------------------------------------------------------------------------------
 
@@ -152,40 +148,7 @@ class Reading:
         return words if self.ok else f"{words} at {self.phase}"
 
 
-# --- facts -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """A fact that could not be had, and why. Never the same as an empty value."""
-
-    reason: str
-
-
-class UnparsableError(ValueError):
-    """A parser does not recognise what a command printed. The fact becomes Unavailable with this text."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A read-only command of the gather script.
-
-    ``command`` is POSIX shell text fixed in the source. Its only input is ``$SERVICES``, which gather sets (see
-    there). A ``root`` command is an absolute path with fixed arguments, no shell: one exact line of the sudoers file.
-    """
-
-    name: str
-    command: str
-    root: bool = False
-    timeout: int = 5  # seconds, enforced on the host
-
-
-@dataclass(frozen=True)
-class EngineProbe:
-    """A read of the Docker Engine API through the SDK. Its answer is kept as JSON text."""
-
-    name: str
-    call: Callable[[Any], Any]  # docker.DockerClient -> JSON-like
+# --- commands --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -196,50 +159,6 @@ class Output:
     stderr: str = ""
     status: int = 0
     ms: float | None = None  # how long it took on the host, where that was measured
-
-
-Outputs = Mapping[str, Output]
-
-
-@dataclass(frozen=True, eq=False)
-class Source(Generic[T_co]):
-    """Where a fact comes from: its probes and the pure parser that makes one typed value of their outputs.
-
-    ``parse`` raises UnparsableError where it does not recognise what it reads.
-    """
-
-    name: str
-    probes: tuple[Probe | EngineProbe, ...]
-    parse: Callable[[Outputs], T_co | Unavailable]
-
-
-class Facts:
-    """One snapshot: all facts of one host at one time. Values are parsed when they are first asked for."""
-
-    def __init__(self, host: str, at: datetime, outputs: Outputs, missing: Mapping[str, str] | None = None) -> None:
-        """``missing`` maps a probe's name to the reason for which it has no output."""
-        self.host = host
-        self.at = at
-        self.outputs = outputs
-        self.missing = missing or {}
-        self._parsed: dict[str, object] = {}
-
-    def get(self, source: Source[T]) -> T | Unavailable:
-        """The value of a fact, or why it could not be had."""
-        if source.name not in self._parsed:
-            self._parsed[source.name] = self._parse(source)
-        return cast("T | Unavailable", self._parsed[source.name])
-
-    def _parse(self, source: Source[Any]) -> object:
-        for probe in source.probes:
-            if probe.name not in self.outputs:
-                return Unavailable(self.missing.get(probe.name, f"{probe.name} was not asked"))
-        try:
-            return source.parse(self.outputs)
-        except UnparsableError as error:
-            return Unavailable(f"{source.name}: {error}")
-        except (ValueError, LookupError, TypeError, AttributeError) as error:  # a shape that no parser expects
-            return Unavailable(f"{source.name}: its output cannot be read: {error!r}")
 
 
 # --- causes, findings, diagnosis -------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from checks.model import Facts, Output
+from checks.model import Output
+from checks.source import Facts
 
 FOLDER = Path(__file__).parent / "recorded"
 RECORDED_AT = datetime(2026, 11, 23, tzinfo=UTC)

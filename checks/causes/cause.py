@@ -6,21 +6,8 @@ from typing import TypeVar
 
 from checks.facts.engine import CONTAINERS, Container, find
 from checks.facts.path import PATH, Way
-from checks.model import (
-    Confidence,
-    Ended,
-    Evidence,
-    Facts,
-    Finding,
-    Host,
-    Reading,
-    Service,
-    Source,
-    Trouble,
-    Unavailable,
-    Vantage,
-    Verdict,
-)
+from checks.model import Confidence, Ended, Evidence, Finding, Host, Reading, Service, Trouble, Vantage, Verdict
+from checks.source import Facts, Source, Unavailable
 
 T = TypeVar("T")
 

@@ -48,7 +48,7 @@ def _origin(look: Look) -> tuple[Evidence, ...]:
     if files is None:
         return ()
     line = files.at_boot()
-    says = line.says if line else "no file sets it: dockerd switched it on when it started, and only until then"
+    says = line.says if line else "no file switches it on: dockerd did when it started, and nothing does again"
     return (Evidence("sysctl files", says),)
 
 

@@ -15,7 +15,7 @@ from checks.facts.sockets import SOCKETS
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.system import SYSTEM
 from checks.facts.units import UNITS
-from checks.model import Source
+from checks.source import Source
 
 ALL_FACTS: tuple[Source[Any], ...] = (
     FORWARDING,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checks.model import Outputs, Probe, Source, UnparsableError
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 _ADDRESS = re.compile(r"^\d+: (?P<interface>\S+)\s+inet (?P<address>[\d.]+)(?:/\d+)?\s")
 _LINK = re.compile(r"^\d+: (?P<interface>[^:@\s]+)(?:@\S+)?: <(?P<flags>[^>]*)>")

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from checks.model import Outputs, Probe, Source, UnparsableError
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 
 @dataclass(frozen=True)

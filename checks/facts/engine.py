@@ -7,7 +7,7 @@ from typing import Any
 
 import docker.errors
 
-from checks.model import EngineProbe, Outputs, Source, UnparsableError
+from checks.source import EngineProbe, Outputs, Source, UnparsableError
 
 _INSPECTED = 200
 """Containers that are inspected at most: one API call each."""

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from checks.model import Output, Outputs, Probe, Source, UnparsableError
+from checks.model import Output
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 _NOT_RUNNING = 252  # firewall-cmd's exit status (firewalld: src/firewall/errors.py NOT_RUNNING)
 _NOT_INSTALLED = 127

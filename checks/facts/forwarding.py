@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checks.model import Outputs, Probe, Source, UnparsableError
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 _GLOBAL = "/proc/sys/net/ipv4/ip_forward"
 _PER_INTERFACE = "/proc/sys/net/ipv4/conf/"

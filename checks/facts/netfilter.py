@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from checks.model import Outputs, Probe, Source, UnparsableError
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 _CHAIN = re.compile(r"^:(?P<name>\S+) (?P<policy>\S+) \[\d+:\d+\]$")
 _RULE = re.compile(r"^\[(?P<packets>\d+):\d+\] -A (?P<chain>\S+) ?(?P<spec>.*)$")

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from checks.model import Outputs, Probe, Source, UnparsableError
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 _NOT_INSTALLED = 127
 _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}  # iptables-nft's own tables, in family ip

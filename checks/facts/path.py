@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from checks.model import Ended, Outputs, Phase, Probe, Source, UnparsableError, Vantage
+from checks.model import Ended, Phase, Vantage
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 _VANTAGES = {"loopback": Vantage.LOOPBACK, "own": Vantage.HOST, "container": Vantage.CONTAINER}
 _NO_COMMAND = 127

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from checks.model import Outputs, Probe, Source, UnparsableError
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from checks.model import Outputs, Probe, Source
+from checks.source import Outputs, Probe, Source
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from checks.model import Outputs, Probe, Source, UnparsableError
+from checks.source import Outputs, Probe, Source, UnparsableError
 
 NETWORK_UNITS = ("network.service", "networking.service", "NetworkManager.service", "systemd-networkd.service")
 _UNITS = (

@@ -18,7 +18,8 @@ from checks.facts.path import PATH
 from checks.facts.sockets import SOCKETS
 from checks.facts.system import SYSTEM
 from checks.facts.units import UNITS
-from checks.model import Ended, EngineProbe, Facts, Output, Source, Unavailable, Vantage
+from checks.model import Ended, Output, Vantage
+from checks.source import EngineProbe, Facts, Source, Unavailable
 from tests import recordings
 
 T = TypeVar("T")
@@ -64,7 +65,10 @@ def test_docker_s_rules_are_read_with_their_counters(platform: str) -> None:
     chain = netfilter.chain("filter", "FORWARD")
     assert chain is not None
     assert chain.policy in {"ACCEPT", "DROP"}
-    assert sum(rule.packets for rule in netfilter.rules("filter", "FORWARD")) > 0
+    counted = [
+        rule.packets for chains in netfilter.tables.values() for chain in chains.values() for rule in chain.rules
+    ]
+    assert max(counted) > 0
     assert netfilter.jumps("nat", "PREROUTING", "DOCKER")
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from checks.facts.sysctl_files import SysctlFiles, SysctlLine, parse
-from checks.model import Output, UnparsableError
+from checks.model import Output
+from checks.source import UnparsableError
 
 
 def files(*lines: tuple[str, str], others: tuple[str, ...] = (), rhel7: bool = False) -> SysctlFiles:

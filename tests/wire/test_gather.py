@@ -15,7 +15,8 @@ from checks.errors import OutputUnreadableError
 from checks.facts.forwarding import FORWARDING
 from checks.facts.sockets import SOCKETS
 from checks.gather import gather, script, sort_out, unframe
-from checks.model import Facts, Output, Probe, Service, Unavailable
+from checks.model import Output, Service
+from checks.source import Facts, Probe, Unavailable
 from checks.ssh import Connection
 from tests.wire.sshd import Children, Sshd, sshd
 
