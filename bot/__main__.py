@@ -1,0 +1,5 @@
+"""``python -m bot`` is ``dockerhealth``."""
+
+from bot.cli import main
+
+main()

@@ -1,0 +1,177 @@
+"""The one place where everything is put together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+from pydantic import SecretStr
+
+from bot.clicks import Clicks, Identity
+from bot.config import Settings
+from bot.fixing import Apply, Fixing
+from bot.incidents import Rules
+from bot.outbox import Outbox, RetryLaterError, backoff
+from bot.schedule import Schedule
+from bot.slack import views
+from bot.slack.client import SlackClient
+from bot.slack.listeners import Listeners
+from bot.slack.socket import Socket
+from bot.store import Store
+from bot.watch import Looker, Watch, Watching
+from checks.apply import apply
+from checks.check import Checker
+
+FIX_GRACE = 60.0
+"""Seconds that a running fix has to end when the bot is stopped. Longer than most take, shorter than systemd waits."""
+
+log = structlog.get_logger()
+
+
+class StartError(Exception):
+    """The bot cannot start. Says what to do."""
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Be the bot until ``stop`` is set. Raises StartError, StoreError, RefusedError."""
+    bot_token = _secret(settings.slack_bot_token, "SLACK_BOT_TOKEN", "xoxb-...")
+    app_token = _secret(settings.slack_app_token, "SLACK_APP_TOKEN", "xapp-...")
+    async with (
+        _store(settings.store) as store,
+        _slack(bot_token, settings.slack_api_url) as slack,
+        _checker(settings) as checker,
+    ):
+        await Bot(settings, store, slack, checker, partial(apply, checker)).run(app_token, stop)
+
+
+class Bot:
+    """The parts of a running bot, wired."""
+
+    def __init__(self, settings: Settings, store: Store, slack: SlackClient, looker: Looker, apply: Apply) -> None:
+        self._settings = settings
+        self._store = store
+        self._slack = slack
+        self._outbox = Outbox(store, slack, views.alert, now)
+        self._watch = Watch(
+            settings.host_list(), looker, store, watching(settings), wake_outbox=self._outbox.wake, clock=now
+        )
+        self._fixing = Fixing(
+            store,
+            apply,
+            wake_outbox=self._outbox.wake,
+            after=self._watch.fix_ended,
+            clock=now,
+        )
+
+    async def run(self, app_token: str, stop: asyncio.Event) -> None:
+        """Watch, show, and answer until ``stop`` is set; then end what runs, in the order in which it depends."""
+        schedule = Schedule(
+            self._watch,
+            self._fixing,
+            reach_every=self._settings.checks.reach_every,
+            look_every=self._settings.checks.look_every,
+        )
+        emptied = asyncio.Event()
+        await self._fixing.recover()
+        await self._watch.start()
+        schedule.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._outbox.run(emptied), name="outbox")
+                try:
+                    await self._listen(app_token, stop)
+                finally:
+                    await schedule.stop()
+                    await self._fixing.close(FIX_GRACE)
+                    await self._watch.close()
+                    emptied.set()
+                    self._outbox.wake()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        log.info("stopped")
+
+    async def _listen(self, app_token: str, stop: asyncio.Event) -> None:
+        """Take commands and clicks until ``stop`` is set. Watching goes on while Slack is out of reach."""
+        team = await self._introduced(app_token, stop)
+        if stop.is_set():
+            return
+        clicks = Clicks(
+            self._store,
+            self._fixing,
+            self._slack,
+            lambda: Identity(team, socket.app_id),
+            approvers=self._settings.approvals.approvers,
+            look_again=self._watch.look_again,
+            wake_outbox=self._outbox.wake,
+            clock=now,
+        )
+        listeners = Listeners(self._watch, clicks, self._store, self._slack, clock=now)
+        socket = Socket(listeners.app(self._slack.without_token()), app_token)
+        log.info("started", hosts=len(self._watch.hosts), team=team)
+        try:
+            await socket.run(stop)
+        finally:
+            await listeners.close()
+
+    async def _introduced(self, app_token: str, stop: asyncio.Event) -> str:
+        """The workspace, once Slack has answered. Raises RefusedError for a token that it does not take."""
+        attempts = 0
+        while not stop.is_set():
+            try:
+                await self._slack.greet(app_token)
+                return await self._slack.team()
+            except RetryLaterError as error:
+                log.warning("slack: out of reach, trying again; watching goes on", why=str(error))
+            try:
+                async with asyncio.timeout(backoff(attempts).total_seconds()):
+                    await stop.wait()
+            except TimeoutError:
+                attempts += 1
+        return ""
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def watching(settings: Settings) -> Watching:
+    return Watching(
+        rules=Rules(settings.checks.open_after, settings.checks.resolve_after),
+        expire_after=settings.approvals.expire_after,
+        channel=settings.slack.alert_channel,
+    )
+
+
+def _secret(value: SecretStr | None, name: str, looks: str) -> str:
+    if value is None or not value.get_secret_value():
+        raise StartError(f"{name} is not set. Set it, or {name}_FILE, to the token of the Slack app ({looks}).")
+    return value.get_secret_value()
+
+
+@asynccontextmanager
+async def _store(url: str) -> AsyncIterator[Store]:
+    store = await Store.open(url)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _slack(token: str, api_url: str) -> AsyncIterator[SlackClient]:
+    slack = await SlackClient.open(token, api_url)
+    try:
+        yield slack
+    finally:
+        await slack.close()
+
+
+@asynccontextmanager
+async def _checker(settings: Settings) -> AsyncIterator[Checker]:
+    checker = Checker(settings.host_list(), clock=now)
+    try:
+        yield checker
+    finally:
+        await checker.close()

@@ -1,0 +1,279 @@
+"""The commands. What is heavy is imported by the command that needs it: help and ``config check`` are quick."""
+# ruff: noqa: PLC0415  # that is why imports stand in functions here
+
+import asyncio
+import getpass
+import json
+import logging
+import signal
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from bot import usage
+from bot.words import counted
+from checks.model import Host, NoChange, Outcome, Report, Service, Status
+
+if TYPE_CHECKING:
+    from bot.config import Settings
+
+HEALTHY, UNHEALTHY, NOT_TOLD = 0, 1, 2
+
+
+class Output(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+app = typer.Typer(
+    cls=usage.Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, and tokens are among them
+    help="Finds out why a published Docker port stopped answering, and mends it when a person approves.",
+)
+config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
+app.add_typer(config_app, name="config")
+
+File = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", help="Configuration file.", envvar="DOCKERHEALTH_CONFIG", show_default=False),
+]
+HostName = Annotated[str, typer.Argument(help="A host of the configuration.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def main() -> None:
+    app()
+
+
+@app.callback()
+def _always() -> None:
+    _log_from(logging.WARNING)
+
+
+@app.command()
+def check(
+    host: HostName,
+    service: Annotated[str | None, typer.Argument(help="Only this service.")] = None,
+    config: File = None,
+    output: Annotated[Output, typer.Option("-o", "--output")] = Output.TEXT,
+) -> None:
+    """Look at a host now. Exits 0: healthy, 1: unhealthy, 2: could not be told, 64: wrong usage."""
+    settings = usage.settings_of(config)
+    target = usage.host_of(settings, host)
+    chosen = usage.service_of(target, service) if service else None
+    reports = asyncio.run(_check(settings, target, chosen))
+    _show(reports, output)
+    raise typer.Exit(exit_code(reports))
+
+
+async def _check(settings: "Settings", host: Host, service: Service | None) -> tuple[Report, ...]:
+    from checks.check import Checker
+
+    checker = Checker(settings.host_list(), clock=_now)
+    try:
+        return await checker.check(host, service)
+    finally:
+        await checker.close()
+
+
+def _show(reports: Sequence[Report], output: Output) -> None:
+    from bot.terminal import print_report, report_json
+
+    if output is Output.JSON:
+        typer.echo(json.dumps([report_json(report) for report in reports], indent=2))
+        return
+    for report in reports:
+        print_report(Console(), report)
+
+
+def exit_code(reports: Sequence[Report]) -> int:
+    """What is known to be ill weighs more than what could not be told."""
+    states = {report.status for report in reports}
+    if Status.UNHEALTHY in states:
+        return UNHEALTHY
+    return NOT_TOLD if Status.UNKNOWN in states else HEALTHY
+
+
+@app.command()
+def fix(  # noqa: PLR0913  # these are the options of the command line
+    host: HostName,
+    fix_id: Annotated[str, typer.Argument(metavar="FIX", help="The id of a fix, as `check` names it.")],
+    service: Annotated[str | None, typer.Option("--service", "-s", help="Needed where the host has several.")] = None,
+    config: File = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, run nothing.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Carry a fix out, as its button in Slack does. Exits 0 only if the service is fixed and verified."""
+    from checks.fixes import FIX_IDS
+
+    settings = usage.settings_of(config)
+    target = usage.host_of(settings, host)
+    chosen = usage.service_of(target, service)
+    if fix_id not in FIX_IDS:
+        usage.wrong(f"there is no fix {fix_id!r}. {usage.nearest(fix_id, FIX_IDS)}")
+    if dry_run:
+        raise typer.Exit(asyncio.run(_dry_run(settings, target, chosen, fix_id)))
+    raise typer.Exit(_fix(settings, target, chosen, fix_id, ask=not yes))
+
+
+async def _dry_run(settings: "Settings", host: Host, service: Service, fix_id: str) -> int:
+    from bot.terminal import print_no_change, print_plan
+    from checks.apply import plan
+    from checks.check import Checker
+
+    checker = Checker(settings.host_list(), clock=_now)
+    try:
+        planned = await plan(checker, host, service, fix_id)
+    finally:
+        await checker.close()
+    if isinstance(planned, NoChange):
+        print_no_change(Console(), planned)
+        return UNHEALTHY
+    print_plan(Console(), planned)
+    return HEALTHY
+
+
+def _fix(settings: "Settings", host: Host, service: Service, fix_id: str, *, ask: bool) -> int:
+    from bot.mending import Mending
+    from bot.store import StoreError
+    from bot.terminal import print_applied, print_no_change, print_plan
+
+    console = Console()
+    with asyncio.Runner() as runner:  # the person is asked between its runs: Ctrl-C then does what it should
+        try:
+            mending = runner.run(Mending.open(settings, f"terminal:{getpass.getuser()}"))
+        except StoreError as error:
+            usage.wrong(str(error))
+        try:
+            proposal = runner.run(mending.propose(host, service, fix_id))
+            if isinstance(proposal, NoChange):
+                print_no_change(console, proposal)
+                return UNHEALTHY
+            print_plan(console, proposal.plan)
+            if ask and not typer.confirm(f"Run this on {host.name}?"):
+                return UNHEALTHY
+            applied = runner.run(mending.carry_out(proposal, lambda says: console.print(f"… {says}", markup=False)))
+        finally:
+            runner.run(mending.close())
+    if isinstance(applied, NoChange):
+        print_no_change(console, applied)
+        return UNHEALTHY
+    print_applied(console, applied)
+    return {Outcome.FIXED: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}.get(applied.outcome, UNHEALTHY)
+
+
+@app.command()
+def run(config: File = None) -> None:
+    """Run the bot until it is told to stop."""
+    from bot.app import StartError
+    from bot.outbox import RefusedError
+    from bot.store import StoreError
+
+    _log_from(logging.INFO)
+    settings = usage.settings_of(config)
+    missing = [name for name in ("slack_bot_token", "slack_app_token") if getattr(settings, name) is None]
+    if missing:
+        usage.wrong("\n".join(f"{name.upper()} or {name.upper()}_FILE must be set." for name in missing))
+    try:
+        asyncio.run(_run(settings))
+    except (StartError, RefusedError) as error:
+        usage.wrong(str(error))
+    except StoreError as error:  # it may come back: systemd tries again
+        typer.echo(str(error), err=True)
+        raise typer.Exit(UNHEALTHY) from None
+
+
+async def _run(settings: "Settings") -> None:
+    from bot.app import run as run_bot
+
+    stop = asyncio.Event()
+    for told in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(told, stop.set)
+    await run_bot(settings, stop)
+
+
+@app.command()
+def demo(*, auto: Annotated[bool, typer.Option("--auto", help="Play the story and end.")] = False) -> None:
+    """Try it on this machine with nothing installed: a local Slack, and hosts that break."""
+    from bot.demo.play import main as play
+
+    raise typer.Exit(asyncio.run(play(auto)))
+
+
+@app.command()
+def trust(host: HostName, config: File = None, *, yes: Yes = False) -> None:
+    """Pin the SSH key that a host shows now, after you have compared its fingerprint."""
+    from bot.trust import Known, add, known
+    from checks.errors import LookError
+
+    settings = usage.settings_of(config)
+    target = usage.host_of(settings, host)
+    path = target.login.known_hosts or Path("~/.ssh/known_hosts").expanduser()
+    try:
+        line, fingerprint = asyncio.run(_offered(target))
+    except LookError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(NOT_TOLD) from None
+    typer.echo(f"{host} ({line.partition(' ')[0]}) shows the key {fingerprint}")
+    state = known(path.read_text(encoding="utf-8") if path.exists() else "", line)
+    if state is Known.SAME:
+        typer.echo(f"It is in {path} already.")
+        return
+    if state is not Known.NONE:
+        typer.echo(
+            f"{path} holds {state.value} for this host. Either it was installed anew, or someone stands in between. "
+            f"Find out which. If all is well: ssh-keygen -f {path} -R '{line.partition(' ')[0]}', then again.",
+            err=True,
+        )
+        raise typer.Exit(UNHEALTHY)
+    typer.echo("On the host, compare: for f in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done")
+    if not yes and not typer.confirm("Trust it?"):
+        raise typer.Exit(UNHEALTHY)
+    add(path, line)
+    typer.echo(f"Added to {path}.")
+
+
+async def _offered(host: Host) -> tuple[str, str]:
+    from checks.check import Checker
+
+    checker = Checker([host], clock=_now)
+    try:
+        return await checker.offered_host_key(host)
+    finally:
+        await checker.close()
+
+
+@config_app.command("check")
+def config_check(config: File = None) -> None:
+    """Read the configuration, and report every mistake in it."""
+    settings = usage.settings_of(config)
+    services = sum(len(host.services) for host in settings.hosts.values())
+    typer.echo(f"No mistakes. {counted(len(settings.hosts), 'host')}, {counted(services, 'service')}.")
+    if not settings.approvals.approvers:
+        typer.echo("Nobody may approve a fix in Slack: approvals.approvers is empty.")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors."""
+    from bot.config import Settings
+
+    typer.echo(json.dumps(Settings.file_schema(), indent=2))
+
+
+def _log_from(level: int) -> None:
+    from bot import logs
+
+    logs.configure(level)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,45 @@
+"""The other end of the gather script: what it asks for, and an answer in the frame that gather takes apart. Pure."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from checks.model import Output
+
+_NAMES = re.compile(r"^names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
+_NOT_FOUND = 127
+
+
+def asked(command: str) -> tuple[str, ...] | None:
+    """The names of the probes that a gather script runs; None where the command is something else."""
+    if not command.startswith("exec timeout "):
+        return None
+    try:
+        names = _NAMES.search(shlex.split(command)[-1])
+    except ValueError:
+        return None
+    return tuple(names[1].split()) if names else None
+
+
+def answer(outputs: Mapping[str, Output], names: Sequence[str]) -> bytes:
+    """The framed answer to a script. A probe that was not recorded is answered as a command that is not installed."""
+    return frame({name: outputs.get(name) or _not_recorded(name) for name in names})
+
+
+def frame(outputs: Mapping[str, Output]) -> bytes:
+    """What the script prints for these outputs: size and time of every file, an empty line, then all the contents.
+
+    The inverse of ``checks.gather.unframe``. The clock begins at 0 with the script.
+    """
+    stats, contents = ["0 0.0"], [b""]  # the file that marks the start
+    for output in outputs.values():
+        ended = (output.ms or 0.0) / 1000
+        for text in (output.stdout, output.stderr, f"{output.status}\n"):
+            content = text.encode()
+            stats.append(f"{len(content)} {ended!r}")
+            contents.append(content)
+    return "\n".join(stats).encode() + b"\n\n" + b"".join(contents)
+
+
+def _not_recorded(name: str) -> Output:
+    return Output("", f"sh: 1: {name}: not found (the demo has no recording of it)\n", _NOT_FOUND, 1.0)

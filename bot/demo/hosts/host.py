@@ -1,0 +1,142 @@
+"""A demo host: an SSH server on loopback that answers from a recording, and a port that behaves as the state says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+import asyncssh
+
+from bot.demo.hosts import engine, frame
+from bot.demo.hosts.endpoint import Endpoint
+from bot.demo.hosts.recording import PORT, load
+from bot.demo.hosts.rewrite import Place, rewritten
+from bot.demo.hosts.states import Fault, Reachable, State, commands, derived
+from checks.model import Output
+
+USER = "dockerhealth"
+CONTAINER = "registry"
+
+_DOCKER_SOCKET = "/var/run/docker.sock"
+_NOT_FOUND = 127
+_UP_BEFORE = timedelta(hours=3)
+"""How long nothing had been started on it when the demo began. The recorded ones had been set up seconds before."""
+
+_Handler = Callable[[asyncssh.SSHReader[bytes], asyncssh.SSHWriter[bytes]], Awaitable[None]]
+
+
+class DemoHost:
+    """One host. It never runs what it is sent: it knows a few exact lines, and what each would do."""
+
+    def __init__(self, address: str, platform: str, clock: Callable[[], datetime]) -> None:
+        """``platform`` names the folder of recordings that it answers from."""
+        self.state = State()
+        self.ran: list[str] = []  # every line but the gather script, in order
+        self.ssh_port = 0  # known once it was started
+        self._platform = platform
+        self._clock = clock
+        self._since = clock() - _UP_BEFORE
+        self._endpoint = Endpoint(address, PORT)
+        self._commands = dict(commands(CONTAINER, self._endpoint.port))
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._mendable = True
+
+    @property
+    def address(self) -> str:
+        return self._endpoint.address
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}:{self._endpoint.port}/v2/"
+
+    @property
+    def known_hosts_line(self) -> str:
+        key = self._host_key.export_public_key("openssh").decode().strip()
+        return f"[{self.address}]:{self.ssh_port} {key}\n"
+
+    async def start(self, authorized: asyncssh.SSHKey) -> None:
+        """Answer from now on, over SSH only to who has the key."""
+        await self._endpoint.become(self.state.reachable)
+        self._acceptor = await asyncssh.create_server(
+            lambda: _Login(self, authorized),
+            self.address,
+            0,
+            server_host_keys=[self._host_key],
+            process_factory=self._run,
+            encoding=None,
+            allow_pty=False,
+            agent_forwarding=False,
+            password_auth=False,
+            kbdint_auth=False,
+        )
+        self.ssh_port = self._acceptor.get_port()
+
+    async def close(self) -> None:
+        if self._acceptor is not None:
+            self._acceptor.close()
+            await self._acceptor.wait_closed()
+        await self._endpoint.close()
+
+    async def break_by(self, fault: Fault) -> None:
+        """Make something wrong with it."""
+        await self._become(self.state.broken_by(fault))
+
+    def sabotage(self) -> None:
+        """From now on the port stays as it is, whatever is mended: what a fix that does not help looks like."""
+        self._mendable = False
+
+    def outputs(self) -> Mapping[str, Output]:
+        """What every probe prints now."""
+        port = self._endpoint.port
+        place = Place(self.address, port, client="127.0.0.1")  # whom every connection over loopback comes from
+        recording = load(self._platform, self.state.recording)
+        return derived(rewritten(recording, place, self._since, self._clock()), self.state, port)
+
+    async def serve_engine(self, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
+        await engine.serve(self.outputs, reader, writer)
+
+    async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        line = process.command or ""
+        probes = frame.asked(line)
+        if probes is not None:
+            process.stdout.write(frame.answer(self.outputs(), probes))
+            process.exit(0)
+            return
+        self.ran.append(line)
+        command = self._commands.get(line)
+        if command is None:
+            process.stderr.write(f"demo host: it does not know this command: {line or 'a shell'}\n".encode())
+            process.exit(_NOT_FOUND)
+            return
+        await asyncio.sleep(command.seconds)
+        await self._become(command.change(self.state))
+        process.stdout.write(command.prints.encode())
+        process.exit(0)
+
+    async def _become(self, state: State) -> None:
+        before, self.state = self.state, state
+        if before.recording != state.recording and state.begins_with_a_start:
+            self._since = self._clock()
+        mended = state.reachable is Reachable.ANSWERS
+        if before.reachable is not state.reachable and (self._mendable or not mended):
+            await self._endpoint.become(state.reachable)
+
+
+class _Login(asyncssh.SSHServer):
+    """Lets in one user with one key, to run commands and to ask the Docker Engine."""
+
+    def __init__(self, host: DemoHost, authorized: asyncssh.SSHKey) -> None:
+        self._host = host
+        self._authorized = authorized.convert_to_public()
+
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002  # asyncssh's signature
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == USER and key == self._authorized
+
+    def unix_connection_requested(self, dest_path: str) -> "_Handler | bool":
+        return self._host.serve_engine if dest_path == _DOCKER_SOCKET else False

@@ -1,0 +1,183 @@
+"""The life of one fault of one service, as a pure state machine."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from checks.model import Applied, Outcome, Plan, Reading, Report, Vantage
+
+
+class State(StrEnum):
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    FIXING = "fixing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One change of an incident's state. ``old`` is None for the opening; ``who`` is empty for dockerhealth itself."""
+
+    old: State | None
+    new: State
+    reason: str
+    at: datetime
+    who: str = ""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who approved which plan, and when. The digest is that of the plan as it was shown."""
+
+    who: str  # a Slack user id, or "terminal:LOGIN"
+    at: datetime
+    digest: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A plan that stands under a message as a button. ``id`` is opaque and is all that the button carries."""
+
+    id: str
+    plan: Plan
+    offered_at: datetime
+    expires_at: datetime
+    approval: Approval | None = None
+    applied: Applied | None = None
+    progress: str = ""  # what is being done right now, while the plan runs
+    withdrawn: bool = False  # a later look made another plan of it
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One fault of one service, from its first failed readings to its recovery."""
+
+    id: str
+    host: str
+    service: str
+    state: State
+    opened_at: datetime
+    transitions: tuple[Transition, ...]
+    report: Report | None = None  # the newest diagnosis; None until the first look has ended
+    offers: tuple[Offer, ...] = ()
+    resolved_at: datetime | None = None
+
+
+# --- the state machine -----------------------------------------------------------------------------------------
+
+REOPEN_WITHIN = timedelta(minutes=2)
+"""A fault that is back this soon after its recovery is the same fault: no new message for it."""
+
+LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED, State.FIXING})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How many readings in a row it takes."""
+
+    open_after: int
+    resolve_after: int
+
+
+@dataclass(frozen=True)
+class Streak:
+    """How the newest readings of one service from outside ended, in a row."""
+
+    failed: int = 0
+    good: int = 0
+    since: datetime | None = None  # when the first failed reading of the row was made
+
+    def after(self, reading: Reading) -> "Streak":
+        """The streak with one more reading. One that ends otherwise starts a new row."""
+        if reading.ok:
+            return Streak(good=self.good + 1)
+        return Streak(failed=self.failed + 1, since=self.since or reading.at)
+
+
+def step(incident: Incident | None, streak: Streak, reading: Reading, rules: Rules, now: datetime) -> Transition | None:
+    """What the newest reading changes. ``streak`` contains it; ``incident`` is the service's newest, if it has one.
+
+    A transition from None opens a new incident; one from RESOLVED opens the given one again. A fix that runs decides
+    about its incident itself: its own steps may make the service come and go.
+    """
+    state = incident.state if incident else None
+    if state is State.FIXING:
+        return None
+    if reading.ok:
+        if state not in LIVE or streak.good < rules.resolve_after:
+            return None
+        return Transition(state, State.RESOLVED, f"{_in_a_row(streak.good)} from outside: {reading.says}", now)
+    if state in LIVE or streak.failed < rules.open_after:
+        return None
+    return opening(incident, f"{_in_a_row(streak.failed)} from outside failed: {reading.says}", now)
+
+
+def opening(incident: Incident | None, reason: str, now: datetime, who: str = "") -> Transition | None:
+    """The transition by which a fault becomes an incident: a new one, or the one that was resolved a moment ago."""
+    if incident and incident.state in LIVE:
+        return None
+    back = incident and incident.resolved_at and now - incident.resolved_at <= REOPEN_WITHIN
+    return Transition(
+        State.RESOLVED if back else None, State.OPEN, f"back again: {reason}" if back else reason, now, who
+    )
+
+
+def acknowledge(incident: Incident, who: str, now: datetime) -> Transition | None:
+    """Someone takes care. None where there is nothing to acknowledge any more."""
+    if incident.state is not State.OPEN:
+        return None
+    return Transition(State.OPEN, State.ACKNOWLEDGED, "someone takes care of it", now, who)
+
+
+def fixing(incident: Incident, plan: Plan, who: str, now: datetime) -> Transition | None:
+    """An approved plan starts. None where another one runs already, or nothing is left to fix."""
+    if incident.state not in {State.OPEN, State.ACKNOWLEDGED}:
+        return None
+    return Transition(incident.state, State.FIXING, f"approved: {plan.title}", now, who)
+
+
+def ended(state: State, applied: Applied, now: datetime) -> Transition | None:
+    """What the end of a plan makes of its incident: RESOLVED only where an outside reading proved it.
+
+    ``state`` is OPEN instead of FIXING when the plan had been given up as UNKNOWN and ended after all.
+    """
+    if verified(applied):
+        return Transition(state, State.RESOLVED, applied.says, now) if state in LIVE else None
+    if state is State.FIXING:
+        return Transition(state, State.OPEN, f"{applied.outcome}: {applied.says}", now)
+    return None
+
+
+def verified(applied: Applied) -> bool:
+    """Whether the service was seen to answer from outside after the plan."""
+    outside = [reading for reading in applied.readings if reading.vantage is Vantage.OUTSIDE]
+    return applied.outcome is Outcome.FIXED and bool(outside) and outside[-1].ok
+
+
+def moved(incident: Incident, transition: Transition) -> Incident:
+    """The incident after a transition. Raises ValueError for one that starts from another state."""
+    if transition.old is not incident.state:
+        raise ValueError(f"incident {incident.id} is {incident.state}, the transition starts from {transition.old}")
+    return replace(
+        incident,
+        state=transition.new,
+        transitions=(*incident.transitions, transition),
+        resolved_at=transition.at if transition.new is State.RESOLVED else None,
+    )
+
+
+def opened(incident_id: str, host: str, service: str, transition: Transition) -> Incident:
+    """The new incident that a transition from None opens."""
+    if transition.old is not None:
+        raise ValueError(f"the transition opens an incident again that was {transition.old}")
+    return Incident(incident_id, host, service, transition.new, transition.at, (transition,))
+
+
+def _in_a_row(count: int) -> str:
+    return "1 reading" if count == 1 else f"{count} readings in a row"
+
+
+def predates_a_fix(incident: Incident, report: Report) -> bool:
+    """Whether a fix of the incident ended after the report's look began: what it saw may be gone."""
+    began = report.at - timedelta(milliseconds=report.took_ms)
+    return any(change.old is State.FIXING and change.at > began for change in incident.transitions)

@@ -1,0 +1,47 @@
+"""One look at a host serves all who want one at the same moment."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from checks.model import Host, Report
+
+Reports = tuple[Report, ...]
+
+
+@dataclass(frozen=True)
+class _Look:
+    began: datetime
+    reports: asyncio.Task[Reports]
+
+
+class Looks:
+    """The newest look at each host, running or ended."""
+
+    def __init__(self, check: Callable[[Host], Awaitable[Reports]], clock: Callable[[], datetime]) -> None:
+        self._check = check
+        self._clock = clock
+        self._newest: dict[str, _Look] = {}
+
+    async def look(self, host: Host, since: datetime) -> Reports:
+        """The reports of a look that began at ``since`` or later; a new one where there is none."""
+        newest = self._newest.get(host.name)
+        if newest is None or newest.began < since or _failed(newest.reports):
+            task = asyncio.create_task(self._run(host), name=f"look at {host.name}")
+            newest = self._newest[host.name] = _Look(self._clock(), task)
+        # One who stops waiting must not end the look for the others.
+        return await asyncio.shield(newest.reports)
+
+    async def close(self) -> None:
+        tasks = [look.reports for look in self._newest.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, host: Host) -> Reports:
+        return await self._check(host)
+
+
+def _failed(task: asyncio.Task[Reports]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

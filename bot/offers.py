@@ -1,0 +1,43 @@
+"""Which plans stand under a message as buttons, as a pure function of the newest look."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bot.incidents import Offer
+from checks.model import Plan, Report
+
+
+def pending(offer: Offer) -> bool:
+    """Whether nobody has approved the offer and no later look has replaced it. It may have expired."""
+    return offer.approval is None and not offer.withdrawn
+
+
+def usable(offer: Offer, now: datetime) -> bool:
+    """Whether a click on the offer can still be approved."""
+    return pending(offer) and offer.expires_at > now
+
+
+def renewed(
+    offers: Iterable[Offer], report: Report, now: datetime, expire_after: timedelta, new_id: Callable[[], str]
+) -> tuple[Offer, ...]:
+    """The offers that a look changes or makes; the others stay as they are.
+
+    A plan that the look found again, to the digit, keeps its offer, which is good for another ``expire_after``: what
+    expires is the look that the plan rests on. A look that could not be had says nothing about any plan.
+    """
+    if report.trouble is not None:
+        return ()
+    found = {plan.digest: plan for plan in report.plans}
+    changed: list[Offer] = []
+    for offer in offers:
+        if not pending(offer):
+            continue
+        again = found.pop(offer.plan.digest, None) if usable(offer, now) else None
+        changed.append(replace(offer, expires_at=now + expire_after) if again else replace(offer, withdrawn=True))
+    changed.extend(_new(plan, now, expire_after, new_id) for plan in found.values())
+    return tuple(changed)
+
+
+def _new(plan: Plan, now: datetime, expire_after: timedelta, new_id: Callable[[], str]) -> Offer:
+    return Offer(id=new_id(), plan=plan, offered_at=now, expires_at=now + expire_after)

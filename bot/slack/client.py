@@ -1,0 +1,196 @@
+"""The Web API as the bot uses it: the outbox's sender, answers to one person, who is who."""
+
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.http_retry.async_handler import AsyncRetryHandler
+from slack_sdk.http_retry.builtin_async_handlers import (
+    AsyncConnectionErrorRetryHandler,
+    AsyncRateLimitErrorRetryHandler,
+    AsyncServerErrorRetryHandler,
+)
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from bot.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError, SendError
+from bot.slack.message import Message
+
+TIMEOUT: Final = 10  # seconds, one call
+TOO_MANY_REQUESTS: Final = 429
+SERVER_ERRORS: Final = 500
+
+NOT_THESE_BLOCKS: Final = frozenset(
+    {"invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long", "msg_too_long"}
+)
+GONE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+PASSING: Final = frozenset(
+    {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "accesslimited"}
+)
+_TOKEN = "Set SLACK_BOT_TOKEN (or SLACK_BOT_TOKEN_FILE) to the bot token of the installed app (xoxb-...) and restart."  # noqa: S105  # no token
+_APP_TOKEN = "Set SLACK_APP_TOKEN (or SLACK_APP_TOKEN_FILE) to an app-level token with connections:write (xapp-...)."  # noqa: S105
+OPEN_SOCKET: Final = "apps.connections.open"
+_INVITE = "Invite the bot in that channel: /invite @dockerhealth."
+TODO: Final = {
+    "channel_not_found": f"Check slack.alert_channel. If the channel is private: {_INVITE}",
+    "not_in_channel": _INVITE,
+    "is_archived": "Unarchive the channel, or set slack.alert_channel to another one and restart.",
+    "invalid_auth": _TOKEN,
+    "not_authed": _TOKEN,
+    "account_inactive": _TOKEN,
+    "token_revoked": _TOKEN,
+    "token_expired": _TOKEN,
+    "not_allowed_token_type": _TOKEN,
+    "missing_scope": "Add the scopes of deploy/'s manifest to the app and install it again.",
+    "restricted_action": "A rule of the workspace forbids the bot to post there; ask its admin.",
+}
+
+log = structlog.get_logger()
+
+
+class SlackClient:
+    """Opened with ``SlackClient.open``. What it cannot do it raises as a SendError."""
+
+    def __init__(self, session: aiohttp.ClientSession, token: str, api_url: str) -> None:
+        self._session = session
+        self._api_url = api_url
+        # The outbox tries again itself, with what is newest by then.
+        self._once = self._web(token, [])
+        self._patient = self._web(token, _patience())
+
+    @classmethod
+    async def open(cls, token: str, api_url: str) -> Self:
+        # One session keeps the connection to Slack warm: a new TLS handshake a call would be a third of an alert's way.
+        return cls(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)), token, api_url)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    def without_token(self) -> AsyncWebClient:
+        """A client for what brings a token of its own: Socket Mode."""
+        return self._web(None, _patience())
+
+    # --- the outbox's sender ---
+
+    async def post(self, channel: str, message: Message) -> tuple[str, str]:
+        arguments = message.payload() | {"channel": channel, "unfurl_links": False, "unfurl_media": False}
+        answer = await _call(self._once, "chat.postMessage", arguments)
+        return answer["channel"], answer["ts"]
+
+    async def update(self, channel: str, ts: str, message: Message) -> None:
+        await _call(self._once, "chat.update", message.payload() | {"channel": channel, "ts": ts})
+
+    # --- who is who ---
+
+    async def team(self) -> str:
+        """The id of the workspace that the token belongs to."""
+        answer = await _call(self._patient, "auth.test", {})
+        team: str = answer["team_id"]
+        return team
+
+    async def greet(self, app_token: str) -> None:
+        """Find out whether Socket Mode would take the app token: the SDK itself tries a wrong one for ever."""
+        await _call(self._web(app_token, _patience()), OPEN_SOCKET, {})
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        """Who is in a user group now; None where Slack does not tell."""
+        try:
+            answer = await _call(self._patient, "usergroups.users.list", {"usergroup": group})
+        except SendError as error:
+            log.error("slack: the members of an approvers' group could not be had", group=group, why=str(error))  # noqa: TRY400  # the text says it all
+            return None
+        return frozenset(answer["users"])
+
+    # --- answers to one person ---
+
+    async def answer(self, response_url: str, channel: str, user: str, message: Message) -> None:
+        """Show ``message`` to the one who asked, and to nobody else. Raises SendError."""
+        try:
+            await self._respond(response_url, message)
+        except SendError as error:
+            log.warning("slack: the response_url did not work, trying an ephemeral message", why=str(error), user=user)
+            await _call(self._patient, "chat.postEphemeral", message.payload() | {"channel": channel, "user": user})
+
+    async def _respond(self, url: str, message: Message) -> None:
+        hook = AsyncWebhookClient(url, timeout=TIMEOUT, session=self._session, retry_handlers=_patience())
+        if direct(url):
+            hook.proxy = None
+        body = message.payload() | {"response_type": "ephemeral", "replace_original": False}
+        try:
+            answer = await hook.send_dict(body)
+        except (aiohttp.ClientError, OSError) as error:
+            raise RetryLaterError(f"no answer from the response_url: {error!r}") from error
+        if answer.status_code >= SERVER_ERRORS:
+            raise RetryLaterError(f"the response_url answered {answer.status_code}")
+        if answer.status_code != 200:  # noqa: PLR2004  # HTTP's OK
+            raise RefusedError(f"response_url: {answer.status_code} {answer.body[:200]}", "")
+
+    def _web(self, token: str | None, handlers: list[AsyncRetryHandler]) -> AsyncWebClient:
+        client = AsyncWebClient(
+            token=token, base_url=self._api_url, timeout=TIMEOUT, session=self._session, retry_handlers=handlers
+        )
+        if direct(self._api_url):
+            client.proxy = None
+        return client
+
+
+def direct(url: str) -> bool:
+    """Whether a URL must be reached without the proxy of the environment: slack_sdk knows no NO_PROXY."""
+    name = urlsplit(url).hostname or ""
+    try:
+        loopback = ip_address(name).is_loopback
+    except ValueError:
+        loopback = name == "localhost"
+    return loopback or bool(proxy_bypass(name))
+
+
+def _patience() -> list[AsyncRetryHandler]:
+    return [
+        AsyncConnectionErrorRetryHandler(max_retry_count=2),
+        AsyncRateLimitErrorRetryHandler(max_retry_count=3),
+        AsyncServerErrorRetryHandler(max_retry_count=2),
+    ]
+
+
+async def _call(client: AsyncWebClient, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """One call of the Web API. Raises SendError, whose class says whether trying again makes sense."""
+    try:
+        answer = await client.api_call(method, json=arguments) if arguments else await client.api_call(method)
+    except SlackApiError as error:
+        raise classified(method, error) from error
+    except (aiohttp.ClientError, OSError, SlackClientError) as error:
+        raise RetryLaterError(f"{method}: no answer from Slack ({error!r})") from error
+    data = answer.data
+    return data if isinstance(data, dict) else {}
+
+
+def classified(method: str, error: SlackApiError) -> SendError:
+    """What kind of failure Slack's answer is."""
+    response: Any = error.response
+    status = int(getattr(response, "status_code", None) or getattr(response, "status", None) or 0)
+    code = response.get("error") if hasattr(response, "get") else None
+    if status == TOO_MANY_REQUESTS or code == "ratelimited":
+        return RetryLaterError(f"{method}: Slack asks to wait", _retry_after(getattr(response, "headers", {})))
+    if status >= SERVER_ERRORS or not code or code in PASSING:
+        return RetryLaterError(f"{method}: Slack answered {status} {code or ''}".rstrip())
+    if code in NOT_THESE_BLOCKS:
+        return InvalidBlocksError(f"{method}: {code} {response.get('response_metadata') or ''}".rstrip())
+    if code in GONE:
+        return MessageGoneError(f"{method}: {code}")
+    needed = f" (needed: {response.get('needed')})" if response.get("needed") else ""
+    todo = (
+        _APP_TOKEN
+        if method == OPEN_SOCKET
+        else TODO.get(code, f"See https://docs.slack.dev/reference/methods/{method} for what this error means.")
+    )
+    return RefusedError(f"{method}: {code}{needed}", todo)
+
+
+def _retry_after(headers: Any) -> timedelta:
+    seconds = str(headers.get("Retry-After", headers.get("retry-after", "")))
+    return timedelta(seconds=min(int(seconds), 300) if seconds.isdigit() else 5)

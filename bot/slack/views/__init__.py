@@ -1,0 +1,18 @@
+"""Pure functions from the model to Block Kit."""
+
+from bot.slack.views.alert import alert
+from bot.slack.views.answer import answer
+from bot.slack.views.overview import Glance, overview
+from bot.slack.views.short import help_text, looking, note, unknown_host, unknown_service
+
+__all__ = [
+    "Glance",
+    "alert",
+    "answer",
+    "help_text",
+    "looking",
+    "note",
+    "overview",
+    "unknown_host",
+    "unknown_service",
+]

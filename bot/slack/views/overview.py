@@ -1,0 +1,76 @@
+"""The answer to ``/dockerhealth`` alone: all hosts at a glance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from bot.slack.message import Message
+from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
+from bot.slack.views.markup import prose, when
+from bot.words import counted, length
+
+MOST_ILL = 25
+MOST_HOSTS = 100
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One service as it was last seen."""
+
+    host: str
+    service: str
+    ok: bool | None  # None: not reached yet
+    says: str = ""  # the cause where one is known, else the last reading in words
+    since: datetime | None = None  # when it stopped answering
+
+
+def overview(glances: Sequence[Glance], now: datetime) -> Message:
+    """What is ill, one line each; then the hosts on which all is well."""
+    ill = [glance for glance in glances if glance.ok is False]
+    waiting = sum(glance.ok is None for glance in glances)
+    words = _counts(glances, len(ill), waiting)
+    mark = "🔴" if ill else "⚪" if waiting else "🟢"
+    cards = [Card(Colour.RED, (_ill(ill, now),))] if ill else []
+    cards.append(Card(Colour.GREEN, (*_well(glances), _footer(now))))
+    return message(f"{words}.", [header(f"{mark} {words}")], cards, "Ask for one host: `/dockerhealth HOST`")
+
+
+def _counts(glances: Sequence[Glance], ill: int, waiting: int) -> str:
+    if not glances:
+        return "No hosts are configured"
+    services = f"{len(glances) - ill - waiting} of {counted(len(glances), 'service')} answer"
+    hosts = f" on {counted(len({glance.host for glance in glances}), 'host')}"
+    return services + hosts + (f", {waiting} not reached yet" if waiting else "")
+
+
+def _ill(ill: Sequence[Glance], now: datetime) -> Part:
+    lines = [_line(glance, now) for glance in ill[:MOST_ILL]]
+    if len(ill) > MOST_ILL:
+        lines.append(f"and {len(ill) - MOST_ILL} more")
+    return part("services that do not answer", ALWAYS, lines)
+
+
+def _line(glance: Glance, now: datetime) -> str:
+    since = f" · down for {length(now - glance.since)}" if glance.since else ""
+    says = f": {prose(glance.says, 160)}" if glance.says else ""
+    return f"🔴 *{prose(glance.host, 70)}/{prose(glance.service, 70)}*{says}{since}"
+
+
+def _well(glances: Sequence[Glance]) -> list[Part]:
+    """One line a host, of the services that do not need attention."""
+    lines = []
+    for host, group in groupby(sorted(glances, key=lambda glance: glance.host), key=lambda glance: glance.host):
+        fine = [glance for glance in group if glance.ok is not False]
+        if fine:
+            names = ", ".join(glance.service + ("" if glance.ok else " (not reached yet)") for glance in fine)
+            lines.append(
+                f"{'🟢' if all(glance.ok for glance in fine) else '⚪'} *{prose(host, 70)}* {prose(names, 200)}"
+            )
+    if len(lines) > MOST_HOSTS:
+        lines[MOST_HOSTS:] = [f"and {len(lines) - MOST_HOSTS} more hosts"]
+    return [part("hosts", 2, lines)] if lines else []
+
+
+def _footer(now: datetime) -> Part:
+    return Part("when", ALWAYS, (context(f"As of {when(now)}. `/dockerhealth HOST` looks closer."),))

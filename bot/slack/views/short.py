@@ -1,0 +1,45 @@
+"""Short answers to the one who asked."""
+
+from collections.abc import Sequence
+
+from bot.slack.message import Message
+from bot.slack.views.blocks import sections
+from bot.slack.views.markup import code, prose
+
+COMMANDS = (
+    ("/dockerhealth", "all hosts at a glance"),
+    ("/dockerhealth HOST", "look at a host now: what is wrong, why, and what would mend it"),
+    ("/dockerhealth HOST SERVICE", "the same for one service"),
+    ("/dockerhealth help", "this"),
+)
+
+
+def help_text() -> Message:
+    lines = [f"`{command}` {does}" for command, does in COMMANDS]
+    lines.append("Looking changes nothing. A fix runs only when an approver presses its button and confirms.")
+    return Message("\n".join(lines), sections(lines))
+
+
+def looking(host: str) -> Message:
+    return _one(f"Looking at {code(host, 80)} …")
+
+
+def unknown_host(name: str, nearest: Sequence[str]) -> Message:
+    return _one(f"I do not know a host {code(name, 80)}. {_nearest(nearest, '`/dockerhealth` lists all hosts.')}")
+
+
+def unknown_service(host: str, name: str, known: Sequence[str]) -> Message:
+    return _one(f"{code(host, 80)} has no service {code(name, 80)}. {_nearest(known, 'It has none.')}")
+
+
+def note(text: str) -> Message:
+    """Any sentence, as plain words."""
+    return _one(prose(text, 2000))
+
+
+def _nearest(names: Sequence[str], otherwise: str) -> str:
+    return f"Did you mean {' or '.join(code(name, 80) for name in names[:5])}?" if names else otherwise
+
+
+def _one(text: str) -> Message:
+    return Message(text, sections([text]))

@@ -1,0 +1,245 @@
+"""Incidents, their reports and their offers.
+
+Every change also marks the incident's message as due, in the same transaction: what was decided and what must be shown
+cannot come apart.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.store.database import Database
+from bot.store.mapping import (
+    applied_values,
+    incident_from,
+    incident_values,
+    offer_values,
+    report_from,
+    report_values,
+    transition_values,
+)
+from bot.store.tables import incidents, messages, offers, reports, transitions
+from checks.model import Applied, Outcome, Report
+
+
+class Incidents:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # --- reading ---
+
+    async def get(self, incident_id: str) -> Incident | None:
+        return await self._first(incidents.c.id == incident_id)
+
+    async def with_offer(self, offer_id: str) -> Incident | None:
+        """The incident that an offer belongs to."""
+        return await self._first(incidents.c.id == _of_offer(offer_id))
+
+    async def newest(self, host: str, service: str) -> Incident | None:
+        return await self._first(incidents.c.host == host, incidents.c.service == service)
+
+    async def live(self) -> tuple[Incident, ...]:
+        """All that are not resolved, oldest first."""
+        async with self._database.reading() as connection:
+            rows = await connection.execute(
+                select(incidents).where(incidents.c.state != State.RESOLVED).order_by(incidents.c.opened_at)
+            )
+            return tuple([await _load(connection, row) for row in rows.all()])
+
+    async def abandoned(self, now: datetime) -> tuple[tuple[Incident, Offer], ...]:
+        """Approved offers that have not ended, and whose runner has given no sign of life for too long."""
+        lost = offers.c.approved_by.is_not(None), offers.c.outcome.is_(None), offers.c.lease_until <= now
+        async with self._database.reading() as connection:
+            found = (await connection.execute(select(offers.c.id).where(*lost))).scalars().all()
+        pairs = []
+        for offer_id in found:
+            incident = await self.with_offer(offer_id)
+            if incident:
+                pairs.append((incident, next(offer for offer in incident.offers if offer.id == offer_id)))
+        return tuple(pairs)
+
+    async def last_reports(self) -> tuple[Report, ...]:
+        """The newest report of each service that was ever looked at."""
+        newer = reports.alias()
+        same = newer.c.host == reports.c.host, newer.c.service == reports.c.service, newer.c.at > reports.c.at
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(reports.c.body).where(~select(newer.c.id).where(*same).exists()))
+            return tuple(report_from(body) for body in rows.scalars())
+
+    async def _first(self, *where: ColumnElement[bool]) -> Incident | None:
+        async with self._database.reading() as connection:
+            rows = await connection.execute(
+                select(incidents).where(*where).order_by(incidents.c.opened_at.desc()).limit(1)
+            )
+            row = rows.first()
+            return await _load(connection, row) if row else None
+
+    # --- changing ---
+
+    async def add(self, incident: Incident, channel: str, due_at: datetime) -> bool:
+        """Store a new incident, whose message is to be posted at ``due_at``. False if its service has a live one."""
+        try:
+            async with self._database.writing() as connection:
+                await connection.execute(insert(incidents).values(incident_values(incident)))
+                for transition in incident.transitions:
+                    await connection.execute(insert(transitions).values(transition_values(incident.id, transition)))
+                await connection.execute(insert(messages).values(_unposted(incident.id, channel, due_at)))
+        except IntegrityError:
+            return False
+        return True
+
+    async def move(self, incident_id: str, transition: Transition) -> bool:
+        """Store a transition. False if the incident is no longer in the state that it starts from."""
+        async with self._database.writing() as connection:
+            if not await _move(connection, incident_id, transition):
+                return False
+            if transition.new is State.RESOLVED:
+                await _withdraw(connection, incident_id)
+            return True
+
+    async def save_report(self, incident_id: str, report: Report, changed: Iterable[Offer], now: datetime) -> None:
+        """Store what a look found, and the offers that it changes. Offers that were approved meanwhile stay."""
+        async with self._database.writing() as connection:
+            await _save_report(connection, incident_id, report)
+            for position, offer in enumerate(changed):
+                untouched = offers.c.id == offer.id, offers.c.approved_by.is_(None)
+                updated = await connection.execute(
+                    update(offers).where(*untouched).values(expires_at=offer.expires_at, withdrawn=offer.withdrawn)
+                )
+                known = await connection.execute(select(offers.c.id).where(offers.c.id == offer.id))
+                if not updated.rowcount and not known.first():
+                    await connection.execute(insert(offers).values(offer_values(incident_id, offer, position)))
+            await _due(connection, incident_id, now)
+
+    async def save_look(self, report: Report) -> None:
+        """Store the newest look at a service that has no incident, in place of the one before."""
+        async with self._database.writing() as connection:
+            before = reports.c.incident_id.is_(None), reports.c.host == report.host, reports.c.service == report.service
+            await connection.execute(delete(reports).where(*before))
+            await connection.execute(insert(reports).values(report_values(None, report)))
+
+    async def claim(
+        self, incident_id: str, offer_id: str, approval: Approval, transition: Transition, lease_until: datetime
+    ) -> bool:
+        """Make an approval the one that counts. False if anything changed since it was decided upon."""
+        # A compare-and-set. Two clicks, in this process or in two, may both have been allowed by the policy, each
+        # on what it had read a moment before. The conditions are therefore asked once more in the very statement
+        # that writes: the database lets one such statement through, and the others then match no row.
+        unclaimed = (
+            offers.c.id == offer_id,
+            offers.c.incident_id == incident_id,
+            offers.c.digest == approval.digest,
+            offers.c.approved_by.is_(None),
+            offers.c.withdrawn.is_(False),
+            offers.c.expires_at > approval.at,
+        )
+        async with self._database.writing() as connection:
+            won = await connection.execute(
+                update(offers)
+                .where(*unclaimed)
+                .values(approved_by=approval.who, approved_at=approval.at, lease_until=lease_until)
+            )
+            # The move is the second half of the condition: one fix an incident, and none once it is resolved.
+            if won.rowcount == 1 and await _move(connection, incident_id, transition):
+                return True
+            await connection.rollback()
+            return False
+
+    async def progress(self, offer_id: str, says: str, now: datetime) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(update(offers).where(offers.c.id == offer_id).values(progress=says))
+            await _due(connection, _of_offer(offer_id), now)
+
+    async def renew(self, offer_id: str, lease_until: datetime) -> None:
+        """A sign of life from the one who carries an offer out."""
+        async with self._database.writing() as connection:
+            await connection.execute(update(offers).where(offers.c.id == offer_id).values(lease_until=lease_until))
+
+    async def finish(
+        self, incident_id: str, offer_id: str, applied: Applied, transition: Transition | None, now: datetime
+    ) -> bool:
+        """Store how an offer ended. False if its incident is no longer in the state that the transition starts from.
+
+        An end that was only presumed (UNKNOWN) gives way to the real one; a real one is never written over. The other
+        offers rest on facts from before the fix and are withdrawn.
+        """
+        unended = offers.c.id == offer_id, offers.c.outcome.is_(None) | (offers.c.outcome == Outcome.UNKNOWN)
+        async with self._database.writing() as connection:
+            if transition and not await _move(connection, incident_id, transition):
+                return False
+            await connection.execute(
+                update(offers).where(*unended).values(ended_at=now, progress="", **applied_values(applied))
+            )
+            await _withdraw(connection, incident_id)
+            await _due(connection, incident_id, now)
+            return True
+
+
+def _of_offer(offer_id: str) -> ScalarSelect[str]:
+    """The id of the incident that an offer belongs to."""
+    return select(offers.c.incident_id).where(offers.c.id == offer_id).scalar_subquery()
+
+
+async def _load(connection: AsyncConnection, row: Any) -> Incident:
+    of_this = await connection.execute(
+        select(transitions).where(transitions.c.incident_id == row.id).order_by(transitions.c.id)
+    )
+    body = await connection.execute(
+        select(reports.c.body).where(reports.c.incident_id == row.id).order_by(reports.c.id.desc()).limit(1)
+    )
+    offered = await connection.execute(
+        select(offers).where(offers.c.incident_id == row.id).order_by(offers.c.offered_at, offers.c.position)
+    )
+    return incident_from(row, of_this.all(), body.scalar(), offered.all())
+
+
+async def _move(connection: AsyncConnection, incident_id: str, transition: Transition) -> bool:
+    resolved_at = transition.at if transition.new is State.RESOLVED else None
+    moved = await connection.execute(
+        update(incidents)
+        .where(incidents.c.id == incident_id, incidents.c.state == transition.old)
+        .values(state=transition.new, resolved_at=resolved_at)
+    )
+    if moved.rowcount != 1:
+        return False
+    await connection.execute(insert(transitions).values(transition_values(incident_id, transition)))
+    await _due(connection, incident_id, transition.at)
+    return True
+
+
+async def _withdraw(connection: AsyncConnection, incident_id: str) -> None:
+    pending = offers.c.incident_id == incident_id, offers.c.approved_by.is_(None)
+    await connection.execute(update(offers).where(*pending).values(withdrawn=True))
+
+
+async def _save_report(connection: AsyncConnection, incident_id: str, report: Report) -> None:
+    """Add a report to an incident's, or replace the last one if it says the same: hours of looks are no history."""
+    values = report_values(incident_id, report)
+    rows = await connection.execute(
+        select(reports).where(reports.c.incident_id == incident_id).order_by(reports.c.id.desc()).limit(1)
+    )
+    last = rows.first()
+    if last and (last.status, last.cause) == (values["status"], values["cause"]):
+        await connection.execute(update(reports).where(reports.c.id == last.id).values(values))
+    else:
+        await connection.execute(insert(reports).values(values))
+
+
+async def _due(connection: AsyncConnection, incident_id: str | ScalarSelect[str], at: datetime) -> None:
+    """The incident's message must be looked at by the outbox. An attempt that waits for later is not made sooner."""
+    waits = messages.c.attempts > 0
+    await connection.execute(
+        update(messages)
+        .where(messages.c.incident_id == incident_id)
+        .values(version=messages.c.version + 1, due_at=case((waits, messages.c.due_at), else_=at))
+    )
+
+
+def _unposted(incident_id: str, channel: str, due_at: datetime) -> dict[str, Any]:
+    row = {"incident_id": incident_id, "channel": channel, "ts": "", "shown": "", "version": 1}
+    return row | {"due_at": due_at, "attempts": 0, "problem": ""}

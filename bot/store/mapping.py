@@ -1,0 +1,111 @@
+"""Rows to the words of the product and back."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+
+from bot.incidents import Approval, Incident, Offer, State, Transition
+from checks.model import Applied, Plan, Report
+
+_REPORT = TypeAdapter(Report)
+_PLAN = TypeAdapter(Plan)
+_APPLIED = TypeAdapter(Applied)
+
+
+def report_json(report: Report) -> str:
+    return _REPORT.dump_json(report).decode()
+
+
+def report_from(text: str) -> Report:
+    return _REPORT.validate_json(text)
+
+
+def incident_values(incident: Incident) -> dict[str, Any]:
+    return {
+        "id": incident.id,
+        "host": incident.host,
+        "service": incident.service,
+        "state": incident.state,
+        "opened_at": incident.opened_at,
+        "resolved_at": incident.resolved_at,
+    }
+
+
+def transition_values(incident_id: str, transition: Transition) -> dict[str, Any]:
+    return {
+        "incident_id": incident_id,
+        "old": transition.old,
+        "new": transition.new,
+        "reason": transition.reason,
+        "at": transition.at,
+        "who": transition.who,
+    }
+
+
+def report_values(incident_id: str | None, report: Report) -> dict[str, Any]:
+    root = report.diagnosis.root
+    return {
+        "incident_id": incident_id,
+        "host": report.host,
+        "service": report.service,
+        "at": report.at,
+        "status": report.status,
+        "cause": root.cause if root else "",
+        "body": report_json(report),
+    }
+
+
+def offer_values(incident_id: str, offer: Offer, position: int) -> dict[str, Any]:
+    """The values of an offer that nobody has approved yet."""
+    return {
+        "id": offer.id,
+        "incident_id": incident_id,
+        "fix": offer.plan.fix,
+        "position": position,
+        "digest": offer.plan.digest,
+        "plan": _PLAN.dump_json(offer.plan).decode(),
+        "offered_at": offer.offered_at,
+        "expires_at": offer.expires_at,
+        "withdrawn": offer.withdrawn,
+        "progress": offer.progress,
+    }
+
+
+def applied_values(applied: Applied) -> dict[str, Any]:
+    return {"outcome": applied.outcome, "applied": _APPLIED.dump_json(applied).decode()}
+
+
+def offer_from(row: Row[Any]) -> Offer:
+    approval = None
+    if row.approved_by is not None:
+        approval = Approval(who=row.approved_by, at=row.approved_at, digest=row.digest)
+    return Offer(
+        id=row.id,
+        plan=_PLAN.validate_json(row.plan),
+        offered_at=row.offered_at,
+        expires_at=row.expires_at,
+        approval=approval,
+        applied=_APPLIED.validate_json(row.applied) if row.applied is not None else None,
+        progress=row.progress,
+        withdrawn=row.withdrawn,
+    )
+
+
+def incident_from(
+    row: Row[Any], transition_rows: Iterable[Row[Any]], report: str | None, offer_rows: Iterable[Row[Any]]
+) -> Incident:
+    return Incident(
+        id=row.id,
+        host=row.host,
+        service=row.service,
+        state=State(row.state),
+        opened_at=row.opened_at,
+        transitions=tuple(
+            Transition(State(t.old) if t.old else None, State(t.new), t.reason, t.at, t.who) for t in transition_rows
+        ),
+        report=report_from(report) if report is not None else None,
+        offers=tuple(offer_from(offer) for offer in offer_rows),
+        resolved_at=row.resolved_at,
+    )

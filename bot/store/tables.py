@@ -1,0 +1,139 @@
+"""The tables. What is searched for is a column; what is only read back as a whole is JSON text."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware datetime. It is stored in UTC, as SQLite keeps no time zones."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  # the signature is SQLAlchemy's
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("host", String(63), nullable=False),
+    Column("service", String(63), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opened_at", Utc, nullable=False),
+    Column("resolved_at", Utc),
+)
+Index("ix_incidents_newest", incidents.c.host, incidents.c.service, incidents.c.opened_at)
+# Two processes that see the same fault at once must not both open an incident for it.
+Index(
+    "ix_incidents_one_live",
+    incidents.c.host,
+    incidents.c.service,
+    unique=True,
+    sqlite_where=incidents.c.state != "resolved",
+    postgresql_where=incidents.c.state != "resolved",
+)
+
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident_id", ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("old", String(16)),
+    Column("new", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("who", String(255), nullable=False),
+)
+
+# The reports of an incident, one a distinct diagnosis; without an incident, the newest look at a service.
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("incident_id", ForeignKey("incidents.id"), index=True),
+    Column("host", String(63), nullable=False),
+    Column("service", String(63), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("cause", String(63), nullable=False),
+    Column("body", Text, nullable=False),
+)
+Index("ix_reports_newest", reports.c.host, reports.c.service, reports.c.at)
+
+# A plan, who approved it, and what came of it: one row, as an offer is approved once and ends once.
+offers = Table(
+    "offers",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("incident_id", ForeignKey("incidents.id"), nullable=False, index=True),
+    Column("fix", String(63), nullable=False),
+    Column("position", Integer, nullable=False),  # smallest fix first, as in the report
+    Column("digest", String(64), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("offered_at", Utc, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("approved_by", String(255)),
+    Column("approved_at", Utc),
+    Column("lease_until", Utc),  # a runner that is alive keeps this in the future
+    Column("progress", Text, nullable=False),
+    Column("outcome", String(16)),
+    Column("applied", Text),
+    Column("ended_at", Utc),
+)
+
+# What each incident's message must show, and what it shows: the outbox.
+messages = Table(
+    "messages",
+    metadata,
+    Column("incident_id", ForeignKey("incidents.id"), primary_key=True),
+    Column("channel", String(255), nullable=False),  # as configured until it is posted, then the channel's id
+    Column("ts", String(32), nullable=False),  # empty until it is posted
+    Column("shown", String(64), nullable=False),  # hash of what was sent last
+    Column("version", Integer, nullable=False),  # counts the changes of the incident
+    Column("due_at", Utc, index=True),  # when it wants sending; null: it shows all there is
+    Column("sent_at", Utc),
+    Column("attempts", Integer, nullable=False),  # failed ones in a row
+    Column("problem", Text, nullable=False),  # why the last attempt failed
+)
+
+# Deliveries that were taken on: Slack may deliver a click or a command more than once.
+seen = Table(
+    "seen",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("run", String(32), nullable=False),  # the life of the process that took it on
+    Column("at", Utc, nullable=False, index=True),
+)

@@ -1,0 +1,200 @@
+"""The diagnosis for a terminal, and as JSON for a program."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from bot.words import OUTCOMES, ladder, plain, ruled_out_by, title, undetermined
+from checks.model import (
+    Applied,
+    Confidence,
+    Evidence,
+    Finding,
+    NoChange,
+    Outcome,
+    Plan,
+    Reading,
+    Report,
+    Risk,
+    Status,
+    Step,
+)
+
+MARKS = {Status.HEALTHY: ("✓", "green"), Status.UNHEALTHY: ("✗", "red"), Status.UNKNOWN: ("?", "yellow")}
+RISKS = {Risk.LOW: "green", Risk.MEDIUM: "yellow", Risk.HIGH: "red"}
+
+
+Lines = Iterator[Text]
+
+
+def print_report(console: Console, report: Report) -> None:
+    mark, colour = MARKS[report.status]
+    name = Text(f"{mark} {report.host}/{report.service}  ", f"bold {colour}")
+    _print(console, [name + _line(title(report), "bold")])
+    _print(console, _report(report), indent=2)
+    _print(console, [_line(f"  looked {report.at:%Y-%m-%d %H:%M:%S %Z}, took {report.took_ms / 1000:.1f} s", "dim")])
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """All that the plan would do, before anyone is asked."""
+    _print(console, [_line(plan.title, "bold") + Text(f" ({plan.risk} risk)", RISKS[plan.risk]) + f" on {plan.host}"])
+    _print(console, _plan(plan), indent=2)
+
+
+def print_no_change(console: Console, no_change: NoChange) -> None:
+    _print(console, [_line(f"{no_change.fix}: {no_change.why}")])
+
+
+def print_applied(console: Console, applied: Applied) -> None:
+    colour = "green" if applied.outcome is Outcome.FIXED else "red"
+    _print(console, [Text(f"{OUTCOMES[applied.outcome]}. ", f"bold {colour}") + _line(applied.says)])
+    for result in applied.results:
+        if result.status != 0:
+            _print(console, [_line(f"  exit status {result.status}: {result.step.command}", "red")])
+            _print(console, (_line(f"  {line}", "dim") for line in result.output.splitlines()), indent=2)
+    _print(console, _ladder(applied.readings), indent=2)
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """One service for a program. The keys are a public contract."""
+    diagnosis = report.diagnosis
+    root = diagnosis.root
+    not_told = [{"id": finding.cause, "missing": finding.why} for finding in diagnosis.not_told]
+    if report.trouble is not None:
+        not_told.insert(0, {"id": report.trouble.id, "missing": report.trouble.says})
+    return {
+        "host": report.host,
+        "service": report.service,
+        "status": report.status.value,
+        "readings": [_reading_json(reading) for reading in report.readings],
+        "cause": {"id": root.cause, "title": root.title, "confidence": root.confidence.value} if root else None,
+        "evidence": [
+            {"fact": evidence.fact, "says": evidence.says} for cause in diagnosis.causes for evidence in cause.evidence
+        ],
+        "ruled_out": [{"id": finding.cause, "why": ruled_out_by(finding)} for finding in diagnosis.ruled_out],
+        "not_told": not_told,
+        "risks": [{"id": finding.cause, "title": finding.title} for finding in diagnosis.risks],
+        "timeline": [
+            {"at": change.at.isoformat(), "what": change.what, "who": change.who or None} for change in report.timeline
+        ],
+        "fixes": [_plan_json(plan) for plan in report.plans],
+        "took_ms": round(report.took_ms, 1),
+    }
+
+
+def _reading_json(reading: Reading) -> dict[str, Any]:
+    return {
+        "vantage": reading.vantage.value,
+        "ok": reading.ok,
+        "phase": reading.phase.value,
+        "outcome": reading.ended.value,
+        "ms": round(reading.ms, 1),
+    }
+
+
+def _plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "id": plan.fix,
+        "title": plan.title,
+        "risk": plan.risk.value,
+        "steps": [step.command for step in plan.steps],
+        "undo": [step.command for step in plan.undo],
+        "blast_radius": plan.blast_radius,
+    }
+
+
+def _print(console: Console, lines: Iterable[Text], indent: int = 0) -> None:
+    for line in lines:
+        # A command must be one line to be copied, also where the terminal is narrow or none.
+        console.print(Text(" " * indent) + line, soft_wrap=True, highlight=False)
+
+
+def _report(report: Report) -> Lines:
+    """The order of reading: trouble, proof, where it was reached from, what to do, and then all that backs it."""
+    if report.trouble is not None:
+        yield _line(f"could not look at the host ({report.trouble.id}): {report.trouble.says}", "yellow")
+    for number, cause in enumerate(report.diagnosis.causes, 1):
+        yield from _cause(number, cause)
+    yield from _under("reached from", _ladder(report.readings))
+    for plan in report.plans:
+        yield from _fix(plan)
+    yield from (_line(f"not offered: {each.fix}: {each.why}", "dim") for each in report.refused)
+    yield from _under("what changed before", map(_line, _changes(report)))
+    yield from _backing(report)
+    for risk in report.diagnosis.risks:
+        yield _line(f"works now, will break: {risk.title}", "yellow")
+        yield from _evidence(risk.evidence)
+
+
+def _backing(report: Report) -> Lines:
+    if report.status is Status.HEALTHY:
+        return
+    style = "" if undetermined(report) else "dim"  # what it is not is then all that is known
+    yield from _under("ruled out", _findings(report.diagnosis.ruled_out, style), style)
+    yield from _under("could not be told", _findings(report.diagnosis.not_told, style), style)
+
+
+def _cause(number: int, cause: Finding) -> Lines:
+    if number > 1:
+        yield _line(f"{number}. also wrong, to mend after that: {cause.title}", "bold")
+    yield from _under(
+        "proof" if cause.confidence is Confidence.PROVEN else "likely, not proven", _evidence(cause.evidence)
+    )
+    yield from _under("to do by hand", (_line(f"  {line}", "cyan") for line in cause.advice))
+
+
+def _under(heading: str, lines: Iterable[Text], style: str = "") -> Lines:
+    """Lines under a heading, which stands there only if there are any."""
+    for number, line in enumerate(lines):
+        if number == 0:
+            yield Text(heading, f"bold {style}".strip())
+        yield line
+
+
+def _evidence(evidence: Iterable[Evidence]) -> Lines:
+    return (_line(f"• {each.says}", "cyan") for each in evidence)
+
+
+def _findings(findings: Iterable[Finding], style: str) -> Lines:
+    return (_line(f"• {finding.cause}: {ruled_out_by(finding)}", style) for finding in findings)
+
+
+def _fix(plan: Plan) -> Lines:
+    yield Text("fix: ", "bold") + _line(plan.title) + Text(f" ({plan.risk} risk)", RISKS[plan.risk])
+    yield _line(f"  touches: {plan.blast_radius}", "dim")
+    yield _line(f"  dockerhealth fix {plan.host} {plan.fix} --service {plan.service}", "cyan")
+
+
+def _plan(plan: Plan) -> Lines:
+    yield from (_line(f"note: {note}") for note in plan.notes)
+    yield _line(f"touches: {plan.blast_radius}")
+    yield from _under("runs", _steps(plan.steps))
+    yield from _under("undo", _steps(plan.undo))
+    yield _line(f"verified by: {plan.verify}")
+
+
+def _steps(steps: Sequence[Step]) -> Lines:
+    for number, step in enumerate(steps, 1):
+        yield _line(f"{number}. {step.does}")
+        yield _line(f"   {step.command}", "cyan")
+
+
+def _ladder(readings: Sequence[Reading]) -> Lines:
+    rows = ladder(readings)
+    widest = max((len(says) for _, _, says, _ in rows), default=0)
+    for name, ok, says, took in rows:
+        mark = Text("✓ ", "green") if ok else Text("✗ ", "red")
+        yield Text(f"{name:<13}") + mark + Text(f"{plain(says):<{widest}}  {took:>8}")
+
+
+def _changes(report: Report) -> Iterator[str]:
+    for change in report.timeline:
+        yield f"• {change.at:%Y-%m-%d %H:%M:%S %Z}  {change.what}" + (f" ({change.who})" if change.who else "")
+
+
+def _line(text: str, style: str = "") -> Text:
+    """Text that a host may have had a part in: it is no markup, and it stays on its line."""
+    indent = " " * (len(text) - len(text.lstrip(" ")))
+    return Text(indent + plain(text), style)

@@ -1,0 +1,236 @@
+"""The conductor: readings to incidents, incidents to looks, looks to reports and offers, all of it to the store.
+
+The outbox shows what the store says; nothing here talks to Slack.
+"""
+
+import asyncio
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from bot.incidents import (
+    LIVE,
+    Incident,
+    Rules,
+    State,
+    Streak,
+    Transition,
+    opened,
+    opening,
+    predates_a_fix,
+    step,
+)
+from bot.looks import Looks, Reports
+from bot.offers import renewed
+from bot.store import Store
+from bot.tasks import Tasks
+from checks.model import Host, Reading, Report, Service, Status
+
+DIAGNOSIS_GRACE = timedelta(seconds=2)
+"""How long an alert waits for its diagnosis before it is posted without one."""
+
+UNEXPLAINED_FOR = timedelta(seconds=15)
+"""How old a look that does not explain an outage gets before the outage is looked at again."""
+
+Key = tuple[str, str]  # host, service
+
+log = structlog.get_logger()
+
+
+class Looker(Protocol):
+    """What finds out how a host is: checks.check.Checker."""
+
+    async def reach(self, host: Host, service: Service) -> Reading: ...
+
+    async def check(self, host: Host, service: Service | None = None) -> Reports: ...
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How it is watched."""
+
+    rules: Rules
+    expire_after: timedelta  # of an offer
+    channel: str  # where alerts are posted
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found out about one service, and the incident whose offers fit it."""
+
+    report: Report
+    incident: Incident | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one service is, as far as is known without asking it now."""
+
+    host: str
+    service: str
+    reading: Reading | None  # the newest from outside; None until the first one has ended
+    incident: Incident | None  # if one is live
+    report: Report | None  # of the newest look
+
+
+class Watch:
+    def __init__(  # noqa: PLR0913  # each is a thing of its own; app.py names them
+        self,
+        hosts: Iterable[Host],
+        looker: Looker,
+        store: Store,
+        watching: Watching,
+        *,
+        wake_outbox: Callable[[], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
+        self._looker = looker
+        self._store = store
+        self._watching = watching
+        self._wake_outbox = wake_outbox
+        self._clock = clock
+        self._looks = Looks(looker.check, clock)
+        self._tasks = Tasks()
+        self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._streaks: defaultdict[Key, Streak] = defaultdict(Streak)
+        self._readings: dict[Key, Reading] = {}
+        self._live: set[Key] = set()  # services with a live incident: good readings of others need no question
+
+    async def start(self) -> None:
+        """Take up the incidents that were live when the last process ended, each with a fresh look."""
+        for incident in await self._store.incidents.live():
+            self._live.add((incident.host, incident.service))
+            self.look_again(incident.host)
+
+    async def close(self) -> None:
+        await self._looks.close()
+        await self._tasks.close(grace=2)
+
+    # --- readings ---
+
+    async def read(self, host: Host, service: Service) -> None:
+        """Reach a service from outside once, and draw the consequences."""
+        await self.take(host, service, await self._looker.reach(host, service))
+
+    async def take(self, host: Host, service: Service, reading: Reading) -> None:
+        """Draw the consequences of a reading from outside."""
+        key = host.name, service.name
+        async with self._locks[key]:
+            streak = self._streaks[key] = self._streaks[key].after(reading)
+            self._readings[key] = reading
+            if key not in self._live:
+                if reading.ok:
+                    return
+                if streak.failed < self._watching.rules.open_after:
+                    self._suspect(host, streak)
+                    return
+            incident = await self._store.incidents.newest(*key)
+            self._know(key, incident.state if incident else None)
+            now = self._clock()
+            transition = step(incident, streak, reading, self._watching.rules, now)
+            if incident and not transition and not reading.ok and unexplained(incident, now):
+                self.look_again(host.name)
+            if transition and await self._moved(key, incident, transition) and transition.new is State.OPEN:
+                self._tasks.start(self._diagnose(host, service, streak.since or reading.at), f"diagnose {host.name}")
+
+    def fix_ended(self, host: str, service: str) -> None:
+        """A fix ended: readings from before it count for nothing, and a fresh look makes fresh offers."""
+        self._streaks[host, service] = Streak()
+        self.look_again(host)
+
+    def _suspect(self, host: Host, streak: Streak) -> None:
+        """One failed reading is nothing; but should more follow, the diagnosis is there at once."""
+        if streak.failed == 1 and streak.since:
+            self._tasks.start(self._looks.look(host, streak.since), f"first look at {host.name}")
+
+    async def _moved(self, key: Key, incident: Incident | None, transition: Transition) -> bool:
+        """Store a transition, of a new incident or of the given one. False if someone else was faster."""
+        if transition.old is None or incident is None:
+            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition)
+            stored = await self._store.incidents.add(new, self._watching.channel, transition.at + DIAGNOSIS_GRACE)
+        else:
+            stored = await self._store.incidents.move(incident.id, transition)
+        if not stored:
+            return False
+        self._know(key, transition.new)
+        log.info("incident", host=key[0], service=key[1], state=transition.new, reason=transition.reason)
+        self._wake_outbox()
+        return True
+
+    def _know(self, key: Key, state: State | None) -> None:
+        (self._live.add if state in LIVE else self._live.discard)(key)
+
+    # --- looks ---
+
+    async def look(self, host: Host) -> None:
+        """The deeper look of every few minutes: risks while all is well, a fresh diagnosis while it is not."""
+        reports = await self._looks.look(host, self._clock())
+        for report in reports:
+            await self._absorb(report)
+
+    def look_again(self, host: str) -> None:
+        """A fresh look soon: what is known of the host may have changed."""
+        if host in self.hosts:
+            self._tasks.start(self.look(self.hosts[host]), f"look again at {host}")
+
+    async def check(self, host: Host, service: Service | None = None, who: str = "") -> tuple[Checked, ...]:
+        """Look now, because ``who`` asked. A fault that can be mended becomes an incident without further readings."""
+        reports = await self._looks.look(host, self._clock())
+        wanted = [report for report in reports if service is None or report.service == service.name]
+        return tuple([Checked(report, await self._absorb(report, asked_by=who)) for report in wanted])
+
+    async def _diagnose(self, host: Host, service: Service, since: datetime) -> None:
+        """The look that an incident opens with."""
+        reports = await self._looks.look(host, since)
+        if any(report.service == service.name and report.status is Status.HEALTHY for report in reports):
+            # It was well when the look that began on suspicion came by, and has failed again since then.
+            reports = await self._looks.look(host, self._clock())
+        for report in reports:
+            await self._absorb(report)
+
+    async def _absorb(self, report: Report, asked_by: str | None = None) -> Incident | None:
+        """Store what a look found. Returns the live incident of the service, if there is one."""
+        key = report.host, report.service
+        async with self._locks[key]:
+            incident = await self._store.incidents.newest(*key)
+            if asked_by is not None and report.status is Status.UNHEALTHY and report.plans:
+                found = report.diagnosis.root.title if report.diagnosis.root else "not healthy"
+                transition = opening(incident, f"found by a check: {found}", self._clock(), asked_by)
+                if transition and await self._moved(key, incident, transition):
+                    incident = await self._store.incidents.newest(*key)
+            if incident is None or incident.state is State.RESOLVED:
+                await self._store.incidents.save_look(report)
+                return None
+            if incident.state is State.FIXING or predates_a_fix(incident, report):
+                return incident
+            now = self._clock()
+            changed = renewed(incident.offers, report, now, self._watching.expire_after, _offer_id)
+            await self._store.incidents.save_report(incident.id, report, changed, now)
+            self._wake_outbox()
+            return await self._store.incidents.get(incident.id)
+
+    # --- what is known ---
+
+    async def overview(self) -> tuple[Standing, ...]:
+        """All services, in the order of the configuration."""
+        live = {(incident.host, incident.service): incident for incident in await self._store.incidents.live()}
+        reports = {(report.host, report.service): report for report in await self._store.incidents.last_reports()}
+        keys = [(host.name, service.name) for host in self.hosts.values() for service in host.services]
+        return tuple(Standing(*key, self._readings.get(key), live.get(key), reports.get(key)) for key in keys)
+
+
+def unexplained(incident: Incident, now: datetime) -> bool:
+    """Whether the newest look does not say what is wrong: the service was well just then, or the host out of reach."""
+    report = incident.report
+    waits = incident.state in {State.OPEN, State.ACKNOWLEDGED}
+    return waits and report is not None and report.status is not Status.UNHEALTHY and now - report.at >= UNEXPLAINED_FOR
+
+
+def _offer_id() -> str:
+    return secrets.token_urlsafe(15)  # not to be guessed: it is all that a button carries

@@ -1,0 +1,106 @@
+"""Keep a lab standing to develop against: `python -m tests.lab up bookworm trixie`."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from tests.lab import lab
+from tests.lab.command import LabError, wait_for
+from tests.lab.host import LabHost
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.act(arguments))
+    except LabError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    verbs = parser.add_subparsers(required=True)
+    up = verbs.add_parser("up", help="boot hosts and keep them up until interrupted")
+    up.add_argument("names", nargs="+", help="bookworm, trixie, bookworm2, ...")
+    up.set_defaults(act=_up)
+    down = verbs.add_parser("down", help="end the lab that another process keeps up")
+    down.set_defaults(act=_down)
+    shell = verbs.add_parser("sh", help="run a command as root inside a standing host: sh NAME -- CMD...")
+    shell.add_argument("name")
+    shell.add_argument("command", nargs=argparse.REMAINDER)
+    shell.set_defaults(act=_sh)
+    for verb, act, what in (("restore", _restore, "bring back the baseline"), ("deploy", _deploy, "install deploy/")):
+        parser_of_verb = verbs.add_parser(verb, help=what)
+        parser_of_verb.add_argument("names", nargs="*", help="all hosts if none is named")
+        parser_of_verb.set_defaults(act=act)
+    return parser
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    if lab.standing() is not None:
+        raise LabError(f"a lab stands already: {lab.STATE}")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with lab.booted(arguments.names) as hosts:
+            lab.write_state(hosts)
+            for record in hosts.records():
+                sys.stdout.write(f"{record.name} {record.address} up, leader {record.leader}\n")
+            sys.stdout.flush()
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        lab.STATE.unlink(missing_ok=True)
+    return 0
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _down(_arguments: argparse.Namespace) -> int:
+    keeper = lab.keeper()
+    if keeper is None:
+        raise LabError("no lab stands")
+    os.kill(keeper, signal.SIGTERM)
+    wait_for("the lab ends", lambda: not lab.STATE.exists(), timeout=60)
+    return 0
+
+
+def _sh(arguments: argparse.Namespace) -> int:
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    done = _standing().host(arguments.name).run(*command, check=False, timeout=600)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    return done.returncode
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    for host in _named(arguments.names):
+        host.restore()
+    return 0
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    for host in _named(arguments.names):
+        sys.stdout.write(f"{host.name}: {' '.join(host.deploy()) or 'nothing to install yet'}\n")
+    return 0
+
+
+def _named(names: Sequence[str]) -> Sequence[LabHost]:
+    hosts = _standing()
+    return [hosts.host(name) for name in names] if names else hosts.hosts
+
+
+def _standing() -> lab.Lab:
+    hosts = lab.standing()
+    if hosts is None:
+        raise LabError("no lab stands; start one: python -m tests.lab up bookworm trixie")
+    return hosts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""The lab tells the truth: healthy hosts are healthy, faults break what they say they break, restoring restores."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab import faults, network, vantages
+from tests.lab.command import run
+from tests.lab.host import LabHost
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+
+def outcome_of(host: LabHost, expected: frozenset[str], patience: float = 10) -> str:
+    """What a client gets, given a moment: on a busy machine a right answer may be a late one."""
+    until = time.monotonic() + patience
+    while (seen := host.outside()) not in expected and time.monotonic() < until:
+        pass
+    return seen
+
+
+def test_a_healthy_host_answers_from_everywhere_with_the_versions_of_its_generation(host: LabHost) -> None:
+    assert vantages.look(host) == ("200", "200", "200", "200")
+    docker = host.sh("docker version --format '{{.Server.Version}}'")
+    assert docker.startswith({"bookworm": "20.10.24", "trixie": "26.1.5"}[host.generation])
+    firewalld = host.sh("firewalld --version")
+    assert firewalld.startswith({"bookworm": "1.3", "trixie": "2.3"}[host.generation])
+
+
+@pytest.mark.parametrize("fault", faults.OUTSIDE, ids=lambda fault: fault.__name__)
+def test_a_fault_shows_outside_as_it_says_and_is_undone(host: LabHost, fault: faults.Fault) -> None:
+    fault(host)
+    assert outcome_of(host, faults.OUTSIDE[fault]) in faults.OUTSIDE[fault]
+    assert host.differences()
+    host.restore()
+    assert host.differences() == []
+    assert vantages.look(host) == ("200", "200", "200", "200")
+
+
+def test_a_test_leaves_the_other_host_alone(lab: Lab, host: LabHost) -> None:
+    faults.dockerd_stopped(host)
+    assert [other.outside() for other in lab.hosts if other is not host] == ["200"] * (len(lab.hosts) - 1)
+
+
+def test_the_user_logs_in_with_the_key_of_the_lab_and_nothing_else(lab: Lab, host: LabHost) -> None:
+    assert {"docker", "systemd-journal"} <= set(login(lab, host, lab.identity_file, "id", "-nG").split())
+    assert "Permission denied (publickey" in login(lab, host, Path("/dev/null"), "id")
+
+
+def test_a_change_that_breaks_nothing_is_undone_too(host: LabHost) -> None:
+    host.path("/etc/sysctl.d/99-other.conf").write_text("net.ipv4.tcp_syncookies = 1\n")
+    host.run("docker", "network", "create", "extra")
+    host.run("systemctl", "mask", "--runtime", "firewalld.service")
+    host.restore()
+    assert not host.path("/etc/sysctl.d/99-other.conf").exists()
+    assert "extra" not in host.sh("docker network ls")
+    assert host.sh("systemctl is-enabled firewalld", check=False).strip() == "disabled"
+
+
+def test_packets_to_the_lab_have_nowhere_else_to_go(lab: Lab) -> None:
+    assert lab.hosts
+    assert f"unreachable {network.SUBNET}" in run("ip", "route", "show", network.SUBNET).stdout
+
+
+def login(lab: Lab, host: LabHost, identity: Path, *command: str) -> str:
+    """Run ssh as a person would, trusting only the lab's own known_hosts; what it says, to either stream."""
+    options = (
+        f"UserKnownHostsFile={lab.known_hosts}",
+        "StrictHostKeyChecking=yes",
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+    )
+    flags = [word for option in options for word in ("-o", option)]
+    target = f"{lab.user}@{host.address}"
+    done = run("ssh", "-F", "none", "-i", identity, *flags, target, *command, check=False, timeout=20)
+    return done.stdout + done.stderr

@@ -1,0 +1,192 @@
+"""What the tests of the bot's heart are made of: a clock, things of the model, and stand-ins for the world."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bot.approvals import Click, Place
+from bot.incidents import Incident, Offer, State, Transition, opened
+from bot.outbox import SendError
+from bot.slack.message import Message
+from checks.apply import OnProgress, Progress
+from checks.model import (
+    Applied,
+    Diagnosis,
+    Ended,
+    Evidence,
+    Finding,
+    Host,
+    Outcome,
+    Phase,
+    Plan,
+    Reading,
+    Report,
+    Risk,
+    Service,
+    Status,
+    Step,
+    StepResult,
+    Trouble,
+    Vantage,
+    Verdict,
+)
+
+T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+HOST = Host("host1", "10.0.0.11", (Service("registry", "http://10.0.0.11:5000/v2/", container="registry"),))
+SERVICE = HOST.services[0]
+HOME = Place("T1", "A1", "C1", "100.1")
+APPROVER = "U0APPROVER"
+STRANGER = "U0STRANGER"
+
+
+class Clock:
+    """Time that passes only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = T0
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def good(at: datetime = T0, vantage: Vantage = Vantage.OUTSIDE) -> Reading:
+    return Reading(vantage, Phase.HTTP, Ended.ANSWERED, 3.5, at, 200, "10.0.0.11", phases_ms={Phase.CONNECT: 0.5})
+
+
+def failed(at: datetime = T0) -> Reading:
+    return Reading(Vantage.OUTSIDE, Phase.CONNECT, Ended.TIMED_OUT, 1500.0, at, address="10.0.0.11")
+
+
+def plan(fix: str = "enable-ip-forward", basis: str = "0") -> Plan:
+    return Plan(
+        fix=fix,
+        title="Switch IP forwarding on, for good",
+        host=HOST.name,
+        service=SERVICE.name,
+        cause="ip-forward-off",
+        risk=Risk.LOW,
+        steps=(Step("switch it on", ("sysctl", "-w", "net.ipv4.ip_forward=1", "ä\n<&>")),),
+        undo=(Step("switch it off", ("sysctl", "-w", "net.ipv4.ip_forward=0")),),
+        blast_radius="this host routes between its networks",
+        verify="the service answers from outside",
+        basis={"net.ipv4.ip_forward": basis},
+        notes=("a note",),
+    )
+
+
+def broken(*plans: Plan, at: datetime = T0) -> Report:
+    """A look that found the cause."""
+    cause = Finding(
+        "ip-forward-off",
+        SERVICE.name,
+        Verdict.FAIL,
+        "IP forwarding is off",
+        (Evidence("sysctl", "net.ipv4.ip_forward = 0"),),
+        fixes=tuple(one.fix for one in plans),
+    )
+    readings = (failed(at), good(at, Vantage.LOOPBACK))
+    return Report(HOST.name, SERVICE.name, at, Status.UNHEALTHY, readings, Diagnosis((cause,)), plans)
+
+
+def healthy(at: datetime = T0) -> Report:
+    return Report(HOST.name, SERVICE.name, at, Status.HEALTHY, (good(at),), Diagnosis())
+
+
+def not_looked_at(at: datetime = T0) -> Report:
+    trouble = Trouble("ssh-refused", "host1 refused the SSH connection")
+    return Report(HOST.name, SERVICE.name, at, Status.UNKNOWN, (failed(at),), Diagnosis(), trouble=trouble)
+
+
+def offer(offer_id: str = "offer-1", of: Plan | None = None, at: datetime = T0) -> Offer:
+    return Offer(offer_id, of or plan(), at, at + timedelta(minutes=30))
+
+
+def incident(*offers: Offer, incident_id: str = "inc-1") -> Incident:
+    transition = Transition(None, State.OPEN, "2 readings in a row from outside failed", T0)
+    return replace(opened(incident_id, HOST.name, SERVICE.name, transition), offers=offers)
+
+
+def fixed(at: datetime = T0) -> Applied:
+    step = plan().steps[0]
+    return Applied(Outcome.FIXED, "Verified", (StepResult(step, 0, "net.ipv4.ip_forward = 1"),), (good(at), good(at)))
+
+
+def click(user: str = APPROVER, target: str = "offer-1", place: Place = HOME, click_id: str = "click-1") -> Click:
+    return Click(click_id, user, target, place)
+
+
+def shown(incident: Incident, _now: datetime) -> Message:
+    """A message that shows what tests ask about."""
+    report = incident.report.status if incident.report else "no report"
+    progress = " ".join(offer.progress for offer in incident.offers)
+    return Message(f"{incident.id} {incident.state} {report} {progress}".strip(), ({"type": "divider"},))
+
+
+class Looker:
+    """Hosts that are as a test says. ``reports`` makes what a look finds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.reading: Callable[[datetime], Reading] = good
+        self.report: Callable[[datetime], Report] = healthy
+        self.looks = 0
+        self.before_look: Callable[[], None] = lambda: None
+
+    async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
+        return self.reading(self.clock())
+
+    async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:  # noqa: ARG002
+        self.looks += 1
+        self.before_look()
+        return (self.report(self.clock()),)
+
+
+class Mender:
+    """Applies plans as a test says."""
+
+    def __init__(self, applied: Applied | None = None) -> None:
+        self.applied = applied or fixed()
+        self.ran: list[Plan] = []
+        self.error: Exception | None = None
+
+    async def __call__(self, approved: Plan, on_progress: OnProgress) -> Applied:
+        self.ran.append(approved)
+        await on_progress(Progress("step 1 of 1: switch it on"))
+        if self.error:
+            raise self.error
+        return self.applied
+
+
+class Slack:
+    """A channel that takes messages, or fails as a test says."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, Message] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.errors: list[SendError] = []
+        self.called = asyncio.Event()
+
+    async def post(self, channel: str, message: Message) -> tuple[str, str]:
+        self._take("post", message)
+        ts = f"{len(self.messages) + 1}.0"
+        self.messages[ts] = message
+        return f"id of {channel}", ts
+
+    async def update(self, channel: str, ts: str, message: Message) -> None:
+        assert channel.startswith("id of ")
+        self._take("update", message)
+        self.messages[ts] = message
+
+    def _take(self, call: str, message: Message) -> None:
+        self.calls.append((call, message.text))
+        self.called.set()
+        if self.errors:
+            raise self.errors.pop(0)
+
+    @property
+    def texts(self) -> list[str]:
+        return [message.text for message in self.messages.values()]

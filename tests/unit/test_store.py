@@ -1,0 +1,298 @@
+"""The store, on a real SQLite file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection
+
+from bot.incidents import Approval, Offer, State, Transition, acknowledge, ended, fixing
+from bot.store import Store, StoreError
+from bot.store.mapping import report_from, report_json
+from bot.store.tables import metadata
+from checks.model import Applied, Outcome, Phase, Plan, Reading, Report
+from tests.unit.bot_samples import HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
+
+MINUTE = timedelta(minutes=1)
+LEASE = T0 + MINUTE
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    opened = await Store.open(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other(url: str, store: Store) -> AsyncIterator[Store]:  # noqa: ARG001  # opened before
+    """Another process on the same file."""
+    opened = await Store.open(url)
+    yield opened
+    await opened.close()
+
+
+async def stored(store: Store, *offers: Offer, incident_id: str = "inc-1") -> None:
+    assert await store.incidents.add(incident(incident_id=incident_id), "#alerts", T0)
+    await store.incidents.save_report(incident_id, broken(*[each.plan for each in offers]), offers, T0)
+
+
+async def claim(store: Store, who: str = "U1", now: datetime = T0, offer_id: str = "offer-1") -> bool:
+    known = await store.incidents.with_offer(offer_id)
+    assert known
+    chosen = next(each for each in known.offers if each.id == offer_id)
+    transition = fixing(replace(known, state=State.OPEN), chosen.plan, who, now)
+    assert transition
+    return await store.incidents.claim(known.id, offer_id, Approval(who, now, chosen.plan.digest), transition, LEASE)
+
+
+async def test_an_incident_comes_back_as_it_was_stored(store: Store) -> None:
+    await stored(store, offer())
+    expected = replace(incident(offer()), report=broken(plan()))
+    assert await store.incidents.get("inc-1") == expected
+    assert await store.incidents.newest(HOST.name, SERVICE.name) == expected
+    assert await store.incidents.with_offer("offer-1") == expected
+    assert await store.incidents.live() == (expected,)
+    assert await store.incidents.get("inc-2") is None
+
+
+async def test_a_restart_forgets_nothing(url: str) -> None:
+    first = await Store.open(url)
+    await stored(first, offer())
+    before = await first.incidents.get("inc-1")
+    await first.close()
+    second = await Store.open(url)
+    assert await second.incidents.get("inc-1") == before
+    await second.close()
+
+
+async def test_a_service_has_one_live_incident_at_most(store: Store, other: Store) -> None:
+    added = await asyncio.gather(
+        store.incidents.add(incident(incident_id="inc-1"), "#alerts", T0),
+        other.incidents.add(incident(incident_id="inc-2"), "#alerts", T0),
+    )
+    assert sorted(added) == [False, True]
+    assert len(await store.incidents.live()) == 1
+
+
+async def test_a_transition_counts_only_from_the_state_that_it_starts_from(store: Store) -> None:
+    await stored(store)
+    taken = acknowledge(incident(), "U1", T0)
+    assert taken
+    assert await store.incidents.move("inc-1", taken)
+    assert not await store.incidents.move("inc-1", taken)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.transitions == (*incident().transitions, taken)
+
+
+async def test_of_many_claims_in_two_processes_one_wins(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    won = await asyncio.gather(*[claim(each, f"U{n}") for n in range(5) for each in (store, other)])
+    assert sum(won) == 1
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.state is State.FIXING
+    assert known.offers[0].approval is not None
+    assert known.transitions[-1].who == known.offers[0].approval.who
+
+
+async def test_two_offers_of_one_incident_are_not_both_claimed(store: Store, other: Store) -> None:
+    await stored(store, offer(), offer("offer-2", plan("restart-docker")))
+    assert sorted(await asyncio.gather(claim(store), claim(other, offer_id="offer-2"))) == [False, True]
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert len([each for each in known.offers if each.approval]) == 1
+
+
+async def test_an_expired_withdrawn_or_changed_offer_is_not_claimed(store: Store) -> None:
+    await stored(store, offer(), replace(offer("offer-2", plan("restart-docker")), withdrawn=True))
+    assert not await claim(store, now=offer().expires_at)
+    assert not await claim(store, offer_id="offer-2")
+    transition = fixing(incident(), plan(), "U1", T0)
+    assert transition
+    assert not await store.incidents.claim("inc-1", "offer-1", Approval("U1", T0, "0" * 64), transition, LEASE)
+    assert await claim(store, now=offer().expires_at - timedelta(seconds=1))
+
+
+async def test_a_resolved_incident_is_not_claimed_and_its_offers_are_withdrawn(store: Store) -> None:
+    await stored(store, offer())
+    assert await store.incidents.move("inc-1", Transition(State.OPEN, State.RESOLVED, "well", T0))
+    assert not await claim(store)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.offers[0].withdrawn
+    assert known.resolved_at == T0
+
+
+async def test_a_look_does_not_touch_an_offer_that_was_claimed_meanwhile(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    await store.incidents.save_report("inc-1", broken(), [replace(offer(), withdrawn=True)], T0)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert not known.offers[0].withdrawn
+
+
+async def test_the_end_of_a_fix_is_stored_with_its_transition_and_withdraws_the_rest(store: Store) -> None:
+    await stored(store, offer(), offer("offer-2", plan("restart-docker")))
+    assert await claim(store)
+    await store.incidents.progress("offer-1", "step 1 of 1", T0)
+    transition = ended(State.FIXING, fixed(), LEASE)
+    assert await store.incidents.finish("inc-1", "offer-1", fixed(), transition, LEASE)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert (known.state, known.resolved_at) == (State.RESOLVED, LEASE)
+    assert (known.offers[0].applied, known.offers[0].progress) == (fixed(), "")
+    assert [each.withdrawn for each in known.offers] == [False, True]
+
+
+async def test_a_presumed_end_gives_way_to_the_real_one_and_not_the_other_way_round(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    lost = Applied(Outcome.UNKNOWN, "lost")
+    assert await store.incidents.finish("inc-1", "offer-1", lost, ended(State.FIXING, lost, T0), T0)
+    assert await store.incidents.finish("inc-1", "offer-1", fixed(), ended(State.OPEN, fixed(), T0), T0)
+    assert await store.incidents.finish("inc-1", "offer-1", lost, None, T0)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert (known.state, known.offers[0].applied) == (State.RESOLVED, fixed())
+
+
+async def test_what_a_dead_runner_left_is_found_when_its_lease_has_run_out(store: Store) -> None:
+    await stored(store, offer(), offer("offer-2", plan("restart-docker")))
+    assert await claim(store)
+    assert await store.incidents.abandoned(LEASE - MINUTE) == ()
+    [(lost, its_offer)] = await store.incidents.abandoned(LEASE)
+    assert (lost.id, its_offer.id) == ("inc-1", "offer-1")
+    await store.incidents.renew("offer-1", LEASE + MINUTE)
+    assert await store.incidents.abandoned(LEASE) == ()
+
+
+async def test_reports_that_say_the_same_are_kept_once(store: Store) -> None:
+    await stored(store)
+    for minutes in (1, 2):
+        await store.incidents.save_report("inc-1", broken(at=T0 + minutes * MINUTE), (), T0)
+    await store.incidents.save_report("inc-1", healthy(T0 + 3 * MINUTE), (), T0)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.report == healthy(T0 + 3 * MINUTE)
+    async with store.database.reading() as connection:
+        assert (await connection.exec_driver_sql("SELECT count(*) FROM reports")).scalar() == 2
+
+
+async def test_the_newest_report_of_each_service_is_known(store: Store) -> None:
+    await store.incidents.save_look(healthy())
+    await store.incidents.save_look(healthy(T0 + MINUTE))
+    assert await store.incidents.last_reports() == (healthy(T0 + MINUTE),)
+    await stored(store)
+    await store.incidents.save_report("inc-1", broken(at=T0 + 2 * MINUTE), (), T0)
+    assert await store.incidents.last_reports() == (broken(at=T0 + 2 * MINUTE),)
+
+
+async def test_every_change_makes_the_message_due(store: Store) -> None:
+    await store.incidents.add(incident(), "#alerts", T0 + MINUTE)
+    assert await store.messages.due(T0) == ()
+    assert await store.messages.next_due() == T0 + MINUTE
+    await store.incidents.save_report("inc-1", broken(plan()), [offer()], T0)
+    for change in (lambda: claim(store), lambda: store.incidents.progress("offer-1", "step 1", T0)):
+        [row] = await store.messages.due(T0)
+        await store.messages.sent(row, "C1", "1.0", "hash", T0)
+        assert await store.messages.due(T0) == ()
+        await change()
+        assert len(await store.messages.due(T0)) == 1
+
+
+async def test_a_change_while_the_message_was_under_way_is_not_lost(store: Store) -> None:
+    await stored(store)
+    [row] = await store.messages.due(T0)
+    await store.incidents.save_report("inc-1", healthy(), (), T0)
+    await store.messages.sent(row, "C1", "1.0", "hash", T0)
+    [again] = await store.messages.due(T0)
+    assert (again.ts, again.channel) == ("1.0", "C1")
+
+
+async def test_a_change_does_not_shorten_the_wait_after_a_failure(store: Store) -> None:
+    await stored(store)
+    [row] = await store.messages.due(T0)
+    await store.messages.postpone(row, T0 + MINUTE, "ratelimited")
+    await store.incidents.save_report("inc-1", healthy(), (), T0)
+    assert await store.messages.due(T0) == ()
+    assert len(await store.messages.due(T0 + MINUTE)) == 1
+
+
+async def test_a_delivery_is_new_once_in_the_life_of_a_process(store: Store, other: Store) -> None:
+    assert await store.seen.first("click-1", T0)
+    assert not await store.seen.first("click-1", T0 + 6 * MINUTE)
+    assert await store.seen.first("click-2", T0)
+    assert await other.seen.first("click-1", T0 + 6 * MINUTE)  # who took it on first may have died before answering
+    assert await store.seen.first("click-2", T0 + 60 * MINUTE)
+
+
+def drift(connection: Connection) -> list[object]:
+    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+
+async def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
+    async with store.database.reading() as connection:
+        assert await connection.run_sync(drift) == []
+
+
+@pytest.mark.usefixtures("store")
+async def test_sqlite_runs_with_a_write_ahead_log(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.db") as plain:
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    plain.close()
+
+
+async def test_a_store_in_no_folder_says_what_to_do() -> None:
+    with pytest.raises(StoreError, match="its folder does not exist"):
+        await Store.open("sqlite:////nonexistent/folder/store.db")
+
+
+async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database " * 100)
+    with pytest.raises(StoreError, match="file is not a database"):
+        await Store.open(f"sqlite:///{tmp_path}/notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "not a database " * 100
+
+
+# --- JSON ---
+
+zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])
+st.register_type_strategy(datetime, st.datetimes(timezones=zones))
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+timings = st.dictionaries(st.from_type(Phase), st.from_type(float))
+st.register_type_strategy(Reading, st.builds(Reading, phases_ms=timings))
+plans = st.builds(Plan, basis=st.dictionaries(st.text(), st.text()))
+st.register_type_strategy(Plan, plans)
+
+
+@given(st.builds(Report))
+def test_a_report_survives_json_unchanged(report: Report) -> None:
+    again = report_from(report_json(report))
+    assert again == report
+    assert [plan.digest for plan in again.plans] == [plan.digest for plan in report.plans]
+
+
+@pytest.mark.parametrize("seconds", [120, 120.0])
+async def test_a_plan_keeps_its_digest_in_the_store(store: Store, seconds: float) -> None:
+    step = replace(plan().steps[0], timeout=seconds)
+    of = replace(plan(), steps=(step,))
+    await stored(store, offer(of=of))
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.offers[0].plan.digest == of.digest

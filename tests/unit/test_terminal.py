@@ -1,0 +1,152 @@
+"""The same diagnosis for a terminal, and as JSON for a program."""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from rich.console import Console
+
+from bot.terminal import print_applied, print_no_change, print_plan, print_report, report_json
+from checks.model import Diagnosis, NoChange, Outcome, Status, Trouble
+from tests.unit.view_samples import CAUSE, HEALTHY, PLAN, REPORT, applied
+
+
+def shown(what: Callable[[Console], None], width: int = 80) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    what(console)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]  # it is the StringIO from above
+
+
+def test_the_first_line_is_the_cause_and_then_comes_the_proof() -> None:
+    lines = shown(lambda console: print_report(console, REPORT)).splitlines()
+    assert lines[:3] == [
+        "✗ host1/registry  IPv4 forwarding is switched off",
+        "  proof",
+        "  • net.ipv4.ip_forward = 0",
+    ]
+
+
+def test_the_readings_go_from_the_outside_inwards() -> None:
+    text = shown(lambda console: print_report(console, REPORT))
+    assert text.index("outside      ✗ timed out at connect") < text.index("loopback") < text.index("container    ✓")
+
+
+def test_each_fix_comes_with_the_command_that_runs_it() -> None:
+    text = shown(lambda console: print_report(console, REPORT))
+    assert "dockerhealth fix host1 enable-ip-forward --service registry\n" in text
+
+
+def test_what_was_ruled_out_what_was_not_told_what_changed_and_what_will_break_are_there() -> None:
+    text = shown(lambda console: print_report(console, REPORT))
+    for words in ("dockerd-down: docker.service is active", "blocked-before-host: no second host", "root via webadmin"):
+        assert words in text
+    assert "works now, will break: The container would stay down" in text
+
+
+def test_a_healthy_service_is_short() -> None:
+    lines = shown(lambda console: print_report(console, HEALTHY)).splitlines()
+    assert lines[0] == "✓ host1/registry  healthy"
+    assert len(lines) == 4
+
+
+def test_a_host_that_could_not_be_looked_at_says_why() -> None:
+    trouble = Trouble("ssh-refused", "host1 refused SSH")
+    dark = replace(HEALTHY, status=Status.UNKNOWN, trouble=trouble)
+    text = shown(lambda console: print_report(console, dark))
+    assert text.startswith("? host1/registry  the host could not be looked at")
+    assert "(ssh-refused): host1 refused SSH" in text
+
+
+def test_a_command_stays_on_one_line_on_a_narrow_terminal() -> None:
+    text = shown(lambda console: print_plan(console, PLAN), width=30)
+    for step in (*PLAN.steps, *PLAN.undo):
+        assert f"{step.command}\n" in text
+
+
+def test_a_plan_shows_steps_undo_reach_notes_and_proof() -> None:
+    text = shown(lambda console: print_plan(console, PLAN))
+    for words in (PLAN.title, "(low risk)", PLAN.blast_radius, PLAN.notes[0], PLAN.verify, "runs", "undo"):
+        assert words in text
+
+
+def test_what_a_host_printed_is_never_markup_or_a_control_code() -> None:
+    title = "[red]x[/red] \x1b[31m\u202e\nnext"
+    nasty = replace(REPORT, diagnosis=Diagnosis((replace(CAUSE, title=title),)))
+    first = shown(lambda console: print_report(console, nasty)).splitlines()[0]
+    assert first == "✗ host1/registry  [red]x[/red] [31m next"
+
+
+def test_an_outcome_is_told_in_words_with_the_step_that_failed() -> None:
+    text = shown(lambda console: print_applied(console, applied(Outcome.FAILED, output="denied\n", status=1)))
+    assert text.startswith("A step failed. That is how it ended.\n")
+    assert f"exit status 1: {PLAN.steps[0].command}" in text
+    assert "denied" in text
+
+
+def test_nothing_to_do_says_why() -> None:
+    no_change = NoChange("start-container", "it runs already")
+    assert shown(lambda console: print_no_change(console, no_change)) == "start-container: it runs already\n"
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------
+
+
+def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
+    made = report_json(REPORT)
+    assert list(made) == [
+        "host",
+        "service",
+        "status",
+        "readings",
+        "cause",
+        "evidence",
+        "ruled_out",
+        "not_told",
+        "risks",
+        "timeline",
+        "fixes",
+        "took_ms",
+    ]
+    assert made["readings"][1] == {
+        "vantage": "outside",
+        "ok": False,
+        "phase": "connect",
+        "outcome": "timed-out",
+        "ms": 2000,
+    }
+    assert made["cause"] == {
+        "id": "ip-forward-off",
+        "title": "IPv4 forwarding is switched off",
+        "confidence": "proven",
+    }
+    assert made["evidence"][0] == {"fact": "sysctl", "says": "net.ipv4.ip_forward = 0"}
+    assert made["ruled_out"] == [{"id": "dockerd-down", "why": "docker.service is active"}]
+    assert made["not_told"] == [{"id": "blocked-before-host", "missing": "no second host to try from"}]
+    assert made["risks"] == [{"id": "restart-policy-missing", "title": "The container would stay down"}]
+    assert made["timeline"] == [
+        {
+            "at": "2026-03-04T03:01:40+00:00",
+            "what": "net.ipv4.ip_forward went from 1 to 0",
+            "who": "root via webadmin",
+        }
+    ]
+    assert made["fixes"][0] == {
+        "id": "enable-ip-forward",
+        "title": PLAN.title,
+        "risk": "low",
+        "steps": [step.command for step in PLAN.steps],
+        "undo": [step.command for step in PLAN.undo],
+        "blast_radius": PLAN.blast_radius,
+    }
+    assert json.dumps(made)
+
+
+def test_json_of_a_healthy_service_has_no_cause() -> None:
+    made = report_json(HEALTHY)
+    assert (made["status"], made["cause"], made["fixes"]) == ("healthy", None, [])
+
+
+def test_json_says_why_a_host_could_not_be_looked_at() -> None:
+    dark = replace(HEALTHY, status=Status.UNKNOWN, trouble=Trouble("ssh-refused", "host1 refused SSH"))
+    assert report_json(dark)["not_told"][0] == {"id": "ssh-refused", "missing": "host1 refused SSH"}

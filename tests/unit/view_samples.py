@@ -1,0 +1,180 @@
+"""An incident as people see it: forwarding went off at 03:01 on host1, and its registry stopped answering."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.demo.local_slack.block_kit import MOST_CHARACTERS_IN_MESSAGE, block_problems
+from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.slack.message import Message
+from checks.model import (
+    Applied,
+    Change,
+    Diagnosis,
+    Ended,
+    Evidence,
+    Finding,
+    Outcome,
+    Phase,
+    Plan,
+    Reading,
+    Report,
+    Risk,
+    Status,
+    Step,
+    StepResult,
+    Vantage,
+    Verdict,
+)
+
+NOW = datetime(2026, 3, 4, 3, 12, 40, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=2)
+APPROVER = "U012ABCDEF"
+
+
+def reading(vantage: Vantage, ended: Ended = Ended.ANSWERED, ms: float = 3.0) -> Reading:
+    if ended is Ended.ANSWERED:
+        return Reading(vantage, Phase.HTTP, ended, ms, NOW, 200)
+    return Reading(vantage, Phase.CONNECT, ended, ms, NOW)
+
+
+CAUSE = Finding(
+    "ip-forward-off",
+    "registry",
+    Verdict.FAIL,
+    "IPv4 forwarding is switched off",
+    (Evidence("sysctl", "net.ipv4.ip_forward = 0"), Evidence("reach", "container answers 200, outside times out")),
+    fixes=("enable-ip-forward", "restart-docker"),
+)
+PLAN = Plan(
+    fix="enable-ip-forward",
+    title="Switch forwarding on, lastingly",
+    host="host1",
+    service="registry",
+    cause="ip-forward-off",
+    risk=Risk.LOW,
+    steps=(
+        Step("write the file", ("sudo-write", "/etc/sysctl.d/99-zz-dockerhealth.conf")),
+        Step("load it", ("sysctl", "-p", "/etc/sysctl.d/99-zz-dockerhealth.conf")),
+    ),
+    undo=(Step("remove the file", ("rm", "/etc/sysctl.d/99-zz-dockerhealth.conf")),),
+    blast_radius="host1 routes between its interfaces; no container stops",
+    verify="the registry answers from outside and net.ipv4.ip_forward is 1",
+    basis={"net.ipv4.ip_forward": "0"},
+    notes=("/etc/sysctl.d/99-hardening.conf says 0 and is overridden",),
+)
+RESTART = replace(
+    PLAN,
+    fix="restart-docker",
+    title="Restart dockerd",
+    risk=Risk.HIGH,
+    steps=tuple(Step(f"step {number}", ("docker", "start", f"container-{number}")) for number in range(9)),
+    blast_radius="9 containers stop for about 10 s",
+    notes=(),
+)
+REPORT = Report(
+    host="host1",
+    service="registry",
+    at=NOW,
+    status=Status.UNHEALTHY,
+    readings=(
+        reading(Vantage.CONTAINER, ms=1),
+        reading(Vantage.OUTSIDE, Ended.TIMED_OUT, 2000),
+        reading(Vantage.LOOPBACK, ms=2),
+    ),
+    diagnosis=Diagnosis(
+        causes=(CAUSE,),
+        risks=(Finding("restart-policy-missing", "registry", Verdict.RISK, "The container would stay down"),),
+        ruled_out=(Finding("dockerd-down", "registry", Verdict.PASS, "", why="docker.service is active"),),
+        not_told=(Finding("blocked-before-host", "registry", Verdict.SKIP, "", why="no second host to try from"),),
+    ),
+    plans=(PLAN, RESTART),
+    timeline=(Change(NOW - timedelta(minutes=11), "net.ipv4.ip_forward went from 1 to 0", "root via webadmin"),),
+    took_ms=812,
+)
+HEALTHY = replace(
+    REPORT, status=Status.HEALTHY, diagnosis=Diagnosis(), plans=(), timeline=(), readings=(reading(Vantage.OUTSIDE),)
+)
+OFFER = Offer("offer-1", PLAN, NOW, NOW + timedelta(minutes=30))
+RESTART_OFFER = Offer("offer-2", RESTART, NOW, NOW + timedelta(minutes=30))
+OPENED = Transition(None, State.OPEN, "2 readings in a row from outside failed: timed out at connect", NOW)
+OPEN = Incident("inc-1", "host1", "registry", State.OPEN, NOW, (OPENED,), REPORT, (OFFER, RESTART_OFFER))
+
+
+def moved(incident: Incident, new: State, who: str = "", reason: str = "") -> Incident:
+    transition = Transition(incident.state, new, reason, LATER, who)
+    return replace(
+        incident,
+        state=new,
+        transitions=(*incident.transitions, transition),
+        resolved_at=LATER if new is State.RESOLVED else None,
+    )
+
+
+def approved(offer: Offer = OFFER, progress: str = "") -> Offer:
+    return replace(offer, approval=Approval(APPROVER, LATER, offer.plan.digest), progress=progress)
+
+
+def applied(outcome: Outcome, says: str = "That is how it ended.", output: str = "", status: int = 0) -> Applied:
+    results = (StepResult(PLAN.steps[0], status, output),)
+    return Applied(outcome, says, results, (reading(Vantage.OUTSIDE, ms=4),))
+
+
+ACKNOWLEDGED = moved(OPEN, State.ACKNOWLEDGED, "U0CARES")
+FIXING = moved(replace(OPEN, offers=(approved(progress="step 2 of 2: load it"), RESTART_OFFER)), State.FIXING, APPROVER)
+RESOLVED = moved(
+    replace(
+        FIXING, offers=(replace(approved(), applied=applied(Outcome.FIXED)), replace(RESTART_OFFER, withdrawn=True))
+    ),
+    State.RESOLVED,
+)
+
+
+# --- what a message holds ---
+
+
+def blocks(message: Message) -> list[dict[str, Any]]:
+    payload = message.payload()
+    return [*payload["blocks"], *(block for card in payload["attachments"] for block in card["blocks"])]
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text that a reader could see."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "text" and isinstance(inner, str):
+                yield inner
+            else:
+                yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+def body(message: Message) -> str:
+    return "\n".join(strings(blocks(message)))
+
+
+def buttons(message: Message) -> dict[str, dict[str, Any]]:
+    return {
+        element["action_id"]: element
+        for block in blocks(message)
+        if block["type"] == "actions"
+        for element in block["elements"]
+    }
+
+
+def problems(message: Message) -> list[str]:
+    """What Slack would refuse."""
+    payload = message.payload()
+    found = block_problems(payload["blocks"])
+    for card in payload["attachments"]:
+        found += block_problems(card["blocks"])
+    everything = blocks(message)
+    if len(everything) > 50:
+        found.append(f"{len(everything)} blocks")
+    characters = sum(map(len, strings(everything)))
+    if characters > MOST_CHARACTERS_IN_MESSAGE:
+        found.append(f"{characters} characters")
+    return found

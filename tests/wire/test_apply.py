@@ -1,0 +1,121 @@
+"""Carrying an approved plan out, over real SSH: it ends in one of five ways, and each says the truth."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from bot.demo.hosts import USER, DemoHost, Fault
+from checks import apply as apply_module
+from checks.apply import Progress, apply, plan
+from checks.check import Checker
+from checks.model import Applied, Host, Login, NoChange, Outcome, Plan, Service, Step
+
+FIX = "enable-ip-forward"
+
+
+@dataclass
+class Site:
+    """A demo host whose forwarding was switched off, and the plan that mends it."""
+
+    demo: DemoHost
+    checker: Checker
+    host: Host
+    said: list[str] = field(default_factory=list)
+
+    async def plan(self, fix: str = FIX) -> Plan:
+        planned = await plan(self.checker, self.host, self.host.services[0], fix)
+        assert isinstance(planned, Plan), planned
+        return planned
+
+    async def apply(self, approved: Plan, then: Callable[[str], Awaitable[None]] | None = None) -> Applied:
+        async def on_progress(progress: Progress) -> None:
+            self.said.append(progress.says)
+            if then is not None:
+                await then(progress.says)
+
+        return await apply(self.checker, approved, on_progress)
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    demo = DemoHost("127.0.0.51", "debian12-docker20.10.24", lambda: datetime.now(UTC))
+    await demo.start(key)
+    key.write_private_key(tmp_path / "id")
+    (tmp_path / "known_hosts").write_text(demo.known_hosts_line)
+    login = Login(USER, demo.ssh_port, tmp_path / "id", tmp_path / "known_hosts")
+    host = Host("host1", demo.address, (Service("registry", demo.url, container="registry"),), login)
+    checker = Checker([host], clock=lambda: datetime.now(UTC))
+    await demo.break_by(Fault.FORWARDING_OFF)
+    try:
+        yield Site(demo, checker, host)
+    finally:
+        await checker.close()
+        await demo.close()
+
+
+async def test_a_plan_that_helps_is_fixed_and_verified_from_outside(site: Site) -> None:
+    applied = await site.apply(await site.plan())
+    assert applied.outcome is Outcome.FIXED
+    assert [result.status for result in applied.results] == [0, 0]
+    assert all(reading.ok for reading in applied.readings[-2:])
+    assert site.said[0].startswith("looking again")
+    assert site.said[-1] == "verifying from outside"
+
+
+async def test_a_plan_after_which_it_still_does_not_answer_is_not_fixed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply_module, "SETTLE", 2.0)
+    site.demo.sabotage()
+    applied = await site.apply(await site.plan())
+    assert applied.outcome is Outcome.NOT_FIXED
+    assert "ip-forward-off is gone, but from outside: timed out" in applied.says
+
+
+async def test_a_plan_for_a_host_that_changed_runs_nothing_and_says_why(site: Site) -> None:
+    approved = await site.plan()
+    await site.checker.run(site.host, Step("somebody restarts dockerd", ("systemctl", "restart", "docker.service")))
+    applied = await site.apply(approved)
+    assert applied.outcome is Outcome.STALE
+    assert applied.says.startswith("Nothing was run: the host changed since this plan was made: net.ipv4.ip_forward")
+    assert len(site.demo.ran) == 1
+
+
+async def test_the_same_plan_twice_runs_once(site: Site) -> None:
+    approved = await site.plan()
+    first, second = await asyncio.gather(site.apply(approved), site.apply(approved))
+    assert {first.outcome, second.outcome} == {Outcome.FIXED, Outcome.STALE}
+    assert len(site.demo.ran) == len(approved.steps)
+
+
+async def test_contact_lost_in_a_step_is_unknown_and_never_claimed_as_anything_else(site: Site) -> None:
+    async def pull_the_plug(says: str) -> None:
+        if says.startswith("step 2"):
+            await site.demo.close()
+            await site.checker.close()
+
+    applied = await site.apply(await site.plan(), pull_the_plug)
+    assert applied.outcome is Outcome.UNKNOWN
+    assert "step 2" in applied.says
+    assert "may have taken effect" in applied.says
+
+
+async def test_a_host_that_cannot_be_looked_at_again_is_left_alone(site: Site) -> None:
+    approved = await site.plan()
+    await site.demo.close()
+    await site.checker.close()
+    applied = await site.apply(approved)
+    assert applied.outcome is Outcome.FAILED
+    assert applied.says.startswith("Nothing was run: host1:")
+    assert site.demo.ran == []
+
+
+async def test_a_fix_that_nothing_asks_for_has_no_plan(site: Site) -> None:
+    planned = await plan(site.checker, site.host, site.host.services[0], "start-docker")
+    assert planned == NoChange("start-docker", "nothing that start-docker mends is wrong with registry now")
