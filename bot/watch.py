@@ -37,6 +37,9 @@ DIAGNOSIS_GRACE = timedelta(seconds=2)
 UNEXPLAINED_FOR = timedelta(seconds=15)
 """How old a look that does not explain an outage gets before the outage is looked at again."""
 
+EXPLAINED_FOR = timedelta(minutes=1)
+"""The same for one that does: it may have caught the host halfway, and the fault may have become another since."""
+
 Key = tuple[str, str]  # host, service
 
 log = structlog.get_logger()
@@ -134,7 +137,7 @@ class Watch:
             self._know(key, incident.state if incident else None)
             now = self._clock()
             transition = step(incident, streak, reading, self._watching.rules, now)
-            if incident and not transition and not reading.ok and unexplained(incident, now):
+            if incident and not transition and not reading.ok and outdated(incident, now):
                 self.look_again(host.name)
             if transition and await self._moved(key, incident, transition) and transition.new is State.OPEN:
                 self._tasks.start(self._diagnose(host, service, streak.since or reading.at), f"diagnose {host.name}")
@@ -225,11 +228,12 @@ class Watch:
         return tuple(Standing(*key, self._readings.get(key), live.get(key), reports.get(key)) for key in keys)
 
 
-def unexplained(incident: Incident, now: datetime) -> bool:
-    """Whether the newest look does not say what is wrong: the service was well just then, or the host out of reach."""
+def outdated(incident: Incident, now: datetime) -> bool:
+    """Whether it is time to look again at what is broken. A look may not explain it: it was well just then, say."""
     report = incident.report
-    waits = incident.state in {State.OPEN, State.ACKNOWLEDGED}
-    return waits and report is not None and report.status is not Status.UNHEALTHY and now - report.at >= UNEXPLAINED_FOR
+    if report is None or incident.state not in {State.OPEN, State.ACKNOWLEDGED}:
+        return False
+    return now - report.at >= (EXPLAINED_FOR if report.status is Status.UNHEALTHY else UNEXPLAINED_FOR)
 
 
 def _offer_id() -> str:

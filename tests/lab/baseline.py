@@ -91,7 +91,7 @@ echo '# sysctls'
 sysctl --all --pattern '^net\.(bridge|ipv[46]\.(ip_|icmp_|tcp_|conf\.(all|default|lo|host0)))' 2>/dev/null |
     grep -v -e fastopen_key -e stable_secret
 echo '# units'; systemctl is-active docker ssh firewalld systemd-networkd; systemctl is-enabled docker ssh firewalld
-systemctl --failed --no-legend --plain; ls /run/systemd/transient | grep -v '[.]scope$'
+systemctl --failed --no-legend --plain; ls /run/systemd/transient | grep -E '[.](service|timer)$'
 echo '# containers'; docker ps --all --format '{{.Names}} {{.Image}} {{.Ports}} {{.State}}'
 docker network ls --format '{{.Name}}'
 true

@@ -14,7 +14,7 @@ from bot.fixing import LEASE, Fixing
 from bot.incidents import Incident, Rules, State
 from bot.offers import usable
 from bot.store import Store
-from bot.watch import DIAGNOSIS_GRACE, UNEXPLAINED_FOR, Watch, Watching
+from bot.watch import DIAGNOSIS_GRACE, EXPLAINED_FOR, UNEXPLAINED_FOR, Watch, Watching
 from checks.apply import OnProgress
 from checks.model import Applied, Outcome, Plan
 from tests.unit.bot_samples import (
@@ -234,6 +234,16 @@ async def test_an_outage_that_a_look_did_not_explain_is_looked_at_again(bot: Bot
     bot.clock.passes(UNEXPLAINED_FOR.total_seconds())
     await bot.reads("fail")
     assert bot.looker.looks == looks + 1
+
+
+async def test_a_look_that_caught_the_host_halfway_is_corrected_by_the_next(bot: Bot) -> None:
+    first = await bot.breaks()
+    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
+    bot.clock.passes(EXPLAINED_FOR.total_seconds())
+    await bot.reads("fail")
+    offers = {offer.id: offer for offer in (await bot.incident()).offers}
+    assert offers.pop(first).withdrawn
+    assert [offer.plan for offer in offers.values()] == [plan(basis="2")]
 
 
 async def test_a_check_of_a_broken_service_opens_the_incident_so_that_its_buttons_work(bot: Bot) -> None:
