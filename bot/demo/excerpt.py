@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from bot.demo.local_slack import Message
+from bot.demo.local_slack import Message, Revision
 
 PROGRESS = ":hourglass_flowing_sand:"
 
@@ -18,7 +18,7 @@ def headline(message: Message) -> str:
     return next(_lines(message), "")
 
 
-def progress(message: Message) -> str:
+def progress(message: Message | Revision) -> str:
     """What a running fix is doing, if the message says so."""
     found = next((line for line in message.plain.splitlines() if line.startswith(PROGRESS)), "")
     return clean(found.removeprefix(PROGRESS).strip())

@@ -124,7 +124,7 @@ class Story:
     async def _approve_and_see_it_mended(self, episode: Episode, alert: Message) -> None:
         on_call, teller = self._world.on_call, self._teller
         teller.tells(f'{_name(on_call)} presses "{_label(alert, episode.fix)}", and is asked:', "cyan")
-        began = teller.elapsed
+        began, revisions = teller.elapsed, len(alert.revisions)
         click = await self._see("Slack takes the approver's click", self._press(on_call, alert, episode.fix))
         if click.confirm is None:
             raise NotSeenError("a dialog asks before anything runs", "the button has none")
@@ -132,27 +132,32 @@ class Story:
         teller.shows([f"[{click.confirm.deny}] [{click.confirm.confirm}]"], "bold")
         teller.tells(f'She chooses "{click.confirm.confirm}".', "cyan")
         await self._see("the approval is confirmed", self._slack.wait_for_ephemeral(on_call, "Approved.", PATIENCE))
-        await self._see(f"progress of {episode.fix}", self._follow(alert))
+        await self._see(f"progress of {episode.fix}", self._follow(alert, revisions))
         if alert.colour != Colour.GREEN or "Verified" not in alert.plain:
             raise NotSeenError(f"{episode.host} is fixed and verified, its message green", self._what_there_is(alert))
         teller.tells(f"The message turns green, {teller.elapsed - began:.1f} s after the click:", "green")
         teller.shows(_up_to(self._lines(alert), "It was:"))
         await self._see_from_outside(episode.host, answers=True)
 
-    async def _follow(self, alert: Message) -> None:
-        """Tell of each step as the message does, until the fix has ended. At least one must be told of."""
+    async def _follow(self, alert: Message, since: int) -> None:
+        """Tell of each step as the message does, until it says how the fix ended. At least one must be told of.
+
+        ``since`` is the number of revisions that the message had before the click.
+        """
         told: list[str] = []
 
-        def news() -> bool:
-            return excerpt.progress(alert) not in {"", *told} or (bool(told) and alert.colour != Colour.AMBER)
+        def said() -> list[str]:
+            steps = (excerpt.progress(revision) for revision in alert.revisions[since:])
+            return [step for step in dict.fromkeys(steps) if step and step not in told]
 
-        while True:
-            await self._until(lambda: news() or alert.colour == Colour.GREEN)
-            now = excerpt.progress(alert)
-            if not now:
-                break
-            told.append(now)
-            self._teller.tells(f"The message says: {now}", "yellow")
+        def ended() -> bool:
+            return len(alert.revisions) > since and alert.colour != Colour.AMBER and "approved by" in alert.shown
+
+        while not ended() or said():
+            for step in said():
+                told.append(step)
+                self._teller.tells(f"The message says: {step}", "yellow")
+            await self._until(lambda: ended() or bool(said()))
         if not told:
             raise NeverHappenedError("the message never said what was being done")
 

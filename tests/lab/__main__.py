@@ -5,10 +5,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.lab import lab
 from tests.lab.command import LabError, wait_for
 from tests.lab.host import LabHost
+from tests.lab.measure import measure
+from tests.lab.record import record
+from tests.recordings import FOLDER
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,10 +36,18 @@ def _parser() -> argparse.ArgumentParser:
     shell.add_argument("name")
     shell.add_argument("command", nargs=argparse.REMAINDER)
     shell.set_defaults(act=_sh)
-    for verb, act, what in (("restore", _restore, "bring back the baseline"), ("deploy", _deploy, "install deploy/")):
+    for verb, act, what in (
+        ("restore", _restore, "bring back the baseline"),
+        ("deploy", _deploy, "install deploy/host/"),
+        ("measure", _measure, "time checks over a warm connection"),
+    ):
         parser_of_verb = verbs.add_parser(verb, help=what)
         parser_of_verb.add_argument("names", nargs="*", help="all hosts if none is named")
         parser_of_verb.set_defaults(act=act)
+    recorder = verbs.add_parser("record", help="break hosts in every known way, and record what they then say")
+    recorder.add_argument("--into", type=Path, default=FOLDER)
+    recorder.add_argument("names", nargs="*", help="all hosts if none is named")
+    recorder.set_defaults(act=_record)
     return parser
 
 
@@ -87,6 +99,19 @@ def _restore(arguments: argparse.Namespace) -> int:
 def _deploy(arguments: argparse.Namespace) -> int:
     for host in _named(arguments.names):
         sys.stdout.write(f"{host.name}: {' '.join(host.deploy()) or 'nothing to install yet'}\n")
+    return 0
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    for host in _named(arguments.names):
+        sys.stdout.write(f"{measure(_standing(), host)}\n")
+    return 0
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    for host in _named(arguments.names):
+        for path in record(_standing(), host, arguments.into):
+            sys.stdout.write(f"{path}\n")
     return 0
 
 

@@ -25,7 +25,7 @@ def test_a_healthy_host_answers_from_everywhere_with_the_versions_of_its_generat
     assert vantages.look(host) == ("200", "200", "200", "200")
     docker = host.sh("docker version --format '{{.Server.Version}}'")
     assert docker.startswith({"bookworm": "20.10.24", "trixie": "26.1.5"}[host.generation])
-    firewalld = host.sh("firewalld --version")
+    firewalld = host.sh("dpkg-query --show --showformat '${Version}' firewalld")
     assert firewalld.startswith({"bookworm": "1.3", "trixie": "2.3"}[host.generation])
 
 

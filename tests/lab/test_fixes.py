@@ -1,0 +1,251 @@
+"""Each fix against its real fault, as the unprivileged user with the sudoers files of deploy/, and taken back."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from checks.apply import Progress, apply, plan
+from checks.check import Checker
+from checks.model import Applied, Host, Login, Outcome, Plan, Report, Service, Status
+from tests.lab import faults
+from tests.lab.command import run
+from tests.lab.host import LabHost
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+
+@dataclass
+class Site:
+    """A lab host as the bot knows it."""
+
+    lab: LabHost
+    host: Host
+    checker: Checker
+
+    async def look(self) -> Report:
+        [report] = await self.checker.check(self.host)
+        return report
+
+    async def plan(self, fix: str) -> Plan:
+        planned = await plan(self.checker, self.host, self.host.services[0], fix)
+        assert isinstance(planned, Plan), planned
+        return planned
+
+    async def apply(self, approved: Plan) -> Applied:
+        async def on_progress(_: Progress) -> None:
+            await asyncio.sleep(0)
+
+        return await apply(self.checker, approved, on_progress)
+
+    async def undo(self, done: Plan) -> None:
+        for step in done.undo:
+            output = await self.checker.run(self.host, step)
+            assert output.status == 0, output.stderr
+
+
+@pytest.fixture
+async def site(lab: Lab, host: LabHost) -> AsyncIterator[Site]:
+    service = Service("registry", f"http://{host.address}:5000/v2/", container="registry")
+    login = Login(lab.user, identity_file=lab.identity_file, known_hosts=lab.known_hosts)
+    known = Host("host1", host.address, (service,), login)
+    checker = Checker([known], clock=lambda: datetime.now(UTC))
+    try:
+        yield Site(host, known, checker)
+    finally:
+        await checker.close()
+
+
+async def test_an_unprivileged_user_with_the_sudoers_file_has_every_fact(site: Site) -> None:
+    report = await site.look()
+    assert report.status is Status.HEALTHY
+    assert report.diagnosis.not_told == ()
+
+
+async def test_forwarding_fixed_and_undone_leaves_the_host_as_it_was(site: Site) -> None:
+    faults.forwarding_switched_off(site.lab)
+    approved = await site.plan("enable-ip-forward")
+    applied = await site.apply(approved)
+    assert applied.outcome is Outcome.FIXED, applied.says
+    await site.undo(approved)
+    assert not site.lab.path("/etc/sysctl.d/99-zz-dockerhealth.conf").exists()
+    assert site.lab.sh("cat /proc/sys/net/ipv4/ip_forward").strip() == "0"
+
+
+async def test_a_line_of_someone_else_s_file_is_commented_out_kept_and_brought_back(site: Site) -> None:
+    theirs = "# ours\nnet.ipv4.ip_forward = 0\nkernel.panic = 10\n"
+    site.lab.path("/etc/sysctl.conf").write_text(theirs)
+    faults.forwarding_switched_off(site.lab)
+    approved = await site.plan("enable-ip-forward")
+    applied = await site.apply(approved)
+    assert applied.outcome is Outcome.FIXED, applied.says
+    changed = site.lab.path("/etc/sysctl.conf").read_text()
+    assert changed == theirs.replace("net.ipv4.ip", "# dockerhealth switched off: net.ipv4.ip")
+    assert site.lab.path("/etc/sysctl.conf.dockerhealth-kept").read_text() == theirs
+    await site.undo(approved)
+    assert site.lab.path("/etc/sysctl.conf").read_text() == theirs
+
+
+async def test_a_container_without_a_policy_is_running_after_dockerd_was_restarted(site: Site) -> None:
+    site.lab.sh("docker update --restart=no registry")
+    faults.firewalld_started_after_deaf_dockerd(site.lab)
+    approved = await site.plan("restart-docker")
+    assert "No restart policy brings back registry" in approved.blast_radius
+    applied = await site.apply(approved)
+    assert applied.outcome is Outcome.FIXED, applied.says
+    assert site.lab.sh("docker inspect -f '{{.State.Status}}' registry").strip() == "running"
+
+
+async def test_systemd_s_start_limit_does_not_keep_dockerd_down(site: Site) -> None:
+    site.lab.sh("mkdir -p /etc/systemd/system/docker.service.d")
+    site.lab.path("/etc/systemd/system/docker.service.d/zz-limit.conf").write_text(
+        "[Unit]\nStartLimitIntervalSec=600\nStartLimitBurst=2\n"
+    )
+    site.lab.sh("systemctl daemon-reload; for n in 1 2 3 4; do systemctl restart docker.service; done", check=False)
+    faults.dockerd_stopped(site.lab)
+    applied = await site.apply(await site.plan("start-docker"))
+    assert applied.outcome is Outcome.FIXED, applied.says
+
+
+async def test_a_stopped_container_is_started(site: Site) -> None:
+    faults.container_stopped(site.lab)
+    applied = await site.apply(await site.plan("start-container"))
+    assert applied.outcome is Outcome.FIXED, applied.says
+
+
+async def test_a_port_opened_and_closed_again_leaves_no_trace_in_the_zone(site: Site) -> None:
+    faults.registry_on_host_network_with_firewalld_closed(site.lab)
+    ports = "firewall-cmd --zone=public --list-ports; firewall-cmd --permanent --zone=public --list-ports"
+    before = site.lab.sh(ports)
+    approved = await site.plan("open-firewalld-port")
+    applied = await site.apply(approved)
+    assert applied.outcome is Outcome.FIXED, applied.says
+    assert site.lab.sh(ports) != before
+    await site.undo(approved)
+    assert site.lab.sh(ports) == before
+
+
+async def test_an_installation_that_only_looks_says_which_right_is_missing(site: Site) -> None:
+    site.lab.run("rm", "/etc/sudoers.d/dockerhealth-fix")
+    faults.forwarding_switched_off(site.lab)
+    applied = await site.apply(await site.plan("enable-ip-forward"))
+    assert applied.outcome is Outcome.FAILED
+    assert "sudo" in applied.says
+
+
+async def test_a_removed_container_and_a_dead_cable_are_named(site: Site) -> None:
+    faults.container_removed(site.lab)
+    root = (await site.look()).diagnosis.root
+    assert root is not None
+    assert root.cause == "container-missing"
+    await site.checker.close()
+    faults.host_network_down(site.lab)
+    root = (await site.look()).diagnosis.root
+    assert root is not None
+    assert root.cause == "host-unreachable"
+
+
+async def test_a_service_that_only_docker_proxy_serves_is_healthy_and_at_risk(site: Site) -> None:
+    faults.chains_flushed_but_served_by_proxy(site.lab)
+    report = await site.look()
+    assert report.status is Status.HEALTHY
+    assert "chains-missing-but-served" in {finding.cause for finding in report.diagnosis.risks}
+
+
+async def test_a_stopped_sshd_is_said_beside_the_reading_and_blamed_for_nothing(site: Site) -> None:
+    faults.sshd_stopped(site.lab)
+    report = await site.look()
+    assert report.trouble is not None
+    assert (report.status, report.trouble.id) == (Status.UNKNOWN, "ssh-refused")
+    assert report.diagnosis.causes == ()
+
+
+FORBIDDEN = [
+    "firewall-cmd --zone=public --add-port=5000/tcp --permanent --add-service=ssh",
+    "firewall-cmd --zone=public --add-port=5000/udp",
+    "firewall-cmd --zone=public --add-port=1-65535/tcp",
+    "firewall-cmd --zone=public --add-port=5000/tcp --reload",
+    "firewall-cmd --reload",
+    "firewall-cmd '--zone=public --panic-on' --add-port=5000/tcp",
+    "firewall-cmd --zone= --add-port=5000/tcp",
+    'firewall-cmd "--zone=public\nx" --add-port=5000/tcp',
+    'firewall-cmd --zone=public "--add-port=5000\n/tcp"',
+    "sysctl-line off /etc/passwd 1",
+    "sysctl-line off /etc/sysctl.d/../passwd 1",
+    "sysctl-line off /etc/sysctl.d/x/../../shadow.conf 1",
+    "sysctl-line off /etc/sysctl.d/link.conf 1",
+    "sysctl-line off /etc/sysctl.conf '1s/.*/x/;2'",
+    "sysctl-line off /etc/sysctl.conf 1e",
+    "sysctl-line off /etc/sysctl.conf 1",
+    "sysctl-line on /etc/sysctl.conf 1",
+    "sysctl-line off",
+    "sh -c id",
+    "",
+]
+
+
+def test_the_root_helper_does_nothing_else(lab: Lab, host: LabHost) -> None:
+    host.sh("ln -sf /etc/shadow /etc/sysctl.d/link.conf; echo '# nothing here' > /etc/sysctl.conf")
+    before = host.sh("sha256sum /etc/passwd /etc/shadow /etc/sysctl.conf; ls /etc/sysctl.d")
+    tried = {words: as_the_bot(lab, host, f"sudo -n /usr/local/sbin/dockerhealth-root {words}") for words in FORBIDDEN}
+    assert {words: (done.returncode, "refused" in done.stderr) for words, done in tried.items()} == dict.fromkeys(
+        FORBIDDEN, (77, True)
+    )
+    assert host.sh("sha256sum /etc/passwd /etc/shadow /etc/sysctl.conf; ls /etc/sysctl.d") == before
+
+
+BEYOND = [
+    "id",
+    "/bin/sh",
+    "systemctl restart ssh.service",
+    "systemctl restart docker.service ssh.service",
+    "install -m 0644 /tmp/mine /etc/sysctl.d/99-zz-dockerhealth.conf",
+    "install -m 4755 /usr/local/share/dockerhealth/ip-forward.conf /etc/sysctl.d/99-zz-dockerhealth.conf",
+    "sysctl -w kernel.core_pattern=x",
+    "sysctl -p /tmp/mine.conf",
+    "rm -f /etc/passwd",
+    "timeout -k 1 5 /bin/sh",
+    "timeout -k 1 5 /usr/bin/cat /etc/shadow",
+    "timeout -k 1 5 /usr/sbin/nft -j list chains -f /tmp/mine",
+    "-E /usr/bin/systemctl restart docker.service",
+    "PATH=/tmp systemctl restart docker.service",
+]
+
+
+def test_sudo_refuses_all_that_is_not_in_the_files(lab: Lab, host: LabHost) -> None:
+    tried = {words: as_the_bot(lab, host, f"sudo -n {words}") for words in BEYOND}
+    assert {words: (done.returncode != 0, "sudo:" in done.stderr) for words, done in tried.items()} == dict.fromkeys(
+        BEYOND, (True, True)
+    )
+
+
+def as_the_bot(lab: Lab, host: LabHost, command: str) -> subprocess.CompletedProcess[str]:
+    options = ("-i", str(lab.identity_file), "-o", f"UserKnownHostsFile={lab.known_hosts}", "-o", "BatchMode=yes")
+    return run("ssh", *options, f"{lab.user}@{host.address}", command, check=False)
+
+
+def test_the_sudoers_files_are_valid(host: LabHost) -> None:
+    assert "parsed OK" in host.sh("visudo -c")
+
+
+STATE = """
+iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
+nft -s list ruleset
+cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null
+sysctl -a 2>/dev/null | grep -E '^net.(ipv4|ipv6).(ip_|conf)' | grep -vE 'stable_secret'
+find /etc /usr/local /home /root /run/dockerhealth* /dev/shm -type f -exec sha256sum {} + 2>/dev/null
+systemctl list-units --all --no-legend --plain -t service | awk '{print $1, $3}' | grep -vE '^(session|user)'
+"""
+
+
+async def test_looking_changes_nothing(site: Site) -> None:
+    """Read-only, by comparison: rules, loaded tables, sysctls, files and units, before and after."""
+    await site.look()
+    before = site.lab.sh(STATE)
+    for _ in range(20):
+        await site.look()
+    assert site.lab.sh(STATE) == before

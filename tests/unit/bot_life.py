@@ -1,0 +1,104 @@
+"""One life of the bot without Slack and SSH: a scripted host, a real store, a clock that tests move."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from bot.clicks import Clicks, Identity
+from bot.fixing import Fixing
+from bot.incidents import Incident, Rules
+from bot.store import Store
+from bot.watch import Watch, Watching
+from checks.model import Applied
+from tests.unit.bot_samples import (
+    APPROVER,
+    HOME,
+    HOST,
+    SERVICE,
+    Clock,
+    Looker,
+    broken,
+    failed,
+    good,
+    plan,
+)
+
+WATCHING = Watching(Rules(2, 2), timedelta(minutes=30), "#alerts")
+
+
+class Groups:
+    """User groups as Slack tells them."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, frozenset[str] | None] = {"S0ONCALL": frozenset()}
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        return self.told[group]
+
+
+class Bot:
+    """One life of the bot: what is not in the store dies with it."""
+
+    def __init__(self, store: Store, clock: Clock, looker: Looker, mender: Callable[..., Awaitable[Applied]]) -> None:
+        self.store, self.clock, self.looker = store, clock, looker
+        self.woken = 0
+        self.groups = Groups()
+        self.watch = Watch([HOST], looker, store, WATCHING, wake_outbox=self.wake, clock=clock)
+        self.fixing = Fixing(store, mender, wake_outbox=self.wake, after=self.watch.fix_ended, clock=clock)
+        self.clicks = Clicks(
+            store,
+            self.fixing,
+            self.groups,
+            lambda: Identity(HOME.team, HOME.app),
+            approvers=[APPROVER, "S0ONCALL"],
+            look_again=self.watch.look_again,
+            wake_outbox=self.wake,
+            clock=clock,
+        )
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    async def reads(self, outcomes: str) -> None:
+        """Readings a second apart, each ``ok`` or ``fail``, with all that they lead to."""
+        for outcome in outcomes.split():
+            self.clock.passes(1)
+            self.looker.reading = {"ok": good, "fail": failed}[outcome]
+            await self.watch.read(HOST, SERVICE)
+            await self.settled()
+
+    async def settled(self) -> None:
+        """Until nothing is going on in the background."""
+        mine = asyncio.current_task()
+        async with asyncio.timeout(5):
+            while True:
+                busy = [
+                    task
+                    for task in asyncio.all_tasks()
+                    if task is not mine and task.get_name().startswith(("look", "diagnose", "fix", "first"))
+                ]
+                if not busy:
+                    return
+                await asyncio.sleep(0.005)
+
+    async def incident(self) -> Incident:
+        newest = await self.store.incidents.newest(HOST.name, SERVICE.name)
+        assert newest
+        return newest
+
+    async def posted(self) -> None:
+        """The outbox posts the message at HOME."""
+        row = await self.store.messages.get((await self.incident()).id)
+        assert row
+        await self.store.messages.sent(row, HOME.channel, HOME.ts, "hash", self.clock())
+
+    async def breaks(self) -> str:
+        """The service breaks, is diagnosed and posted. Returns the id of the offer."""
+        self.looker.report = lambda at: broken(plan(), at=at)
+        await self.reads("fail fail")
+        await self.posted()
+        return (await self.incident()).offers[-1].id
+
+    async def close(self) -> None:
+        await self.fixing.close(grace=0)
+        await self.watch.close()

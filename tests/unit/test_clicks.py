@@ -1,0 +1,301 @@
+"""From clicks to outcomes, with a scripted host, on a real store: no Slack, no SSH."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.approvals import No, Refusal
+from bot.clicks import Acknowledged, Approved, Repeated
+from bot.fixing import LEASE
+from bot.incidents import State
+from bot.offers import usable
+from bot.store import Store
+from checks.apply import OnProgress
+from checks.model import Applied, Outcome, Plan
+from tests.unit.bot_life import Bot
+from tests.unit.bot_samples import (
+    APPROVER,
+    HOME,
+    HOST,
+    STRANGER,
+    Clock,
+    Looker,
+    Mender,
+    broken,
+    click,
+    fixed,
+    plan,
+)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await Store.open(f"sqlite:///{tmp_path}/store.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def mender() -> Mender:
+    return Mender()
+
+
+@pytest.fixture
+async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, Looker(clock), mender)
+    await bot.watch.start()
+    yield bot
+    await bot.close()
+
+
+# --- from clicks to outcomes ---
+
+
+async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Approved)
+    assert answer.approval.who == APPROVER
+    await bot.settled()
+    incident = await bot.incident()
+    assert incident.state is State.RESOLVED
+    assert incident.offers[0].applied == fixed()
+    assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
+    assert mender.ran == [plan()]
+
+
+async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> None:
+    halfway, on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Mender):
+        async def __call__(self, approved: Plan, on_progress: OnProgress) -> Applied:
+            applied = await super().__call__(approved, on_progress)
+            halfway.set()
+            await on.wait()
+            return applied
+
+    bot = Bot(store, clock, Looker(clock), Slow())
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await halfway.wait()
+    incident = await bot.incident()
+    assert incident.state is State.FIXING
+    assert incident.offers[0].progress == "step 1 of 1: switch it on"
+    assert len(await store.messages.due(clock())) == 1
+    on.set()
+    await bot.settled()
+    await bot.close()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_FIXED, Outcome.FAILED, Outcome.STALE, Outcome.UNKNOWN])
+async def test_any_other_outcome_opens_the_incident_again_with_a_fresh_offer(
+    bot: Bot, mender: Mender, outcome: Outcome
+) -> None:
+    mender.applied = Applied(outcome, "because")
+    offer = await bot.breaks()
+    bot.clock.passes(1)
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    incident = await bot.incident()
+    assert incident.state is State.OPEN
+    assert incident.transitions[-1].reason == f"{outcome}: because"
+    tried, fresh = incident.offers
+    assert tried.applied == mender.applied
+    assert usable(fresh, bot.clock())
+
+
+async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: Mender) -> None:
+    mender.error = ZeroDivisionError("oops")
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    applied = (await bot.incident()).offers[0].applied
+    assert applied
+    assert applied.outcome is Outcome.UNKNOWN
+    assert "ZeroDivisionError: oops" in applied.says
+
+
+async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    clicks = [click(target=offer, click_id=f"click-{number}") for number in range(10)]
+    answers = await asyncio.gather(*[bot.clicks.approve(each) for each in clicks])
+    assert len([answer for answer in answers if isinstance(answer, Approved)]) == 1
+    refused = [answer for answer in answers if isinstance(answer, Refusal)]
+    assert {answer.reason for answer in refused} == {No.CLAIMED}
+    assert all(answer.offer and answer.offer.approval for answer in refused)
+    await bot.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_a_click_that_slack_delivers_twice_is_answered_once(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    first, second = [await bot.clicks.approve(click(target=offer)) for _ in range(2)]
+    assert isinstance(first, Approved)
+    assert second == Repeated()
+    await bot.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_a_stranger_starts_nothing(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    answer = await bot.clicks.approve(click(STRANGER, offer))
+    assert answer == Refusal(No.NOT_AN_APPROVER, names=(APPROVER, "S0ONCALL"))
+    assert mender.ran == []
+    assert (await bot.incident()).state is State.OPEN
+
+
+async def test_group_members_are_asked_for_at_each_click(bot: Bot) -> None:
+    offer = await bot.breaks()
+    bot.groups.told["S0ONCALL"] = None
+    answer = await bot.clicks.approve(click(STRANGER, offer, click_id="1"))
+    assert answer == Refusal(No.GROUP_UNKNOWN, names=("S0ONCALL",))
+    bot.groups.told["S0ONCALL"] = frozenset({STRANGER})
+    assert isinstance(await bot.clicks.approve(click(STRANGER, offer, click_id="2")), Approved)
+
+
+async def test_a_click_on_an_expired_offer_runs_nothing_and_brings_a_fresh_one(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    bot.clock.passes(1801)
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.EXPIRED
+    await bot.settled()
+    assert mender.ran == []
+    assert [usable(each, bot.clock()) for each in (await bot.incident()).offers] == [False, True]
+
+
+async def test_a_click_after_the_state_changed_is_refused(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
+    await bot.watch.look(HOST)
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.WITHDRAWN
+    assert mender.ran == []
+
+
+async def test_a_click_after_recovery_is_refused(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    await bot.reads("ok ok")
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.RESOLVED
+    assert mender.ran == []
+
+
+async def test_a_click_on_an_unknown_button_is_refused(bot: Bot) -> None:
+    assert await bot.clicks.approve(click(target="nothing")) == Refusal(No.GONE)
+    assert await bot.clicks.acknowledge(click(target="nothing", click_id="2")) == Refusal(No.GONE)
+
+
+async def test_a_click_after_a_restart_counts(bot: Bot, store: Store, clock: Clock, mender: Mender) -> None:
+    offer = await bot.breaks()
+    await bot.close()
+    second = Bot(store, clock, bot.looker, mender)
+    await second.watch.start()
+    assert isinstance(await second.clicks.approve(click(target=offer)), Approved)
+    await second.settled()
+    assert (await second.incident()).state is State.RESOLVED
+    await second.close()
+
+
+async def test_a_click_on_a_message_that_was_posted_this_very_moment_counts(bot: Bot) -> None:
+    bot.looker.report = lambda at: broken(plan(), at=at)
+    await bot.reads("fail fail")
+    clicking = asyncio.create_task(bot.clicks.approve(click(target=(await bot.incident()).offers[0].id)))
+    await asyncio.sleep(0.05)
+    await bot.posted()
+    assert isinstance(await clicking, Approved)
+
+
+async def test_anyone_may_acknowledge_once(bot: Bot) -> None:
+    await bot.breaks()
+    incident = await bot.incident()
+    answer = await bot.clicks.acknowledge(click(STRANGER, incident.id))
+    assert answer == Acknowledged(incident)
+    again = await bot.clicks.acknowledge(click(APPROVER, incident.id, click_id="2"))
+    assert isinstance(again, Refusal)
+    assert again.reason is No.NOT_OPEN
+    taken = await bot.incident()
+    assert (taken.state, taken.transitions[-1].who) == (State.ACKNOWLEDGED, STRANGER)
+
+
+async def test_an_acknowledge_button_of_another_message_does_nothing(bot: Bot) -> None:
+    await bot.breaks()
+    incident = await bot.incident()
+    answer = await bot.clicks.acknowledge(click(STRANGER, incident.id, replace(HOME, ts="9.9")))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.ELSEWHERE
+
+
+async def test_readings_from_before_the_end_of_a_fix_do_not_open_it_again(bot: Bot) -> None:
+    offer = await bot.breaks()
+    await bot.reads("fail fail fail")
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    await bot.reads("fail")
+    assert (await bot.incident()).state is State.RESOLVED
+
+
+async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, mender: Mender) -> None:
+    mender.applied = Applied(Outcome.NOT_FIXED, "no")
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    before = await bot.incident()
+    late = replace(broken(plan("restart-docker"), at=bot.clock()), took_ms=120.0)
+    await bot.watch._absorb(late)  # noqa: SLF001  # a look that comes in late
+    assert await bot.incident() == before
+
+
+async def test_a_fix_whose_runner_died_ends_as_unknown_and_is_not_run_again(
+    bot: Bot, store: Store, clock: Clock, mender: Mender
+) -> None:
+    offer_id = await bot.breaks()
+    known = await bot.incident()
+    answer = await bot.clicks._decide(click(target=offer_id), await bot.clicks._approvers(APPROVER))  # noqa: SLF001
+    assert isinstance(answer, Approved)
+    assert await bot.fixing.claim(known, answer.offer, answer.approval)  # and then the process dies
+    second = Bot(store, clock, bot.looker, mender)
+    await second.fixing.recover()
+    assert (await second.incident()).state is State.FIXING  # its runner may be alive
+    clock.passes(LEASE.total_seconds())
+    await second.fixing.recover()
+    await second.settled()
+    incident = await second.incident()
+    assert incident.state is State.OPEN
+    assert incident.offers[0].applied
+    assert incident.offers[0].applied.outcome is Outcome.UNKNOWN
+    assert "dockerhealth was stopped" in incident.offers[0].applied.says
+    assert mender.ran == []
+    assert usable(incident.offers[-1], clock())
+    again = await second.clicks.approve(click(target=offer_id))
+    assert isinstance(again, Refusal)
+    assert again.reason is No.CLAIMED
+    await second.close()
+
+
+async def test_a_fix_that_is_cut_off_by_shutting_down_ends_as_unknown(store: Store, clock: Clock) -> None:
+    class Endless(Mender):
+        async def __call__(self, approved: Plan, on_progress: OnProgress) -> Applied:
+            await super().__call__(approved, on_progress)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    bot = Bot(store, clock, Looker(clock), Endless())
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await asyncio.sleep(0.05)
+    await bot.close()
+    incident = await bot.incident()
+    assert incident.state is State.OPEN
+    assert incident.offers[0].applied
+    assert incident.offers[0].applied.outcome is Outcome.UNKNOWN

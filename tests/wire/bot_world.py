@@ -1,0 +1,121 @@
+"""The bot between a strict Slack and a host that breaks, over real Socket Mode and a real Web API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from bot.app import Bot
+from bot.config import Settings
+from bot.demo.local_slack import Channel, LocalSlack, Message, User
+from bot.slack.client import SlackClient
+from bot.slack.views.blocks import Colour
+from bot.store import Store
+from checks.apply import OnProgress, Progress
+from checks.model import Applied, Host, Plan, Reading, Report, Service
+from tests.unit.bot_samples import broken, failed, fixed, good, healthy, not_looked_at, plan
+
+CHANNEL = "#docker-health"
+PATIENCE = 30.0  # seconds, on a machine that is busy
+FIX = "approve:enable-ip-forward"
+RED, AMBER, GREEN = Colour.RED, Colour.AMBER, Colour.GREEN
+
+
+class Site:
+    """A host whose one service breaks, and is mended by the fix that a test allows to end."""
+
+    def __init__(self) -> None:
+        self.well = True
+        self.out_of_reach = False  # over SSH
+        self.plan = plan()
+        self.ran: list[Plan] = []
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+        self.reached = asyncio.Event()
+
+    async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
+        self.reached.set()
+        return good(now()) if self.well else failed(now())
+
+    async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:  # noqa: ARG002
+        if self.out_of_reach:
+            return (not_looked_at(now()),)
+        return (healthy(now()) if self.well else broken(self.plan, at=now()),)
+
+    async def mend(self, approved: Plan, on_progress: OnProgress) -> Applied:
+        self.ran.append(approved)
+        await on_progress(Progress("step 1 of 1: switch it on"))
+        await self.may_end.wait()
+        self.well = True
+        return fixed(now())
+
+
+class World:
+    """A Slack, a site, and the bot in between."""
+
+    def __init__(self, slack: LocalSlack, site: Site, url: str) -> None:
+        self.slack, self.site, self.url = slack, site, url
+        self.alice = slack.add_user("alice")
+        self.bob = slack.add_user("bob")
+        self.carol = slack.add_user("carol")
+        self.oncall = slack.add_group("oncall", [self.bob])
+        self.channel = slack.add_channel(CHANNEL, [self.alice, self.bob, self.carol])
+        self.expire_after = timedelta(minutes=30)
+        self.look_every = timedelta(minutes=5)
+
+    def settings(self) -> Settings:
+        host = {"address": "10.0.0.11", "services": {"registry": {"url": "http://10.0.0.11:5000/v2/"}}}
+        settings = Settings(
+            hosts={"host1": host},  # type: ignore[dict-item]  # as in the file
+            approvals={"approvers": [self.alice.id, self.oncall.id]},  # type: ignore[arg-type]
+        )
+        checks = settings.checks.model_copy(
+            update={"reach_every": timedelta(seconds=0.1), "look_every": self.look_every}
+        )
+        approvals = settings.approvals.model_copy(update={"expire_after": self.expire_after})
+        return settings.model_copy(update={"checks": checks, "approvals": approvals})
+
+    @asynccontextmanager
+    async def bot(self) -> AsyncIterator[None]:
+        """One life of the bot."""
+        stop = asyncio.Event()
+        store = await Store.open(self.url)
+        client = await SlackClient.open(self.slack.bot_token, self.slack.api_url)
+        bot = Bot(self.settings(), store, client, self.site, self.site.mend)
+        running = asyncio.create_task(bot.run(self.slack.app_token, stop))
+        try:
+            await self.until(lambda: self.slack.connected > 0)
+            yield
+        finally:
+            stop.set()
+            await running
+            await client.close()
+            await store.close()
+
+    async def alert(self) -> Message:
+        """Break the service, and wait for the alert with its button."""
+        self.site.well = False
+        return await self.shows(self.channel, lambda message: has(message, FIX))
+
+    async def becomes(self, message: Message, colour: str, words: str = "") -> None:
+        await self.until(lambda: message.colour == colour and words in message.shown)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        await self.slack.wait_until(true, timeout=PATIENCE)
+
+    async def tells(self, user: User, words: str) -> Message:
+        return await self.slack.wait_for_ephemeral(user, words, timeout=PATIENCE)
+
+    async def shows(self, channel: Channel, wanted: Callable[[Message], bool] | str) -> Message:
+        return await self.slack.wait_for_message(channel, wanted, timeout=PATIENCE)
+
+    def told(self, user: User) -> list[str]:
+        return [message.text for message in self.slack.ephemerals(user)]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def has(message: Message, action: str) -> bool:
+    return any(button.action_id == action for button in message.buttons)
