@@ -166,11 +166,11 @@ def moved(incident: Incident, transition: Transition) -> Incident:
     )
 
 
-def opened(incident_id: str, host: str, service: str, transition: Transition) -> Incident:
-    """The new incident that a transition from None opens."""
+def opened(incident_id: str, host: str, service: str, transition: Transition, since: datetime) -> Incident:
+    """The new incident that a transition from None opens. It began ``since`` the first failed reading."""
     if transition.old is not None:
         raise ValueError(f"the transition opens an incident again that was {transition.old}")
-    return Incident(incident_id, host, service, transition.new, transition.at, (transition,))
+    return Incident(incident_id, host, service, transition.new, since, (transition,))
 
 
 def _in_a_row(count: int) -> str:

@@ -155,7 +155,8 @@ class Watch:
     async def _moved(self, key: Key, incident: Incident | None, transition: Transition) -> bool:
         """Store a transition, of a new incident or of the given one. False if someone else was faster."""
         if transition.old is None or incident is None:
-            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition)
+            since = self._streaks[key].since or transition.at
+            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, since)
             stored = await self._store.incidents.add(new, self._watching.channel, transition.at + DIAGNOSIS_GRACE)
         else:
             stored = await self._store.incidents.move(incident.id, transition)

@@ -80,6 +80,8 @@ class Host:
         raise KeyError(name)
 
 
+_UNAUTHORIZED = 401
+
 # --- reaching a service ----------------------------------------------------------------------------------------
 
 
@@ -144,7 +146,8 @@ class Reading:
         """The reading in a few words: ``timed out at connect``, ``answered 200``."""
         words = self.ended.value.replace("-", " ")
         if self.status is not None:
-            return f"{words} {self.status}"
+            login = " (asks for a login)" if self.ok and self.status == _UNAUTHORIZED else ""
+            return f"{words} {self.status}{login}"
         return words if self.ok else f"{words} at {self.phase}"
 
 

@@ -10,6 +10,8 @@ from checks.facts.netfilter import NETFILTER, Netfilter
 from checks.facts.units import UNITS, Units
 from checks.model import Evidence, Vantage
 
+_TABLES = ("nat", "filter")
+_ALL = 4  # both chains, and the jumps from PREROUTING and FORWARD
 _FORWARD_JUMPS = ("DOCKER-USER", "DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1", "DOCKER", "DOCKER-ISOLATION")
 
 
@@ -19,12 +21,18 @@ def missing_chains(netfilter: Netfilter) -> tuple[str, ...]:
     Names by version (libnetwork and moby sources): DOCKER in nat and filter always; FORWARD jumps to DOCKER-USER
     from 17.06 and to DOCKER-FORWARD from 28.0.1, to DOCKER or DOCKER-ISOLATION before.
     """
-    missing = [f"chain DOCKER in table {table}" for table in ("nat", "filter") if not netfilter.chain(table, "DOCKER")]
+    missing = [f"chain DOCKER in table {table}" for table in _TABLES if not netfilter.chain(table, "DOCKER")]
     if not netfilter.jumps("nat", "PREROUTING", "DOCKER"):
         missing.append("the jump from PREROUTING to DOCKER in table nat")
     if not any(netfilter.jumps("filter", "FORWARD", target) for target in _FORWARD_JUMPS):
         missing.append("any jump from FORWARD to Docker's chains in table filter")
     return tuple(missing)
+
+
+def _told(missing: tuple[str, ...]) -> str:
+    if len(missing) == _ALL:
+        return "nothing of Docker's chains is left in nat and filter, and nothing jumps to them"
+    return f"missing: {'; '.join(missing)}"
 
 
 def _docker_chains_missing(look: Look) -> Judgement:
@@ -38,7 +46,7 @@ def _docker_chains_missing(look: Look) -> Judgement:
     if look.outside.ok:
         return passed("missing, yet the service answers: see chains-missing-but-served")
     evidence = (
-        Evidence("netfilter", f"missing: {'; '.join(missing)}"),
+        Evidence("netfilter", _told(missing)),
         *_dnat_gone(look),
         *_deaf(look),
         *_input_blocks(look),
@@ -80,7 +88,7 @@ def _chains_missing_but_served(look: Look) -> Judgement:
     if not look.outside.ok:
         return passed("the service is not served")
     return risk(
-        Evidence("netfilter", f"missing: {'; '.join(missing)}"),
+        Evidence("netfilter", _told(missing)),
         Evidence("path", f"it {look.outside.says} from outside, by docker-proxy alone"),
     )
 

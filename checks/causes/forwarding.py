@@ -17,8 +17,8 @@ def _ip_forward_off(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"net.ipv4.ip_forward = 0, yet it {look.outside.says} from outside, through docker-proxy")
     evidence = (
-        Evidence("forwarding", "net.ipv4.ip_forward = 0 (read from /proc)"),
-        Evidence("containers", f"container {container.name} is on network {container.network_mode}, behind NAT"),
+        Evidence("forwarding", "net.ipv4.ip_forward = 0: the host drops what other machines send to its containers"),
+        Evidence("containers", f"container {container.name} is one of them (network {container.network_mode})"),
     )
     return fail(*evidence, *_route(look), *_ladder(look), *_origin(look), sure=_fits(look))
 

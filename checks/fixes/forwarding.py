@@ -85,17 +85,17 @@ def _notes(files: SysctlFiles, losing: tuple[SysctlLine, ...]) -> tuple[str, ...
 
 
 def _blast_radius(look: Look, forwarding: Forwarding) -> str:
+    """What it opens, first of all: dockerd sets FORWARD to DROP only when it switches forwarding on itself."""
     physical = sorted(name for name in forwarding.interfaces if not name.startswith(("all", "default", "lo", "veth")))
-    says = (
-        f"The host forwards between all its interfaces ({', '.join(physical)}), also after a reboot. Nothing restarts."
-    )
     netfilter = look.may(NETFILTER)
     forward = netfilter.chain("filter", "FORWARD") if netfilter else None
     if forward is None:
-        return f"{says} Its FORWARD policy is not known."
-    if forward.policy == "ACCEPT":
-        return f"{says} Its FORWARD policy is ACCEPT: it would route for everyone who can reach it."
-    return f"{says} Its FORWARD policy is {forward.policy} now; after a reboot dockerd will leave it at ACCEPT."
+        routes = "Nothing restarts. Whether the host then routes for others (its FORWARD policy) is not known"
+    elif forward.policy == "ACCEPT":
+        routes = "Nothing restarts. The host then routes for everyone who can reach it (FORWARD policy ACCEPT)"
+    else:
+        routes = "Nothing restarts. From the next boot on the host routes for everyone (FORWARD policy ACCEPT)"
+    return f"{routes}. Interfaces: {', '.join(physical)}."
 
 
 FIX = Fix("enable-ip-forward", "Switch IPv4 forwarding on, lastingly", _prepare)

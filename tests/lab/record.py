@@ -36,7 +36,6 @@ def _rule_deleted(host: LabHost) -> None:
 
 
 def _open_without_forwarding(host: LabHost) -> None:
-    faults.start_firewalld(host, "iptables")
     faults.registry_on_host_network_with_port_open(host)
     faults.forwarding_switched_off(host)
 

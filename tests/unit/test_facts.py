@@ -46,14 +46,17 @@ def test_every_fact_of_a_healthy_host_is_had(platform: str) -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_firewalld_s_zones_are_read(platform: str) -> None:
+    assert value(recorded(platform, "firewalld-running-healthy"), FIREWALLD).backend == "iptables"
     firewalld = value(recorded(platform, "host-network-port-open-forwarding-off"), FIREWALLD)
-    assert (firewalld.running, firewalld.default_zone, firewalld.backend) == (True, "public", "iptables")
+    assert (firewalld.running, firewalld.default_zone, firewalld.backend) == (True, "public", "nftables")
     zone = firewalld.zone_of("host0")
     assert zone is not None
     assert (zone.name, zone.ports, zone.target) == ("public", ("5000/tcp",), "default")
     assert {"ssh", "dhcpv6-client"} <= set(zone.services)
     assert firewalld.zones["docker"].target == "ACCEPT"
-    assert not firewalld.permanent["public"].lists(5000)
+    assert firewalld.permanent["public"].lists(5000)
+    closed = value(recorded(platform, "host-network-port-closed"), FIREWALLD)
+    assert not closed.zones["public"].lists(5000)
     assert firewalld.service_ports["docker-registry"] == ("5000/tcp",)
 
 
@@ -95,7 +98,7 @@ def test_the_engine_and_its_containers_are_read(platform: str) -> None:
     facts = recorded(platform, "container-stopped")
     assert platform.endswith(f"docker{value(facts, ENGINE).version.split('+')[0]}")
     [container] = value(facts, CONTAINERS)
-    assert (container.name, container.status, container.restart_policy) == ("registry", "exited", "no")
+    assert (container.name, container.status, container.restart_policy) == ("registry", "exited", "always")
     binding = container.binds(5000)
     assert binding is not None
     assert binding.container_port == 5000

@@ -49,8 +49,8 @@ def test_forwarding_is_switched_on_by_a_file_of_its_own_and_nothing_restarts(pla
 def test_a_hardening_file_that_sorts_earlier_is_outvoted_and_the_plan_says_so(platform: str) -> None:
     plan = plan_of(look(platform, "ip-forward-off-hardened", TIMED_OUT), "enable-ip-forward")
     assert len(plan.steps) == 2
-    assert any("/etc/sysctl.d/99-hardening.conf:1" in note and "wins" in note for note in plan.notes)
-    assert plan.basis["decided at boot by"] == "/etc/sysctl.d/99-hardening.conf:1 says net.ipv4.ip_forward = 0"
+    assert any("/etc/sysctl.d/99-hardening.conf:2" in note and "wins" in note for note in plan.notes)
+    assert plan.basis["decided at boot by"] == "/etc/sysctl.d/99-hardening.conf:2 says net.ipv4.ip_forward = 0"
 
 
 def moved(path: str) -> Look:
@@ -62,15 +62,15 @@ def moved(path: str) -> Look:
 @pytest.mark.parametrize("path", ["/etc/sysctl.d/99-zzz-late.conf", "/etc/sysctl.d/zz-top.conf", "/etc/sysctl.conf"])
 def test_a_file_that_would_win_has_its_line_commented_out_first_and_undo_brings_it_back(path: str) -> None:
     plan = plan_of(moved(path), "enable-ip-forward")
-    assert commands(plan)[0] == f"sudo /usr/local/sbin/dockerhealth-root sysctl-line off {path} 1"
-    assert f"sudo /usr/local/sbin/dockerhealth-root sysctl-line on {path} 1" in [step.command for step in plan.undo]
+    assert commands(plan)[0] == f"sudo /usr/local/sbin/dockerhealth-root sysctl-line off {path} 2"
+    assert f"sudo /usr/local/sbin/dockerhealth-root sysctl-line on {path} 2" in [step.command for step in plan.undo]
     assert plan.risk is Risk.MEDIUM
     assert any("commented out" in note for note in plan.notes)
 
 
 def test_a_file_of_the_distribution_that_would_win_is_left_to_its_owner() -> None:
     refusal = refusal_of(moved("/usr/lib/sysctl.d/zz-vendor.conf"), "enable-ip-forward")
-    assert "/usr/lib/sysctl.d/zz-vendor.conf:1" in refusal.why
+    assert "/usr/lib/sysctl.d/zz-vendor.conf:2" in refusal.why
 
 
 @pytest.mark.parametrize("platform", recordings.platforms())
@@ -139,10 +139,13 @@ def test_the_port_is_opened_now_and_for_the_next_start_in_the_zone_that_rules(pl
 
 
 @pytest.mark.parametrize("platform", recordings.platforms())
-def test_a_stopped_container_is_started_and_its_missing_policy_is_mentioned(platform: str) -> None:
-    plan = plan_of(look(platform, "container-stopped", REFUSED), "start-container")
+def test_a_stopped_container_is_started_and_what_its_policy_means_is_said(platform: str) -> None:
+    seen = look(platform, "container-stopped", REFUSED)
+    plan = plan_of(seen, "start-container")
     assert commands(plan) == ["docker start registry"]
-    assert "--restart=unless-stopped registry" in plan.notes[1]
+    assert "in spite of its restart policy" in plan.notes[0]
+    without_policy = changed(seen, "engine-containers", '"Name": "always"', '"Name": "no"')
+    assert "--restart=unless-stopped registry" in plan_of(without_policy, "start-container").notes[1]
 
 
 def test_a_container_is_not_started_into_missing_chains() -> None:

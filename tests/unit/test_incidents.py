@@ -54,7 +54,7 @@ class Service:
     def take(self, transition: Transition) -> None:
         if transition.old is None:
             self.incidents += 1
-            self.incident = opened(f"inc-{self.incidents}", "host1", "registry", transition)
+            self.incident = opened(f"inc-{self.incidents}", "host1", "registry", transition, transition.at)
         elif self.incident:
             self.incident = moved(self.incident, transition)
 
@@ -169,7 +169,7 @@ def test_a_transition_from_another_state_is_refused() -> None:
     with pytest.raises(ValueError, match="is open, the transition starts from fixing"):
         moved(incident(), Transition(State.FIXING, State.RESOLVED, "", T0))
     with pytest.raises(ValueError, match="opens an incident again"):
-        opened("inc-2", "host1", "registry", Transition(State.RESOLVED, State.OPEN, "", T0))
+        opened("inc-2", "host1", "registry", Transition(State.RESOLVED, State.OPEN, "", T0), T0)
 
 
 readings = st.lists(st.booleans(), max_size=60)

@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.incidents import Incident, Offer, State, Transition
 from bot.slack.message import Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
-from bot.slack.views.diagnosis import details, proof, readings, risks, timeline, was
+from bot.slack.views.diagnosis import details, proof, readings, timeline, was
 from bot.slack.views.markup import person, prose, when
 from bot.slack.views.offers import acknowledge, apart, attempts, buttons, expired, on_offer, plans, prevention, running
 from bot.words import fixed_by, length, title
@@ -78,8 +78,8 @@ def _open(incident: Incident, now: datetime) -> list[Part]:
         *attempts(incident.offers),
         *expired(incident.offers, now),
         *buttons(mending, *extra),
-        *_before(incident),
         *plans(mending),
+        *_before(incident),
         *_backing(incident, preventing),
     ]
 
@@ -104,7 +104,7 @@ def _resolved(incident: Incident, _now: datetime) -> list[Part]:
     elif fixed.applied is not None:
         parts += readings(fixed.applied.readings, "Verified")
     if incident.report is not None:
-        parts += [*was(incident.report), *_before(incident), *risks(incident.report)]
+        parts += [*was(incident.report), *_before(incident)]
     return parts
 
 
