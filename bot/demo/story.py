@@ -45,7 +45,9 @@ class Episode:
 
 
 FORWARDING = Episode("host1", Fault.FORWARDING_OFF, IP_FORWARD_OFF, "net.ipv4.ip_forward = 0", "enable-ip-forward")
-CHAINS = Episode("host2", Fault.CHAINS_GONE, DOCKER_CHAINS_MISSING, "chain DOCKER in table nat", "restart-docker")
+CHAINS = Episode(
+    "host2", Fault.CHAINS_GONE, DOCKER_CHAINS_MISSING, "nothing of Docker's chains is left", "restart-docker"
+)
 
 
 class Story:
