@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pssh.clients import ParallelSSHClient  # type: ignore[import-untyped]  # has no types
+from pssh.clients import ParallelSSHClient
 
 from .contestant import Turn
 from .site import Site
