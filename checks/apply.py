@@ -111,8 +111,9 @@ async def _verify(
         then = f"; what is wrong now: {root.title}" if root else ""
         says = f"{approved.cause} is gone, but from outside: {readings[-1].says}{then}"
         return Applied(Outcome.NOT_FIXED, says, results, readings)
-    if report.trouble is not None:
-        says = f"It answers again, but whether {approved.cause} is gone cannot be told: {report.trouble.says}"
+    untold = next((one.why for one in report.diagnosis.not_told if one.cause == approved.cause), None)
+    if untold is not None:
+        says = f"It answers again, but whether {approved.cause} is gone cannot be told: {untold}"
         return Applied(Outcome.UNKNOWN, says, results, readings)
     return Applied(Outcome.FIXED, f"Verified: {approved.verify}", results, readings)
 

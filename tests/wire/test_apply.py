@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,9 +13,24 @@ from bot.demo.hosts import USER, DemoHost, Fault
 from checks import apply as apply_module
 from checks.apply import Progress, apply, plan
 from checks.check import Checker
-from checks.model import Applied, Host, Login, NoChange, Outcome, Plan, Service, Step
+from checks.model import Applied, Finding, Host, Login, NoChange, Outcome, Plan, Report, Service, Step, Verdict
 
 FIX = "enable-ip-forward"
+
+
+class Blindable(Checker):
+    """A checker whose looks, once it is blind, cannot judge forwarding any more."""
+
+    blind = False
+
+    async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:
+        reports = await super().check(host, service)
+        return tuple(_without_forwarding(report) for report in reports) if self.blind else reports
+
+
+def _without_forwarding(report: Report) -> Report:
+    skipped = Finding("ip-forward-off", report.service, Verdict.SKIP, "", why="forwarding: no answer in time")
+    return replace(report, diagnosis=replace(report.diagnosis, ruled_out=(), not_told=(skipped,)))
 
 
 @dataclass
@@ -23,7 +38,7 @@ class Site:
     """A demo host whose forwarding was switched off, and the plan that mends it."""
 
     demo: DemoHost
-    checker: Checker
+    checker: Blindable
     host: Host
     said: list[str] = field(default_factory=list)
 
@@ -50,7 +65,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     (tmp_path / "known_hosts").write_text(demo.known_hosts_line)
     login = Login(USER, demo.ssh_port, tmp_path / "id", tmp_path / "known_hosts")
     host = Host("host1", demo.address, (Service("registry", demo.url, container="registry"),), login)
-    checker = Checker([host], clock=lambda: datetime.now(UTC))
+    checker = Blindable([host], clock=lambda: datetime.now(UTC))
     await demo.break_by(Fault.FORWARDING_OFF)
     try:
         yield Site(demo, checker, host)
@@ -104,6 +119,18 @@ async def test_contact_lost_in_a_step_is_unknown_and_never_claimed_as_anything_e
     assert applied.outcome is Outcome.UNKNOWN
     assert "step 2" in applied.says
     assert "may have taken effect" in applied.says
+
+
+async def test_a_cause_that_cannot_be_judged_afterwards_is_not_called_gone(site: Site) -> None:
+    """The service answers, but the look that should show the cause gone could not ask."""
+
+    async def go_blind(says: str) -> None:
+        if says.startswith("verifying"):
+            site.checker.blind = True
+
+    applied = await site.apply(await site.plan(), go_blind)
+    assert applied.outcome is Outcome.UNKNOWN
+    assert "whether ip-forward-off is gone cannot be told" in applied.says
 
 
 async def test_a_host_that_cannot_be_looked_at_again_is_left_alone(site: Site) -> None:
