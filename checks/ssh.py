@@ -4,7 +4,7 @@ import asyncio
 import functools
 import random
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ class Connection:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        jump = _jump_host(host)
+        self._jump = Connection(jump) if jump else None
         self._ssh: asyncssh.SSHClientConnection | None = None
         self._connecting = asyncio.Lock()
         self._sessions = asyncio.Semaphore(_SESSIONS)
@@ -139,12 +141,15 @@ class Connection:
             self._ssh.close()
             await self._ssh.wait_closed()
             self._ssh = None
+        if self._jump is not None:
+            await self._jump.close()
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
         host, login = self.host, self.host.login
+        tunnel: dict[str, Any] = {"tunnel": await self._jump.connected()} if self._jump else {}
         try:
             async with asyncio.timeout(login.connect_timeout):
-                return await asyncssh.connect(host.address, **await _options(host))
+                return await asyncssh.connect(host.address, **tunnel, **await _options(host))
         except TimeoutError:
             raise SshTimedOutError(
                 host.name, f"{host.name}: no SSH login within {login.connect_timeout:g} s at {host.address}"
@@ -222,17 +227,38 @@ async def offered_host_key(host: Host) -> tuple[str, str]:
     Raises LookError when the host shows none.
     """
     port = host.login.port or 22
+    jump = _jump_host(host)
+    connection = Connection(jump) if jump else None
+    tunnel: dict[str, Any] = {"tunnel": await connection.connected()} if connection else {}
     try:
         async with asyncio.timeout(host.login.connect_timeout):
-            key = await asyncssh.get_server_host_key(host.address, port)
+            key = await asyncssh.get_server_host_key(host.address, port, **tunnel)
     except (TimeoutError, OSError, asyncssh.Error) as error:
         raise SshUnreachableError(
             host.name, f"{host.name}: no SSH host key from {host.address} port {port}: {str(error) or 'timed out'}"
         ) from error
+    finally:
+        if connection is not None:
+            await connection.close()
     if key is None:
         raise SshUnreachableError(host.name, f"{host.name}: {host.address} port {port} offered no host key")
     where = host.address if port == 22 else f"[{host.address}]:{port}"  # noqa: PLR2004  # SSH's own port
     return f"{where} {key.export_public_key('openssh').decode().strip()}", key.get_fingerprint()
+
+
+def _jump_host(host: Host) -> Host | None:
+    """The host that this one is reached through, verified and logged in to like any other.
+
+    ``proxy_jump`` is ``[user@]address[:port]``; of several, with commas between, the last is the nearest.
+    """
+    login = host.login
+    if login.proxy_jump is None:
+        return None
+    before, _, nearest = login.proxy_jump.rpartition(",")
+    user, _, place = nearest.rpartition("@")
+    address, _, port = place.partition(":")
+    jump = replace(login, user=user or login.user, port=int(port) if port else None, proxy_jump=before or None)
+    return Host(f"{host.name} by way of {address}", address, (), jump)
 
 
 async def _options(host: Host) -> dict[str, Any]:
@@ -249,7 +275,6 @@ async def _options(host: Host) -> dict[str, Any]:
         "username": login.user,
         "port": login.port,
         "client_keys": [str(login.identity_file)] if login.identity_file else None,
-        "tunnel": login.proxy_jump,
     }
     options |= {name: value for name, value in chosen.items() if value is not None}
     if not await _chose_ciphers(host, options):

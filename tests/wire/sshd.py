@@ -67,6 +67,9 @@ async def sshd(folder: Path, answer: Answer = in_a_shell, *, services: tuple[Ser
         def begin_auth(self, username: str) -> bool:  # noqa: ARG002  # asyncssh's signature
             return True
 
+        def connection_requested(self, *_: object) -> bool:
+            return True  # a jump host forwards
+
     async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
         started[0].commands.append(process.command or "")
         started[0].arrived.put_nowait(process.command or "")

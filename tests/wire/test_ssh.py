@@ -135,6 +135,22 @@ async def test_the_offered_key_is_shown_as_a_line_and_a_fingerprint_and_is_the_o
     assert await run(changed(server.host, known_hosts=tmp_path / "pinned"))
 
 
+async def test_a_host_behind_another_is_reached_through_it_and_both_keys_are_verified(
+    server: Sshd, tmp_path: Path
+) -> None:
+    (tmp_path / "jump").mkdir()
+    async with sshd(tmp_path / "jump") as jump:
+        jump_pinned = (tmp_path / "jump/known_hosts").read_text()
+        both = tmp_path / "both"
+        both.write_text((tmp_path / "known_hosts").read_text() + jump_pinned)
+        (tmp_path / "jump/authorized_keys").write_bytes((tmp_path / "authorized_keys").read_bytes())
+        through = changed(server.host, proxy_jump=f"jumper@127.0.0.1:{jump.host.login.port}", known_hosts=both)
+        assert await run(through)
+        assert len(jump.connections) == 1
+        with pytest.raises(SshHostKeyUnknownError, match="by way of"):
+            await run(changed(through, known_hosts=tmp_path / "known_hosts"))
+
+
 async def test_a_host_that_refuses_is_not_asked_again_at_once(server: Sshd, tmp_path: Path) -> None:
     """A broken host must not be hammered by every check; the second answer is the first one's, without an attempt."""
     (tmp_path / "none").write_text("")
