@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncssh
 from asyncssh.encryption import get_default_encryption_algs
@@ -256,8 +257,9 @@ def _jump_host(host: Host) -> Host | None:
         return None
     before, _, nearest = login.proxy_jump.rpartition(",")
     user, _, place = nearest.rpartition("@")
-    address, _, port = place.partition(":")
-    jump = replace(login, user=user or login.user, port=int(port) if port else None, proxy_jump=before or None)
+    parts = urlsplit(f"ssh://{place}")  # knows the brackets of IPv6
+    address = parts.hostname or place
+    jump = replace(login, user=user or login.user, port=parts.port, proxy_jump=before or None)
     return Host(f"{host.name} by way of {address}", address, (), jump)
 
 
