@@ -17,7 +17,7 @@ from pathlib import Path
 from tests.lab.command import run
 
 CACHE = Path(os.environ.get("DOCKERHEALTH_LAB_CACHE", "/var/cache/dockerhealth-lab"))
-MIRROR = os.environ.get("DOCKERHEALTH_LAB_MIRROR", "http://deb.debian.org/debian")
+MIRROR = os.environ.get("DOCKERHEALTH_LAB_MIRROR", "").split()  # debootstrap knows its own where none is given
 BUILD_TIMEOUT = 900
 USER = "dockerhealth"
 REGISTRY_TAR = "/usr/share/dockerhealth-lab/registry.tar"
@@ -75,7 +75,7 @@ class Generation:
     @property
     def recipe(self) -> str:
         """All that decides what comes out, as text: its hash names the tree."""
-        return "\n".join((self.suite, MIRROR, BASE, *PACKAGES, *self.extra, FINISH))
+        return "\n".join((self.suite, *MIRROR, BASE, *PACKAGES, *self.extra, FINISH))
 
     @property
     def tree(self) -> Path:
@@ -140,7 +140,7 @@ def _build(generation: Generation, tree: Path) -> None:
         root = building / "root"
         run(
             *("debootstrap", "--variant=minbase", f"--include={BASE}"),
-            *(generation.suite, root, MIRROR),
+            *(generation.suite, root, *MIRROR),
             timeout=BUILD_TIMEOUT,
         )
         _finish(generation, root)
