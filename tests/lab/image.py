@@ -140,7 +140,7 @@ def _build(generation: Generation, tree: Path) -> None:
         root = building / "root"
         run(
             *("debootstrap", "--variant=minbase", f"--include={BASE}"),
-            *(generation.suite, root, *MIRROR),
+            *(generation.suite, str(root), *MIRROR),
             timeout=BUILD_TIMEOUT,
         )
         _finish(generation, root)
