@@ -5,7 +5,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,7 @@ class Engine:
         self._forward: asyncssh.SSHListener | None = None
         self._forwarded_by: asyncssh.SSHClientConnection | None = None
         self._client: docker.DockerClient | None = None
+        self._asking: Future[Answers] | None = None
         self._busy = asyncio.Lock()
 
     async def ask(self, probes: Sequence[EngineProbe]) -> Answers:
@@ -50,9 +51,13 @@ class Engine:
                 # Told by one round trip of SSH; the SDK takes a thread and ten times the CPU to find out.
                 return Answers({}, {probe.name: f"the Docker Engine: {_SOCKET}: {why}" for probe in probes})
             socket = await self._socket()
-            return await asyncio.get_running_loop().run_in_executor(_THREADS, self._ask, socket, probes)
+            self._asking = _THREADS.submit(self._ask, socket, probes)
+            return await asyncio.wrap_future(self._asking)
 
     async def close(self) -> None:
+        """Let go of it. Waits for a question that nobody waits for any more: its thread still uses the socket."""
+        if self._asking is not None:
+            await asyncio.to_thread(wait, [self._asking])
         if self._client is not None:
             self._client.close()
             self._client = None
