@@ -1,9 +1,7 @@
 """From clicks to outcomes, with a scripted host, on a real store: no Slack, no SSH."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -29,32 +27,6 @@ from tests.unit.bot_samples import (
     fixed,
     plan,
 )
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite:///{tmp_path}/store.db")
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def mender() -> Mender:
-    return Mender()
-
-
-@pytest.fixture
-async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, Looker(clock), mender)
-    await bot.watch.start()
-    yield bot
-    await bot.close()
-
 
 # --- from clicks to outcomes ---
 

@@ -17,7 +17,6 @@ class Scene:
     outside: Reading
     causes: tuple[str, ...] = ()
     risks: tuple[str, ...] = ()
-    sure: bool = True
 
 
 NOT_LASTING = ("ip-forward-not-persisted",)

@@ -1,10 +1,8 @@
 """The outbox: at least once, shown once, newest state only, whatever Slack does."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,18 +28,6 @@ from bot.store import Posted, Store
 from tests.unit.bot_samples import T0, Clock, Slack, broken, incident, shown
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite:///{tmp_path}/store.db")
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """The conductor, with a scripted host, on a real store: from readings to incidents."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from bot.incidents import State
 from bot.offers import usable
@@ -18,7 +14,6 @@ from tests.unit.bot_samples import (
     STRANGER,
     T0,
     Clock,
-    Looker,
     Mender,
     broken,
     failed,
@@ -26,32 +21,6 @@ from tests.unit.bot_samples import (
     not_looked_at,
     plan,
 )
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite:///{tmp_path}/store.db")
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def mender() -> Mender:
-    return Mender()
-
-
-@pytest.fixture
-async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, Looker(clock), mender)
-    await bot.watch.start()
-    yield bot
-    await bot.close()
-
 
 # --- from readings to incidents ---
 
