@@ -74,9 +74,12 @@ def check(
 
 
 async def _check(settings: "Settings", host: Host, service: Service | None) -> tuple[Report, ...]:
+    from bot.kept import good_looks
     from checks.check import Checker
 
     checker = Checker(settings.host_list(), clock=_now)
+    for host_name, service_name, good in good_looks(settings.store):
+        checker.remember(host_name, service_name, good)
     try:
         return await checker.check(host, service)
     finally:

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from checks.model import Applied, Outcome, Plan, Reading, Report, Vantage
 
+ALL_HOSTS = "all hosts"
+"""The host of the one incident that stands for all services, which has no service."""
+
 
 class State(StrEnum):
     OPEN = "open"
@@ -50,7 +53,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Incident:
-    """One fault of one service, from its first failed readings to its recovery."""
+    """One fault of one service, from its first failed readings to its recovery. That of ALL_HOSTS is the watcher's."""
 
     id: str
     host: str
@@ -61,6 +64,15 @@ class Incident:
     report: Report | None = None  # the newest diagnosis; None until the first look has ended
     offers: tuple[Offer, ...] = ()
     resolved_at: datetime | None = None
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is the notice that no host is reached."""
+        return self.host == ALL_HOSTS
+
+    @property
+    def name(self) -> str:
+        return self.host if self.of_all else f"{self.host}/{self.service}"
 
 
 # --- the state machine -----------------------------------------------------------------------------------------

@@ -6,10 +6,21 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bot.words import OUTCOMES, ladder, plain, ruled_out_by, title, undetermined
+from bot.words import (
+    OUTCOMES,
+    brief,
+    by_reason,
+    evidence,
+    ladder,
+    plain,
+    ruled_out_by,
+    title,
+    trouble,
+    undetermined,
+    weight,
+)
 from checks.model import (
     Applied,
-    Confidence,
     Evidence,
     Finding,
     NoChange,
@@ -113,36 +124,53 @@ def _print(console: Console, lines: Iterable[Text], indent: int = 0) -> None:
 
 def _report(report: Report) -> Lines:
     """The order of reading: trouble, proof, where it was reached from, what to do, and then all that backs it."""
-    if report.trouble is not None:
-        yield _line(f"could not look at the host ({report.trouble.id}): {report.trouble.says}", "yellow")
+    if (untold := trouble(report)) is not None:
+        yield _line(f"could not look at the host ({untold.id}): {untold.says}", "yellow")
     for number, cause in enumerate(report.diagnosis.causes, 1):
-        yield from _cause(number, cause)
+        yield from _cause(number, cause, report.readings)
     yield from _under("reached from", _ladder(report.readings))
+    at_risk = {risk.cause for risk in report.diagnosis.risks}
     for plan in report.plans:
-        yield from _fix(plan)
+        if plan.cause not in at_risk:
+            yield from _fix(plan, "fix")
     yield from (_line(f"not offered: {each.fix}: {each.why}", "dim") for each in report.refused)
-    yield from _under("what changed before", map(_line, _changes(report)))
+    if report.status is not Status.HEALTHY:
+        yield from _under("what changed before", map(_line, _changes(report)))
+    yield from _risks(report)
     yield from _backing(report)
+
+
+def _risks(report: Report) -> Lines:
+    """Each with the fixes that keep it from happening."""
     for risk in report.diagnosis.risks:
         yield _line(f"works now, will break: {risk.title}", "yellow")
         yield from _evidence(risk.evidence)
+        for plan in report.plans:
+            if plan.cause == risk.cause:
+                yield from _fix(plan, "to prevent it")
 
 
 def _backing(report: Report) -> Lines:
+    """The longest part, and the last: complete, and out of the way."""
     if report.status is Status.HEALTHY:
         return
     style = "" if undetermined(report) else "dim"  # what it is not is then all that is known
-    yield from _under("ruled out", _findings(report.diagnosis.ruled_out, style), style)
-    yield from _under("could not be told", _findings(report.diagnosis.not_told, style), style)
+    ruled_out, not_told = report.diagnosis.ruled_out, report.diagnosis.not_told
+    yield from _under(f"ruled out ({len(ruled_out)})", _findings(by_reason(ruled_out), style), style)
+    yield from _under("could not be told", _findings(by_reason(not_told, report.trouble), style), style)
 
 
-def _cause(number: int, cause: Finding) -> Lines:
+def _cause(number: int, cause: Finding, readings: Sequence[Reading]) -> Lines:
     if number > 1:
         yield _line(f"{number}. also wrong, to mend after that: {cause.title}", "bold")
-    yield from _under(
-        "proof" if cause.confidence is Confidence.PROVEN else "likely, not proven", _evidence(cause.evidence)
-    )
-    yield from _under("to do by hand", (_line(f"  {line}", "cyan") for line in cause.advice))
+    yield from _under(weight(cause), _evidence(evidence(cause, readings)))
+    yield from _under("to do by hand", map(_by_hand, cause.advice))
+
+
+def _by_hand(line: str) -> Text:
+    """A command as it is copied, and what is said of it behind ``#``, as the shell has it."""
+    command, mark, said = plain(line).partition("# ")
+    return Text.assemble("  ", (command, "cyan"), (mark + said, "dim"))
 
 
 def _under(heading: str, lines: Iterable[Text], style: str = "") -> Lines:
@@ -153,16 +181,16 @@ def _under(heading: str, lines: Iterable[Text], style: str = "") -> Lines:
         yield line
 
 
-def _evidence(evidence: Iterable[Evidence]) -> Lines:
-    return (_line(f"• {each.says}", "cyan") for each in evidence)
+def _evidence(shown: Iterable[Evidence]) -> Lines:
+    return (_line(f"• {brief(each.says)}", "cyan") for each in shown)
 
 
-def _findings(findings: Iterable[Finding], style: str) -> Lines:
-    return (_line(f"• {finding.cause}: {ruled_out_by(finding)}", style) for finding in findings)
+def _findings(groups: Iterable[tuple[str, tuple[str, ...]]], style: str) -> Lines:
+    return (_line(f"• {', '.join(ids)}: {brief(why)}", style) for why, ids in groups)
 
 
-def _fix(plan: Plan) -> Lines:
-    yield Text("fix: ", "bold") + _line(plan.title) + Text(f" ({plan.risk} risk)", RISKS[plan.risk])
+def _fix(plan: Plan, label: str) -> Lines:
+    yield Text(f"{label}: ", "bold") + _line(plan.title) + Text(f" ({plan.risk} risk)", RISKS[plan.risk])
     yield _line(f"  touches: {plan.blast_radius}", "dim")
     yield _line(f"  dockerhealth fix {plan.host} {plan.fix} --service {plan.service}", "cyan")
 
@@ -184,9 +212,10 @@ def _steps(steps: Sequence[Step]) -> Lines:
 def _ladder(readings: Sequence[Reading]) -> Lines:
     rows = ladder(readings)
     widest = max((len(says) for _, _, says, _ in rows), default=0)
+    place = max((len(name) + 1 for name, *_ in rows), default=0)
     for name, ok, says, took in rows:
         mark = Text("✓ ", "green") if ok else Text("✗ ", "red")
-        yield Text(f"{name:<13}") + mark + Text(f"{plain(says):<{widest}}  {took:>8}")
+        yield Text(f"{name:<{max(place, 13)}}") + mark + Text(f"{plain(says):<{widest}}  {took:>8}")
 
 
 def _changes(report: Report) -> Iterator[str]:

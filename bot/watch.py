@@ -27,9 +27,10 @@ from bot.incidents import (
 )
 from bot.looks import Looks, Reports
 from bot.offers import renewed
+from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.store import Store
 from bot.tasks import Tasks
-from checks.model import Host, Reading, Report, Service, Status
+from checks.model import Digest, Host, Reading, Report, Service, Status
 
 DIAGNOSIS_GRACE = timedelta(seconds=2)
 """How long an alert waits for its diagnosis before it is posted without one."""
@@ -39,6 +40,9 @@ UNEXPLAINED_FOR = timedelta(seconds=15)
 
 EXPLAINED_FOR = timedelta(minutes=1)
 """The same for one that does: it may have caught the host halfway, and the fault may have become another since."""
+
+HELD_FOR_MOST = 10.0
+"""Seconds that an incident waits for the look that tells whether the watcher itself is cut off."""
 
 Key = tuple[str, str]  # host, service
 
@@ -51,6 +55,8 @@ class Looker(Protocol):
     async def reach(self, host: Host, service: Service) -> Reading: ...
 
     async def check(self, host: Host, service: Service | None = None) -> Reports: ...
+
+    def remember(self, host: str, service: str, good: Digest) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -103,10 +109,17 @@ class Watch:
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._streaks: defaultdict[Key, Streak] = defaultdict(Streak)
         self._readings: dict[Key, Reading] = {}
+        self._held: set[Key] = set()  # services whose incident waits for a look
+        self._cut_off_at: datetime | None = None  # when that was last seen
         self._live: set[Key] = set()  # services with a live incident: good readings of others need no question
 
     async def start(self) -> None:
-        """Take up the incidents that were live when the last process ended, each with a fresh look."""
+        """Take up what the last process knew: how services were when all was well, and incidents that were live.
+
+        Each of those gets a fresh look.
+        """
+        for host, service, good in await self._store.good_looks.all():
+            self._looker.remember(host, service, good)
         for incident in await self._store.incidents.live():
             self._live.add((incident.host, incident.service))
             self.look_again(incident.host)
@@ -127,6 +140,8 @@ class Watch:
         async with self._locks[key]:
             streak = self._streaks[key] = self._streaks[key].after(reading)
             self._readings[key] = reading
+            if reading.ok and EVERYWHERE in self._live:
+                await self._reached_again(streak, reading)
             if key not in self._live:
                 if reading.ok:
                     return
@@ -137,10 +152,103 @@ class Watch:
             self._know(key, incident.state if incident else None)
             now = self._clock()
             transition = step(incident, streak, reading, self._watching.rules, now)
-            if incident and not transition and not reading.ok and outdated(incident, now):
+            blind = EVERYWHERE in self._live
+            if incident and not transition and not reading.ok and not blind and outdated(incident, now):
                 self.look_again(host.name)
+            if transition and transition.new is State.OPEN and self._may_be_cut_off(key, streak):
+                self._hold(host, service, streak.since or reading.at)
+                return
             if transition and await self._moved(key, incident, transition) and transition.new is State.OPEN:
                 self._tasks.start(self._diagnose(host, service, streak.since or reading.at), f"diagnose {host.name}")
+
+    # --- when nothing at all is reached ---
+
+    def _may_be_cut_off(self, key: Key, streak: Streak) -> bool:
+        newest = {
+            (host.name, service.name): self._readings.get((host.name, service.name))
+            for host in self.hosts.values()
+            for service in host.services
+        }
+        return may_be_cut_off(key, streak.since or self._clock(), newest, self._live)
+
+    def _hold(self, host: Host, service: Service, since: datetime) -> None:
+        """Let the look that began on suspicion say whether this is one incident or one of many."""
+        key = host.name, service.name
+        if EVERYWHERE in self._live:
+            since = self._clock()
+            if self._cut_off_at is not None and since - self._cut_off_at < EXPLAINED_FOR:
+                return
+        if key not in self._held:
+            self._held.add(key)
+            self._tasks.start(self._decide(host, service, since), f"diagnose {host.name}, or all hosts")
+
+    async def _decide(self, host: Host, service: Service, since: datetime) -> None:
+        try:
+            reports = await self._look_within(host, since)
+        finally:
+            self._held.discard((host.name, service.name))
+        notice = cut_off(reports)
+        if notice is not None:
+            await self._cut_off(notice, since)
+        elif EVERYWHERE not in self._live:
+            await self._open_held(host, service)
+        elif why := not_cut_off(reports):
+            await self._reached_after_all(f"{host.name}: {why}")
+
+    async def _look_within(self, host: Host, since: datetime) -> Reports:
+        """A look, or nothing: whatever becomes of it, an alert must follow."""
+        try:
+            async with asyncio.timeout(HELD_FOR_MOST):
+                return await self._looks.look(host, since)
+        except Exception:
+            log.exception("no look told whether the watcher is cut off", host=host.name)
+            return ()
+
+    async def _open_held(self, host: Host, service: Service) -> None:
+        """It is an incident of its own, if the service has not come back meanwhile."""
+        key = host.name, service.name
+        async with self._locks[key]:
+            streak = self._streaks[key]
+            incident = await self._store.incidents.newest(*key)
+            transition = step(incident, streak, self._readings[key], self._watching.rules, self._clock())
+            if transition and await self._moved(key, incident, transition) and transition.new is State.OPEN:
+                since = streak.since or transition.at
+                self._tasks.start(self._diagnose(host, service, since), f"diagnose {host.name}")
+
+    async def _cut_off(self, notice: Report, since: datetime) -> None:
+        """One incident for all services, with the newest look that says so."""
+        async with self._locks[EVERYWHERE]:
+            now = self._cut_off_at = self._clock()
+            incident = await self._store.incidents.newest(*EVERYWHERE)
+            transition = opening(incident, "no host is reached from outside", now)
+            if transition and await self._moved(EVERYWHERE, incident, transition, since):
+                incident = await self._store.incidents.newest(*EVERYWHERE)
+            if incident is not None:
+                await self._store.incidents.save_report(incident.id, notice, (), now)
+                self._wake_outbox()
+
+    async def _reached_again(self, streak: Streak, reading: Reading) -> None:
+        async with self._locks[EVERYWHERE]:
+            incident = await self._store.incidents.newest(*EVERYWHERE)
+            transition = step(incident, streak, reading, self._watching.rules, self._clock())
+            if transition and await self._moved(EVERYWHERE, incident, transition):
+                self._forget_failures()
+
+    async def _reached_after_all(self, why: str) -> None:
+        async with self._locks[EVERYWHERE]:
+            incident = await self._store.incidents.newest(*EVERYWHERE)
+            if incident is not None and incident.state in LIVE:
+                transition = Transition(incident.state, State.RESOLVED, why, self._clock())
+                if await self._moved(EVERYWHERE, incident, transition):
+                    self._forget_failures()
+
+    def _forget_failures(self) -> None:
+        """What failed while nothing was reached shows nothing: who is really broken fails again."""
+        for key, streak in self._streaks.items():
+            if streak.failed and key not in self._live:
+                self._streaks[key] = Streak()
+
+    # --- fixes ---
 
     def fix_ended(self, host: str, service: str) -> None:
         """A fix ended: readings from before it count for nothing, and a fresh look makes fresh offers."""
@@ -152,11 +260,13 @@ class Watch:
         if streak.failed == 1 and streak.since:
             self._tasks.start(self._looks.look(host, streak.since), f"first look at {host.name}")
 
-    async def _moved(self, key: Key, incident: Incident | None, transition: Transition) -> bool:
-        """Store a transition, of a new incident or of the given one. False if someone else was faster."""
+    async def _moved(
+        self, key: Key, incident: Incident | None, transition: Transition, since: datetime | None = None
+    ) -> bool:
+        """Store a transition, of a new incident (that began ``since``) or of the given one. False if late."""
         if transition.old is None or incident is None:
-            since = self._streaks[key].since or transition.at
-            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, since)
+            began = since or self._streaks[key].since or transition.at
+            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, began)
             stored = await self._store.incidents.add(new, self._watching.channel, transition.at + DIAGNOSIS_GRACE)
         else:
             stored = await self._store.incidents.move(incident.id, transition)
@@ -192,8 +302,9 @@ class Watch:
     async def _diagnose(self, host: Host, service: Service, since: datetime) -> None:
         """The look that an incident opens with."""
         reports = await self._looks.look(host, since)
-        if any(report.service == service.name and report.status is Status.HEALTHY for report in reports):
-            # It was well when the look that began on suspicion came by, and has failed again since then.
+        well = any(report.service == service.name and report.status is Status.HEALTHY for report in reports)
+        if well or cut_off(reports) is not None:
+            # When the look that began on suspicion came by, it was well, or not to be seen; it has failed since then.
             reports = await self._looks.look(host, self._clock())
         for report in reports:
             await self._absorb(report)
@@ -202,8 +313,11 @@ class Watch:
         """Store what a look found. Returns the live incident of the service, if there is one."""
         key = report.host, report.service
         async with self._locks[key]:
+            await self._store.good_looks.keep(report)
             incident = await self._store.incidents.newest(*key)
-            if asked_by is not None and report.status is Status.UNHEALTHY and report.plans:
+            blind = cut_off((report,)) is not None  # it tells of the watcher, and nothing of the service
+            told = blind and EVERYWHERE in self._live and incident is not None and incident.report is not None
+            if asked_by is not None and report.status is Status.UNHEALTHY and report.plans and not blind:
                 found = report.diagnosis.root.title if report.diagnosis.root else "not healthy"
                 transition = opening(incident, f"found by a check: {found}", self._clock(), asked_by)
                 if transition and await self._moved(key, incident, transition):
@@ -211,7 +325,7 @@ class Watch:
             if incident is None or incident.state is State.RESOLVED:
                 await self._store.incidents.save_look(report)
                 return None
-            if incident.state is State.FIXING or predates_a_fix(incident, report):
+            if incident.state is State.FIXING or predates_a_fix(incident, report) or told:
                 return incident
             now = self._clock()
             changed = renewed(incident.offers, report, now, self._watching.expire_after, _offer_id)

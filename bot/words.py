@@ -1,10 +1,11 @@
 """Words that the Slack messages and the terminal share."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
 from bot.incidents import Offer
-from checks.model import Finding, Outcome, Reading, Report, Status, Vantage
+from checks.model import Change, Confidence, Evidence, Finding, Outcome, Reading, Report, Status, Trouble, Vantage
 
 VANTAGES = {
     Vantage.OUTSIDE: "outside",
@@ -21,6 +22,10 @@ OUTCOMES = {
     Outcome.UNKNOWN: "Contact was lost midway; nobody knows how far it got",
 }
 UNDETERMINED = "undetermined"
+NOT_LOOKED_AT = "the host could not be looked at"
+LADDER = "ladder"  # the fact of the evidence that says in words what the table of readings shows
+LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+LONGEST_PLACE = 24  # characters of a peer's name in a table
 
 
 def title(report: Report) -> str:
@@ -28,7 +33,7 @@ def title(report: Report) -> str:
     if report.diagnosis.root is not None:
         return report.diagnosis.root.title
     if report.trouble is not None:
-        return "the host could not be looked at"
+        return NOT_LOOKED_AT
     if report.status is Status.HEALTHY:
         return "healthy"
     return "not healthy, and no cause was found"
@@ -42,7 +47,11 @@ def ladder(readings: Sequence[Reading]) -> list[tuple[str, bool, str, str]]:
     """Readings from the outside inwards: vantage, whether it is good, what it says, how long it took."""
     order = list(VANTAGES)
     rows = sorted(readings, key=lambda reading: order.index(reading.vantage))
-    return [(VANTAGES[reading.vantage], reading.ok, reading.says, f"{reading.ms:.0f} ms") for reading in rows]
+    return [(_place(reading), reading.ok, reading.says, f"{reading.ms:.0f} ms") for reading in rows]
+
+
+def _place(reading: Reading) -> str:
+    return plain(reading.by)[:LONGEST_PLACE] or VANTAGES[reading.vantage]
 
 
 def length(span: timedelta) -> str:
@@ -61,6 +70,51 @@ def plain(text: str) -> str:
 
 def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def weight(finding: Finding) -> str:
+    """What the evidence of a finding amounts to."""
+    if finding.cause == UNDETERMINED:
+        return "what is known"
+    return "proof" if finding.confidence is Confidence.PROVEN else "likely, not proven"
+
+
+def evidence(finding: Finding, readings: Sequence[Reading] = ()) -> tuple[Evidence, ...]:
+    """What is shown as proof beside a table of readings: not once more in words what stands there."""
+    told = tuple(each for each in finding.evidence if each.fact != LADDER or not readings)
+    return told or finding.evidence
+
+
+def trouble(report: Report) -> Trouble | None:
+    """Why the host could not be looked at, unless the proof says it already."""
+    told = {each.says for cause in report.diagnosis.causes for each in cause.evidence}
+    return None if report.trouble is None or report.trouble.says in told else report.trouble
+
+
+def telling(changes: Sequence[Change], most: int) -> list[Change]:
+    """As many changes as there is room for, oldest first: the newest, of which half are kept for who did something."""
+    newest = range(len(changes))[::-1]
+    named = [place for place in newest if changes[place].who][: most // 2]
+    others = [place for place in newest if place not in named][: most - len(named)]
+    return [changes[place] for place in sorted([*named, *others])]
+
+
+def brief(text: str) -> str:
+    """Ids of containers as ``docker ps`` shows them: what an error says at its end is not pushed out by its middle."""
+    return LONG_ID.sub(r"\1", text)
+
+
+def by_reason(findings: Sequence[Finding], trouble: Trouble | None = None) -> list[tuple[str, tuple[str, ...]]]:
+    """Findings that share their reason in one: the reason, and their ids, in the order in which they come.
+
+    Whatever fact was missing, a ``trouble`` with the host as a whole is one reason.
+    """
+    groups: dict[str, list[str]] = {}
+    for finding in findings:
+        why = ruled_out_by(finding)
+        of_host = trouble is not None and why.endswith(trouble.says)
+        groups.setdefault(NOT_LOOKED_AT if of_host else why, []).append(finding.cause)
+    return [(why, tuple(ids)) for why, ids in groups.items()]
 
 
 def ruled_out_by(finding: Finding) -> str:

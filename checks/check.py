@@ -1,4 +1,4 @@
-"""The first door: reach, gather, diagnose, plan. One call, one report a service."""
+"""The first door: survey, diagnose, plan. One call, one report a service."""
 
 import asyncio
 import time
@@ -6,22 +6,26 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from checks.causes.cause import Look
-from checks.causes.host import HOST_UNREACHABLE
-from checks.diagnose import diagnose
-from checks.engine import Engine
-from checks.errors import LookError
-from checks.facts.path import Rung
-from checks.facts.units import UNITS
+from checks.diagnose import UNDETERMINED, diagnose
+from checks.digest import digest
 from checks.fixes import ALL_FIXES
-from checks.gather import gather
-from checks.model import Diagnosis, Host, NoChange, Output, Plan, Reading, Report, Service, Status, Step, Trouble
-from checks.reach import judge, reach
-from checks.source import Facts, Unavailable
-from checks.ssh import Connection, offered_host_key
+from checks.ladder import as_reading
+from checks.model import (
+    Diagnosis,
+    Digest,
+    Host,
+    NoChange,
+    Output,
+    Plan,
+    Reading,
+    Report,
+    Service,
+    Status,
+    Step,
+)
+from checks.ssh import offered_host_key
+from checks.survey import Survey
 from checks.timeline import timeline
-
-_PATIENCE, _PAUSE = 3, 1.0
-"""How often, and with how many seconds between, facts are taken again because something moved."""
 
 _FIXES = {fix.id: fix for fix in ALL_FIXES}
 
@@ -31,16 +35,17 @@ class Checker:
 
     def __init__(self, hosts: Iterable[Host], *, clock: Callable[[], datetime], concurrency: int = 20) -> None:
         """``concurrency``: hosts that are looked into at the same time; outside readings are not counted."""
-        self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
         self._clock = clock
-        self._connections = {name: Connection(host) for name, host in self.hosts.items()}
-        self._engines = {name: Engine(connection) for name, connection in self._connections.items()}
-        self._looking = asyncio.Semaphore(concurrency)
+        self._survey = Survey(hosts, clock, concurrency)
         self._fixing = {name: asyncio.Lock() for name in self.hosts}
 
-    async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the host is part of the question
+    @property
+    def hosts(self) -> Mapping[str, Host]:
+        return self._survey.hosts
+
+    async def reach(self, host: Host, service: Service) -> Reading:
         """One attempt from outside. No SSH. Never raises."""
-        return await reach(service, self._clock)
+        return await self._survey.reach(host, service)
 
     async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:
         """One look at a host: a report for the service, or for each of its services in configured order.
@@ -48,21 +53,21 @@ class Checker:
         Never raises for a host that cannot be looked at: that is the report's ``trouble``.
         """
         started = time.perf_counter()
-        services = (service,) if service else host.services
-        async with asyncio.TaskGroup() as group:
-            readings = [group.create_task(reach(one, self._clock)) for one in services]
-            looking = group.create_task(self._look_inside(host))
-        facts, trouble = looking.result()
-        at = self._clock()
+        looks = await self._survey.look(host, (service,) if service else host.services)
         took = (time.perf_counter() - started) * 1000
-        looks = [
-            Look(host, one, reading.result(), facts, trouble) for one, reading in zip(services, readings, strict=True)
-        ]
-        return tuple(report(look, at, took) for look in looks)
+        reports = tuple(report(look, self._clock(), took) for look in looks)
+        for one in reports:
+            if one.status is Status.HEALTHY and one.digest is not None:
+                self.remember(one.host, one.service, one.digest)
+        return reports
+
+    def remember(self, host: str, service: str, good: Digest) -> None:
+        """Compare the next looks at a service with this one, which found it healthy."""
+        self._survey.remember(host, service, good)
 
     async def run(self, host: Host, step: Step) -> Output:
         """Run one step of an approved plan. Raises LookError when contact was lost or the deadline ran out."""
-        raw = await self._connections[host.name].run(step.shell, what=step.does, timeout=step.timeout)
+        raw = await self._survey.connections[host.name].run(step.shell, what=step.does, timeout=step.timeout)
         return raw.decoded()
 
     def fixing(self, host: Host) -> asyncio.Lock:
@@ -75,35 +80,7 @@ class Checker:
 
     async def close(self) -> None:
         """End every connection."""
-        for engine in self._engines.values():
-            await engine.close()
-        for connection in self._connections.values():
-            await connection.close()
-
-    async def _look_inside(self, host: Host) -> tuple[Facts | None, Trouble | None]:
-        try:
-            async with self._looking:
-                return await self._gather_at_rest(host), None
-        except LookError as error:
-            return None, Trouble(error.id, str(error))
-
-    async def _gather_at_rest(self, host: Host) -> Facts:
-        """Facts taken while a unit starts or stops fit together badly: take them again, a few times at most."""
-        for _ in range(_PATIENCE):
-            facts = await self._gather(host)
-            if not moving(facts):
-                return facts
-            await asyncio.sleep(_PAUSE)
-        return await self._gather(host)
-
-    async def _gather(self, host: Host) -> Facts:
-        return await gather(self._connections[host.name], self._engines[host.name], host.services, self._clock)
-
-
-def moving(facts: Facts) -> bool:
-    """Whether a unit that matters was starting or stopping while the facts were taken. Pure."""
-    units = facts.get(UNITS)
-    return not isinstance(units, Unavailable) and any(unit.is_moving for unit in units.values())
+        await self._survey.close()
 
 
 def report(look: Look, at: datetime, took_ms: float) -> Report:
@@ -115,21 +92,26 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         service=look.service.name,
         at=at,
         status=_status(look, diagnosis),
-        readings=(look.outside, *(_as_reading(look, rung, at) for rung in look.way.rungs)),
+        readings=(
+            look.outside,
+            *(peer.seen for peer in look.peers if peer.seen is not None),
+            *(as_reading(rung, look.service.kind, at) for rung in look.way.rungs),
+        ),
         diagnosis=diagnosis,
         plans=plans,
         refused=refused,
         timeline=timeline(look),
         trouble=look.trouble,
         took_ms=took_ms,
+        digest=digest(look),
     )
 
 
 def _status(look: Look, diagnosis: Diagnosis) -> Status:
-    """A host that could not be looked at is neither healthy nor unhealthy, but for one that is plainly not there."""
+    """A host that could not be looked at is neither healthy nor unhealthy, but where the outside alone tells why."""
     if look.facts is None:
-        unreachable = diagnosis.root is not None and diagnosis.root.cause == HOST_UNREACHABLE.id
-        return Status.UNHEALTHY if unreachable else Status.UNKNOWN
+        told = diagnosis.root is not None and diagnosis.root.cause != UNDETERMINED
+        return Status.UNHEALTHY if told else Status.UNKNOWN
     return Status.HEALTHY if look.outside.ok else Status.UNHEALTHY
 
 
@@ -147,21 +129,3 @@ def _plans(look: Look, diagnosis: Diagnosis) -> tuple[tuple[Plan, ...], tuple[No
                 case NoChange() as no_change:
                     refused[fix] = no_change
     return tuple(plans.values()), tuple(refused.values())
-
-
-def _as_reading(look: Look, rung: Rung, at: datetime) -> Reading:
-    """A rung of the ladder, judged as the reading from outside is."""
-    ended, detail = rung.ended, ""
-    if rung.status is not None:
-        headers = {"docker-distribution-api-version": ""} if rung.registry else {}
-        ended, detail = judge(look.service.kind, rung.status, headers)
-    return Reading(
-        vantage=rung.vantage,
-        phase=rung.phase,
-        ended=ended,
-        ms=rung.ms,
-        at=at,
-        status=rung.status,
-        address=rung.address,
-        detail=detail,
-    )

@@ -1,14 +1,16 @@
 """From findings to a diagnosis: what is wrong, in the order to mend it, what is not, and what could not be told."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.causes.cause import Look, examine
-from checks.facts.nftables import NFTABLES
-from checks.model import Confidence, Diagnosis, Evidence, Finding, Vantage, Verdict
+from checks.causes.ladder import layer
+from checks.causes.packet import known_eaters
+from checks.model import Confidence, Diagnosis, Evidence, Finding, Verdict
 
 UNDETERMINED = "undetermined"
 _RANKS = {cause.id: cause.rank for cause in ALL_CAUSES}
+_PLACES = {cause.id: place for place, cause in enumerate(ALL_CAUSES)}
 
 
 def diagnose(look: Look) -> Diagnosis:
@@ -22,7 +24,7 @@ def diagnose(look: Look) -> Diagnosis:
     return Diagnosis(
         causes=tuple(failing),
         risks=tuple(_with(risks, Verdict.RISK)),
-        ruled_out=tuple(_with(suspects, Verdict.PASS)),
+        ruled_out=tuple(_nearest_first(_with(suspects, Verdict.PASS), failing)),
         not_told=(*not_told, *_with(risks, Verdict.SKIP)),
     )
 
@@ -36,26 +38,37 @@ def _order(finding: Finding) -> tuple[bool, int]:
     return finding.confidence is not Confidence.PROVEN, _RANKS[finding.cause]
 
 
+def _nearest_first(findings: Sequence[Finding], failing: Sequence[Finding]) -> list[Finding]:
+    """What could be mistaken for the root goes first: ALL_CAUSES follows a packet's way, so neighbours are near."""
+    root = _PLACES.get(failing[0].cause) if failing else None
+    return list(findings) if root is None else sorted(findings, key=lambda one: abs(_PLACES[one.cause] - root))
+
+
 def _undetermined(look: Look, not_told: Sequence[Finding]) -> Finding:
     """The honest answer: it does not answer, and nothing that is known here explains it."""
-    evidence = [Evidence("reading", f"{look.outside.vantage}: {look.outside.says}")]
-    evidence += [
-        Evidence(
-            "path", f"{rung.vantage}: {rung.ended.value.replace('-', ' ')}{f' {rung.status}' if rung.status else ''}"
-        )
-        for rung in look.way.rungs
-    ]
-    dropping = [one.says for one in look.may(NFTABLES) or () if one.foreign and one.policy == "drop"]
-    evidence += [Evidence("nftables", says) for says in dropping]
-    missing = f"{len(not_told)} suspects could not be told" if not_told else "every known suspect is ruled out"
-    title = "could not look inside" if look.facts is None else "cause not determined"
-    inside = look.answers_at(Vantage.CONTAINER)
-    where = "" if inside is None else f"; the container itself {'answers' if inside else 'does not answer'}"
     return Finding(
         cause=UNDETERMINED,
         service=look.service.name,
         verdict=Verdict.FAIL,
-        title=title,
-        evidence=(*evidence, Evidence("diagnosis", missing + where)),
+        title="could not look inside" if look.facts is None else "cause not determined",
+        evidence=tuple(_seen(look, not_told)),
         confidence=Confidence.LIKELY,
     )
+
+
+def _seen(look: Look, not_told: Sequence[Finding]) -> Iterator[Evidence]:
+    """What is known all the same: from where it answers, which layer that leaves, and what may eat the packets."""
+    yield Evidence("ladder", f"{look.outside.vantage}: {look.outside.says}")
+    for peer in look.peers:
+        if peer.seen is not None:
+            yield Evidence("ladder", f"from {peer.host}: {peer.seen.says}")
+    for rung in look.way.rungs:
+        status = f" {rung.status}" if rung.status else ""
+        yield Evidence("ladder", f"{rung.vantage}: {rung.ended.value.replace('-', ' ')}{status}")
+    where = layer(look)
+    if where:
+        yield Evidence("path", f"what is broken is {where}")
+    for eater in known_eaters(look):
+        yield from eater.evidence
+    untold = f"suspects that could not be told: {len(not_told)}"
+    yield Evidence("diagnosis", untold if not_told else "every known suspect is ruled out")

@@ -20,6 +20,7 @@ from checks.ssh import Connection
 
 _SOCKET = "/var/run/docker.sock"
 _TIMEOUT = 5  # seconds, one API call; nothing more is asked of an Engine that was silent that long
+_FIRST_TIMEOUT = 2  # for its version: an Engine that hangs, or that systemd starts in vain, is known by then
 _THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="docker-engine")
 """Of their own, so that Engines that hang do not take those that the event loop has for everything else."""
 
@@ -100,7 +101,9 @@ class Engine:
 
     def _connected(self, socket: Path) -> docker.DockerClient:
         if self._client is None:
-            client = docker.DockerClient(base_url=f"unix://{socket}", version="auto", timeout=_TIMEOUT)
+            client = docker.DockerClient(base_url=f"unix://{socket}", version="auto", timeout=_FIRST_TIMEOUT)
+            client.api.timeout = _TIMEOUT
+            client.api.trust_env = False  # the proxies and passwords of our surroundings are not for this socket
             self._client = client
         return self._client
 

@@ -4,21 +4,30 @@ import asyncio
 import functools
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from checks.engine import Engine
 from checks.errors import LookError, OutputUnreadableError
-from checks.facts import ALL_FACTS
-from checks.model import Host, Output, Service
+from checks.facts import ALL_FACTS, COUNTING
+from checks.model import Output, Service, ServiceKind
+from checks.reach import source_of
 from checks.source import EngineProbe, Facts, Probe
 from checks.ssh import Connection
 
 _PROBES = tuple(probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe))
+_COUNTERS = tuple(probe for source in COUNTING for probe in source.probes if isinstance(probe, Probe))
 _ENGINE_PROBES = tuple(probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, EngineProbe))
 
 _DEADLINE_RAN_OUT = {124, 137}  # timeout(1): after TERM, after KILL
 _NOT_ENDED = -1
 _FILE_TOO_LARGE = 153  # 128 + SIGXFSZ, from the script's ulimit -f
+_SIGNALLED = 128  # and the number of the signal, which is 64 at most; firewall-cmd has statuses above those
+
+RECENTLY = timedelta(hours=1)
+"""How far back the host's journal is read where nobody says since when things went wrong."""
+
+_FURTHEST_BACK = timedelta(days=1)
 
 _OVERALL = 9
 """Seconds for all probes together. It is there for sudo, which hangs where the host's name cannot be resolved, and
@@ -37,7 +46,8 @@ trap 'exit 91' HUP INT TERM
 trap : USR1
 cd "$d" || exit 92
 if [ "$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi
-export SERVICES
+BACK=${1:-3600}
+export SERVICES BACK
 for n in $names; do : >"$n.status"; done
 : >start
 """
@@ -51,18 +61,29 @@ cat "$@"
 """
 
 
-def script(services: Sequence[Service], address: str, probes: Sequence[Probe] = _PROBES) -> str:
+def script(
+    services: Sequence[Service], address: str, probes: Sequence[Probe] = _PROBES, sources: Sequence[str] = ()
+) -> str:
     """The gather script for these services of one host.
 
-    ``$SERVICES`` is the only thing in it that is not fixed: a line a service, ``PORT SCHEME PATH TARGET CONTAINER``
-    (``-`` for no container), from the configuration, whose values are checked there; each is quoted all the same.
+    ``$SERVICES`` is the only thing in it that is not fixed: a line a service, ``PORT SCHEME PATH TARGET CONTAINER
+    CLIENT``, from the configuration, whose values are checked there; each is quoted all the same. CLIENT is one of
+    ``sources``: the address from which a service is reached, where that is another one than sshd sees. ``-`` is none.
+    Its argument, ``$BACK`` for the probes, is how many seconds of the past matter.
     """
     lines = "\n".join(
-        f"{s.port} {'https' if s.tls else 'http'} {s.path} {s.target or address} {s.container or '-'}" for s in services
+        f"{s.port} {_scheme(s)} {s.path} {s.target or address} {s.container or '-'} {source or '-'}"
+        for s, source in zip_longest(services, sources)
     )
     body = "".join(_run_beside(probe) for probe in probes)
     names = " ".join(probe.name for probe in probes)
     return f"SERVICES={shlex.quote(lines)}\nnames='{names}'\n{_HEAD}{body}{_TAIL}"
+
+
+def _scheme(service: Service) -> str:
+    if service.kind is ServiceKind.TCP:
+        return "tcp"
+    return "https" if service.tls else "http"
 
 
 def _run_beside(probe: Probe) -> str:
@@ -70,17 +91,29 @@ def _run_beside(probe: Probe) -> str:
         command = f"$root /usr/bin/timeout -k 1 {probe.timeout} {probe.command}"
     else:
         command = f"timeout -k 1 {probe.timeout} sh -c {shlex.quote(probe.command)}"
+    if probe.before:
+        command = f"{{ ( {probe.before} ) && {command}; }}"
     return f"{{ {command} </dev/null >{probe.name}.out 2>{probe.name}.err; echo $? >{probe.name}.status; }} &\n"
 
 
 async def gather(
-    connection: Connection, engine: Engine, services: Sequence[Service], clock: Callable[[], datetime]
+    connection: Connection,
+    engine: Engine,
+    services: Sequence[Service],
+    clock: Callable[[], datetime],
+    back: timedelta = RECENTLY,
 ) -> Facts:
-    """Take one snapshot of a host. Raises LookError when the script could not be run to its end."""
+    """Take one snapshot of a host, and what happened on it in the time ``back`` from now.
+
+    Each service is asked about as a client of this machine sees it.
+
+    Raises LookError when the script could not be run to its end.
+    """
     host = connection.host
+    await connection.connected()  # a login takes its time, and the host's clock is compared with this one
     at = clock()
     raw, asked = await asyncio.gather(
-        _run_script(connection, host, services), engine.ask(_ENGINE_PROBES), return_exceptions=True
+        _run_script(connection, services, _PROBES, back), engine.ask(_ENGINE_PROBES), return_exceptions=True
     )
     if isinstance(raw, BaseException):
         raise raw
@@ -95,17 +128,37 @@ async def gather(
     return Facts(host.name, at, outputs, missing)
 
 
+async def count(connection: Connection, services: Sequence[Service], clock: Callable[[], datetime]) -> Facts:
+    """Only the facts that count packets, in one more round trip. Raises LookError as gather does."""
+    at = clock()
+    outputs, missing = sort_out(await _run_script(connection, services, _COUNTERS, timedelta(0)))
+    return Facts(connection.host.name, at, outputs, missing)
+
+
 @functools.lru_cache(maxsize=4096)
-def _command(services: tuple[Service, ...], address: str) -> str:
-    """The command line of a host: the same at each look."""
-    return f"exec timeout -s USR1 -k 2 {_OVERALL} /bin/sh -c {shlex.quote(script(services, address))}"
+def _quoted(services: tuple[Service, ...], address: str, probes: tuple[Probe, ...], sources: tuple[str, ...]) -> str:
+    """The script of a host: the same at each look."""
+    return shlex.quote(script(services, address, probes, sources))
 
 
-async def _run_script(connection: Connection, host: Host, services: Sequence[Service]) -> dict[str, Output]:
-    command = _command(tuple(services), host.address)
+def _sources(connection: Connection, services: Sequence[Service]) -> tuple[str, ...]:
+    """Where this machine reaches each service from, empty where that is the address that sshd sees us come from."""
+    ours = connection.local_address
+    sources = (source_of(service) for service in services)
+    return tuple("" if source is None or source == ours else source for source in sources)
+
+
+async def _run_script(
+    connection: Connection, services: Sequence[Service], probes: tuple[Probe, ...], back: timedelta
+) -> dict[str, Output]:
+    host = connection.host
+    await connection.connected()
+    text = _quoted(tuple(services), host.address, probes, _sources(connection, services))
+    seconds = int(min(back, _FURTHEST_BACK).total_seconds())
+    command = f"exec timeout -s USR1 -k 2 {_OVERALL} /bin/sh -c {text} dockerhealth {seconds}"
     raw = await connection.run(command, what="the gather script", timeout=host.login.command_timeout)
     try:
-        return unframe(raw.stdout, [probe.name for probe in _PROBES])
+        return unframe(raw.stdout, [probe.name for probe in probes])
     except ValueError as error:
         said = raw.stderr.decode(errors="replace").strip()[-200:]
         raise OutputUnreadableError(
@@ -144,6 +197,8 @@ def _why_missing(name: str, output: Output) -> str:
         return f"{name}: no answer within its deadline on the host"
     if output.status == _FILE_TOO_LARGE:
         return f"{name}: printed more than the host's cap of 2 MB"
+    if _SIGNALLED < output.status <= _SIGNALLED + 64:
+        return f"{name}: was ended by signal {output.status - _SIGNALLED}, maybe halfway through its answer"
     if output.stderr.startswith("sudo: ") and output.status == 1:
         return f"sudo-refused: {name}: {output.stderr.strip().splitlines()[0].removeprefix('sudo: ')}"
     return ""

@@ -136,6 +136,8 @@ class Reading:
     address: str | None = None  # the address that was tried
     detail: str = ""
     phases_ms: Mapping[Phase, float] = field(default_factory=dict)
+    by: str = ""  # the host that made the attempt, where that is another one than the service's (PEER)
+    expires: datetime | None = None  # of the certificate that was shown, where it was verified
 
     @property
     def ok(self) -> bool:
@@ -345,6 +347,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Digest:
+    """How a host was, in short: each value that matters to a service under a name, for comparing two looks."""
+
+    at: datetime
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Report:
     """All that one check found out about one service."""
 
@@ -359,3 +369,4 @@ class Report:
     timeline: tuple[Change, ...] = ()
     trouble: Trouble | None = None
     took_ms: float = 0.0
+    digest: Digest | None = None  # None where the host could not be looked at

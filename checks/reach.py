@@ -3,28 +3,37 @@
 import asyncio
 import errno
 import functools
+import ipaddress
 import os
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from checks.answer import judge
 from checks.model import Ended, Phase, Reading, Service, ServiceKind, Vantage
 
 CONNECT_DEADLINE = 1.5
 """Seconds for one address to accept: Linux repeats a lost SYN after 1 s, so one lost packet is forgiven."""
 
-TOTAL_DEADLINE = 5.0
-"""Seconds for a whole attempt."""
+TOTAL_DEADLINE = 3.0
+"""Seconds for a whole attempt: a service that takes longer for its first line is of no use to its clients."""
+
+KNOCKS = 3
+"""Connections that ``knock`` asks for: a number that other clients' traffic seldom comes to by itself."""
+
+SMALL_SEGMENT = 128
+"""Bytes that any link carries, however small its MTU was made."""
+
+_KNOCK_DEADLINE = 0.35
+"""Seconds for them. Less than the second after which Linux repeats a lost SYN: each knock is exactly one packet."""
 
 _HEAD_LIMIT = 16_384
-_REGISTRY_HEADER = "docker-distribution-api-version"
-_OK = 200
-_UNAUTHORIZED = 401
-_SERVER_ERROR = 500
+_IPV6 = 6
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: Ended.REFUSED,
@@ -42,10 +51,12 @@ _AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 class _Attempt:
     """The phase that an attempt is in, and how long each one took."""
 
-    def __init__(self) -> None:
+    def __init__(self, segment: int | None) -> None:
+        self.segment = segment
         self.phase = Phase.RESOLVE
         self.address: str | None = None
         self.status: int | None = None
+        self.expires: datetime | None = None
         self.phases_ms: dict[Phase, float] = {}
         self.started = time.perf_counter()
 
@@ -59,12 +70,18 @@ class _Attempt:
             self.phases_ms[phase] = _ms_since(started)
 
 
-async def reach(service: Service, clock: Callable[[], datetime]) -> Reading:
-    """Try once to reach a service from here. Never raises; every way of failing is an ``Ended``."""
-    attempt = _Attempt()
+async def reach(
+    service: Service, clock: Callable[[], datetime], *, segment: int | None = None, deadline: float = TOTAL_DEADLINE
+) -> Reading:
+    """Try once to reach a service from here. Never raises; every way of failing is an ``Ended``.
+
+    ``segment`` asks the other side for TCP segments of that many bytes at most: what then arrives, and otherwise does
+    not, was too large for some link on the way. ``deadline`` is in seconds.
+    """
+    attempt = _Attempt(segment)
     at = clock()
     try:
-        async with asyncio.timeout(TOTAL_DEADLINE):
+        async with asyncio.timeout(deadline):
             ended, detail = await _try(service, attempt)
     except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
         ended, detail = _explain(error)
@@ -78,7 +95,51 @@ async def reach(service: Service, clock: Callable[[], datetime]) -> Reading:
         address=attempt.address,
         detail=detail,
         phases_ms=attempt.phases_ms,
+        expires=attempt.expires,
     )
+
+
+@dataclass(frozen=True)
+class Knocks:
+    """Connections that were asked for at one address, one packet each, and how many were accepted."""
+
+    address: str
+    asked: int
+    accepted: int
+
+
+async def knock(service: Service) -> Knocks | None:
+    """Ask for ``KNOCKS`` connections at once, and close what is accepted. None where the name does not resolve."""
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(service.target, service.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return None
+    accepted = await asyncio.gather(*(_knock_once(infos[0]) for _ in range(KNOCKS)))
+    return Knocks(str(infos[0][4][0]), KNOCKS, sum(accepted))
+
+
+def source_of(service: Service) -> str | None:
+    """The address from which this machine would reach a service. Sends nothing. None for a name, or without a route."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(service.target).version == _IPV6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((service.target, service.port))
+            return str(sock.getsockname()[0])
+    except (ValueError, OSError):
+        return None
+
+
+async def _knock_once(info: _AddressInfo) -> bool:
+    family, kind, protocol, _, address = info
+    with socket.socket(family, kind, protocol) as sock:
+        sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it
+        try:
+            async with asyncio.timeout(_KNOCK_DEADLINE):
+                await asyncio.get_running_loop().sock_connect(sock, address)
+        except OSError:
+            return False
+        return True
 
 
 async def _try(service: Service, attempt: _Attempt) -> tuple[Ended, str]:
@@ -95,6 +156,7 @@ async def _try(service: Service, attempt: _Attempt) -> tuple[Ended, str]:
         if service.tls:
             with attempt.during(Phase.TLS):
                 await writer.start_tls(_tls_context(), server_hostname=service.target)
+                attempt.expires = _expires(writer.get_extra_info("peercert"))
         with attempt.during(Phase.HTTP):
             return await _ask(service, reader, writer, attempt)
     finally:
@@ -109,6 +171,8 @@ async def _connect(infos: Sequence[_AddressInfo], attempt: _Attempt) -> socket.s
         attempt.address = str(address[0])
         sock = socket.socket(family, kind, protocol)
         sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it
+        if attempt.segment is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, attempt.segment)
         try:
             async with asyncio.timeout(CONNECT_DEADLINE):
                 await loop.sock_connect(sock, address)
@@ -138,21 +202,6 @@ async def _ask(
         return Ended.NOT_HTTP, repr(head[:60])
     attempt.status = status
     return judge(service.kind, status, headers)
-
-
-def judge(kind: ServiceKind, status: int, headers: dict[str, str]) -> tuple[Ended, str]:
-    """Whether an HTTP answer is that of a healthy service of this kind. Header names are in lower case.
-
-    A registry that asks for a login (401) is reachable; ``GET /`` answers 200 on anything, so only the header of
-    ``/v2/`` tells a registry (the distribution project's HTTP API V2, "API Version Check").
-    """
-    if kind is not ServiceKind.REGISTRY:
-        return (Ended.ANSWERED if status < _SERVER_ERROR else Ended.BAD_STATUS), ""
-    if status not in {_OK, _UNAUTHORIZED}:
-        return Ended.BAD_STATUS, ""
-    if _REGISTRY_HEADER in headers or status == _UNAUTHORIZED:
-        return Ended.ANSWERED, ""
-    return Ended.NOT_A_REGISTRY, f"{status} without the header Docker-Distribution-Api-Version"
 
 
 def _parse_head(head: bytes) -> tuple[int | None, dict[str, str]]:
@@ -186,6 +235,12 @@ def _explain(error: Exception) -> tuple[Ended, str]:  # noqa: PLR0911  # one ret
             return _BY_ERRNO[number], os.strerror(number)
         case _:
             return Ended.FAILED, str(error)
+
+
+def _expires(certificate: dict[str, Any] | None) -> datetime | None:
+    if not certificate or "notAfter" not in certificate:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
 
 
 @functools.cache

@@ -1,11 +1,14 @@
 """Where facts come from: probes, the outputs that they left, and the snapshot that parses them when it is asked."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
 from checks.model import Output
+
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # control characters: no probe's program prints any
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -28,12 +31,15 @@ class Probe:
 
     ``command`` is POSIX shell text fixed in the source. Its only input is ``$SERVICES``, which gather sets (see
     there). A ``root`` command is an absolute path with fixed arguments, no shell: one exact line of the sudoers file.
+    ``before`` is cheap shell text that runs first, without root, where the command costs much. If it fails, its status
+    is the probe's, and the command is not run. It sees to its own deadline.
     """
 
     name: str
     command: str
     root: bool = False
     timeout: int = 5  # seconds, enforced on the host
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ class Facts:
         for probe in source.probes:
             if probe.name not in self.outputs:
                 return Unavailable(self.missing.get(probe.name, f"{probe.name} was not asked"))
+            if _NO_TEXT.search(self.outputs[probe.name].stdout):
+                return Unavailable(f"{source.name}: {probe.name} printed what is no text")
         try:
             return source.parse(self.outputs)
         except UnparsableError as error:

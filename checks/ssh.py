@@ -85,7 +85,7 @@ class Connection:
 
     async def _run(self, ssh: asyncssh.SSHClientConnection, command: str, what: str) -> RawOutput:
         collector = _Collector()
-        channel, _ = await ssh.create_session(lambda: collector, command, encoding=None)
+        channel = await self._session(ssh, command, collector)
         try:
             channel.write_eof()
             await channel.wait_closed()
@@ -98,24 +98,53 @@ class Connection:
             raise self._lost(asyncssh.ConnectionLost("no exit status"))
         return RawOutput(collector.received(), collector.received(asyncssh.EXTENDED_DATA_STDERR), status)
 
+    async def _session(
+        self, ssh: asyncssh.SSHClientConnection, command: str, collector: "_Collector"
+    ) -> "asyncssh.SSHClientChannel[bytes]":
+        """A session that runs the command. sshd grants one at once: a host that does not is no longer there."""
+        patience = self.host.login.connect_timeout
+        try:
+            async with asyncio.timeout(patience):
+                channel, _ = await ssh.create_session(lambda: collector, command, encoding=None)
+        except TimeoutError:
+            ssh.abort()
+            self._ssh = None
+            raise SshTimedOutError(
+                self.host.name, f"{self.host.name}: no answer within {patience:g} s on the SSH connection that it had"
+            ) from None
+        return channel
+
     async def connected(self) -> asyncssh.SSHClientConnection:
         """The live connection, made first if there is none. Raises LookError."""
         async with self._connecting:
             if self._ssh is not None and not self._ssh.is_closed():
                 return self._ssh
-            now = asyncio.get_running_loop().time()
-            if self._last_error is not None and now < self._not_before:
+            clock = asyncio.get_running_loop().time
+            if self._last_error is not None and clock() < self._not_before:
                 raise self._last_error
             try:
                 self._ssh = await self._connect()
             except LookError as error:
                 self._failures += 1
                 delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self._failures)
-                self._not_before = now + delay * random.uniform(0.5, 1)  # noqa: S311  # jitter, no secret
+                self._not_before = clock() + delay * random.uniform(0.5, 1)  # noqa: S311  # jitter, no secret
                 self._last_error = error
                 raise
             self._failures, self._last_error = 0, None
             return self._ssh
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether a command can be run without a login first."""
+        return self._ssh is not None and not self._ssh.is_closed()
+
+    @property
+    def local_address(self) -> str | None:
+        """This machine's address on the connection; None without one, or where it comes by way of a jump host."""
+        if self._ssh is None or self._jump is not None:
+            return None
+        name = self._ssh.get_extra_info("sockname")
+        return str(name[0]) if name else None
 
     async def why_no_socket(self, remote: str) -> str:
         """Why a Unix socket of the host cannot be connected to, empty if it can. Raises LookError."""

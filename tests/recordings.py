@@ -1,49 +1,207 @@
-"""Recordings of real hosts: what every probe printed, taken in the lab and replayed by tests.
+"""Recordings of real hosts: all that one look found, taken in the lab and replayed by tests.
 
-A recording is one JSON file, ``tests/recorded/<os>-docker<version>/<state>.json``:
-``{"address", "outputs": {probe: {"stdout": [line, ...], "stderr": [...], "status", "ms"}}, "missing": {probe: why}}``.
-Lines keep what separates them out, so that a difference between two recordings can be read.
+A recording is one JSON file, ``tests/recorded/<os>-docker<version>/<scenario>.json``::
+
+    {"address", "service": {"name", "url", "kind", "container"},
+     "outside": {"ended", "phase", "status", "address", "detail", "ms", "expires_in": seconds},
+     "small": the same as outside or null,
+     "outputs": {probe: {"stdout": [line, ...], "stderr": [...], "status", "ms"}} or null, "missing": {probe: why},
+     "trouble": {"id", "says"} or null,
+     "recount": {"attempts", "outputs", "missing"} or null,
+     "expected": [cause, ...], "risks": [risk, ...]}
+
+Lines keep what separates them out, so that a difference between two recordings can be read. Where a recording has
+``"base"``, a pair of numbers in the place of a line stands for these lines of the same output of that recording, and
+in its ``recount`` for lines of its own first outputs.
 """
 
+import difflib
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from checks.model import Output
-from checks.source import Facts
+from checks.causes.cause import Look, Recount
+from checks.model import Ended, Host, Output, Phase, Reading, Service, ServiceKind, Trouble, Vantage
+from checks.source import Facts, Outputs
 
 FOLDER = Path(__file__).parent / "recorded"
 RECORDED_AT = datetime(2026, 11, 23, tzinfo=UTC)
+BASE = "healthy"
+
+_Lines = list[Any]  # a line, or [first, end] of the base's lines
+_FEWEST = 3  # lines worth a reference
 
 
-def dump(facts: Facts, address: str) -> str:
-    """A snapshot as the text of a recording."""
-    outputs = {
-        name: {
-            "stdout": output.stdout.split("\n"),
-            "stderr": output.stderr.split("\n"),
-            "status": output.status,
-            "ms": output.ms,
+def dump(look: Look, expected: Sequence[str], risks: Sequence[str], base: Outputs | None = None) -> str:
+    """A look as the text of a recording: whole, or as what differs from the outputs of the base."""
+    facts, recount = look.facts, look.recount
+    return _text(
+        {
+            **({"base": BASE} if base is not None else {}),
+            "address": look.host.address,
+            "service": _service(look.service),
+            "outside": _reading(look.outside),
+            "small": _reading(look.small) if look.small else None,
+            "expected": list(expected),
+            "risks": list(risks),
+            "outputs": _outputs(facts.outputs, base or {}) if facts else None,
+            "missing": dict(facts.missing) if facts else {},
+            "trouble": {"id": look.trouble.id, "says": look.trouble.says} if look.trouble else None,
+            "recount": _recount(recount, facts.outputs if base is not None else {}) if recount and facts else None,
         }
-        for name, output in sorted(facts.outputs.items())
-    }
-    return json.dumps({"address": address, "outputs": outputs, "missing": dict(facts.missing)}, indent=1) + "\n"
+    )
 
 
 def load(path: Path) -> Facts:
     """The snapshot that a recording holds."""
-    recording: dict[str, Any] = json.loads(path.read_text())
-    outputs = {
-        name: Output("\n".join(one["stdout"]), "\n".join(one["stderr"]), one["status"], one["ms"])
-        for name, one in recording["outputs"].items()
-    }
-    return Facts(path.parent.name, RECORDED_AT, outputs, recording["missing"])
+    recording = _read(path)
+    return Facts(path.parent.name, RECORDED_AT, _outputs_of(path, recording), recording["missing"])
+
+
+def replay(path: Path) -> Look:
+    """The look that a recording holds, as if it were taken now."""
+    recording = _read(path)
+    service = Service(**{**recording["service"], "kind": ServiceKind(recording["service"]["kind"])})
+    host = Host("host1", recording["address"], (service,))
+    facts = load(path) if recording["outputs"] is not None else None
+    counted, recount = recording["recount"], None
+    if counted is not None and facts is not None:
+        outputs = _restored(counted["outputs"], facts.outputs)
+        recount = Recount(counted["attempts"], Facts(facts.host, RECORDED_AT, outputs, counted["missing"]))
+    return Look(
+        host,
+        service,
+        _reading_of(recording["outside"]),
+        facts,
+        Trouble(**recording["trouble"]) if recording["trouble"] else None,
+        recount,
+        small=_reading_of(recording["small"]) if recording["small"] else None,
+    )
 
 
 def address(path: Path) -> str:
-    return str(json.loads(path.read_text())["address"])
+    return str(_read(path)["address"])
+
+
+def expected(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The causes and the risks that a right diagnosis names; None for a recording that does not say."""
+    recording = _read(path)
+    return (tuple(recording["expected"]), tuple(recording["risks"])) if "expected" in recording else None
 
 
 def platforms() -> list[str]:
-    return sorted(folder.name for folder in FOLDER.iterdir() if folder.is_dir())
+    """Those that were recorded on real hosts."""
+    return [platform for platform in having(BASE) if not is_written(platform)]
+
+
+def having(state: str) -> list[str]:
+    """The platforms that have a recording of a state, also those that were written: see tests/written."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{state}.json"))
+
+
+def is_written(platform: str) -> bool:
+    """Whether its recordings were not taken from hosts, but written from documented formats."""
+    return "written" in _read(FOLDER / platform / f"{BASE}.json")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    recording: dict[str, Any] = json.loads(path.read_text())
+    return recording
+
+
+def _text(recording: Mapping[str, Any]) -> str:
+    return json.dumps(recording, indent=1) + "\n"
+
+
+# --- outputs ---------------------------------------------------------------------------------------------------
+
+
+def _recount(recount: Recount, first: Outputs) -> dict[str, Any]:
+    outputs = _outputs(recount.facts.outputs, first)
+    return {"attempts": recount.attempts, "outputs": outputs, "missing": dict(recount.facts.missing)}
+
+
+def _outputs(outputs: Outputs, base: Outputs) -> dict[str, Any]:
+    return {name: _output(name, one, base.get(name)) for name, one in sorted(outputs.items())}
+
+
+def _output(name: str, output: Output, base: Output | None) -> dict[str, Any]:
+    return {
+        "stdout": _referring(_lines(name, output.stdout), _lines(name, base.stdout))
+        if base
+        else output.stdout.split("\n"),
+        "stderr": output.stderr.split("\n"),
+        "status": output.status,
+        "ms": output.ms,
+    }
+
+
+def _lines(name: str, text: str) -> list[str]:
+    """JSON in one long line is broken where that means nothing, or no two of them would have a line in common."""
+    if name.startswith("engine-"):
+        return json.dumps(json.loads(text), indent=1).split("\n")
+    if text.startswith('{"nftables"'):
+        return text.replace("}}, {", "}},\n{").split("\n")
+    return text.split("\n")
+
+
+def _referring(lines: list[str], base: list[str]) -> _Lines:
+    """The lines, with runs that the base has too replaced by a reference."""
+    said: _Lines = []
+    for tag, first, end, start, stop in difflib.SequenceMatcher(None, base, lines, autojunk=False).get_opcodes():
+        said += [[first, end]] if tag == "equal" and end - first >= _FEWEST else lines[start:stop]
+    return said
+
+
+def _outputs_of(path: Path, recording: Mapping[str, Any]) -> dict[str, Output]:
+    base = load(path.with_stem(recording["base"])).outputs if "base" in recording else {}
+    return _restored(recording["outputs"] or {}, base)
+
+
+def _restored(recorded: Mapping[str, Any], base: Outputs) -> dict[str, Output]:
+    return {name: _output_of(name, one, base.get(name)) for name, one in recorded.items()}
+
+
+def _output_of(name: str, one: Mapping[str, Any], base: Output | None) -> Output:
+    lines: list[str] = []
+    for line in one["stdout"]:
+        if isinstance(line, str):
+            lines.append(line)
+        elif base is not None:
+            lines += _lines(name, base.stdout)[line[0] : line[1]]
+    return Output("\n".join(lines), "\n".join(one["stderr"]), one["status"], one["ms"])
+
+
+# --- readings --------------------------------------------------------------------------------------------------
+
+
+def _service(service: Service) -> dict[str, Any]:
+    return {"name": service.name, "url": service.url, "kind": service.kind, "container": service.container}
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    return {
+        "ended": reading.ended,
+        "phase": reading.phase,
+        "status": reading.status,
+        "address": reading.address,
+        "detail": reading.detail,
+        "ms": round(reading.ms, 1),
+        **({"expires_in": (reading.expires - reading.at).total_seconds()} if reading.expires else {}),
+    }
+
+
+def _reading_of(recorded: Mapping[str, Any]) -> Reading:
+    return Reading(
+        Vantage.OUTSIDE,
+        Phase(recorded["phase"]),
+        Ended(recorded["ended"]),
+        recorded["ms"],
+        RECORDED_AT,
+        recorded["status"],
+        recorded["address"],
+        recorded["detail"],
+        expires=RECORDED_AT + timedelta(seconds=recorded["expires_in"]) if "expires_in" in recorded else None,
+    )

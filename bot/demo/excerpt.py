@@ -8,6 +8,7 @@ from bot.demo.local_slack import Message, Revision
 PROGRESS = ":hourglass_flowing_sand:"
 
 _MARKS = {":white_check_mark:": "✓", ":x:": "✗", ":warning:": "!", ":information_source:": "i", "\u2060": "", "`": ""}
+_SUSPECTS = re.compile(r"((?:`[a-z0-9-]+` )+)(.*)")
 _BOLD = re.compile(r"\*([^*\n]+)\*")
 _FENCE = "```"
 _LONGEST_REASON = 70
@@ -73,6 +74,10 @@ def _below(message: Message, heading: str) -> Iterator[str]:
 
 
 def _suspect(line: str) -> str:
-    name, _, why = clean(line).partition(" ")
+    """The names between backticks, and then in brackets why they are no cause."""
+    found = _SUSPECTS.match(line)
+    if found is None:
+        return clean(line)
+    names, why = ", ".join(found[1].replace("`", "").split()), clean(found[2])
     short = why if len(why) <= _LONGEST_REASON else f"{why[: _LONGEST_REASON - 1].rstrip()}…"
-    return f"{name} ({short})"
+    return f"{names} ({short})"

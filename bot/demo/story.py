@@ -24,6 +24,9 @@ PATIENCE = 30.0
 T = TypeVar("T")
 
 
+_SUSPECTS_SHOWN = 6
+
+
 class NotSeenError(Exception):
     """A step of the story was not seen; ``instead`` says what was there."""
 
@@ -107,7 +110,7 @@ class Story:
         teller.tells(f"In #{self._world.channel.name}, {teller.elapsed - began:.1f} s after the fault:", "red")
         teller.shows([excerpt.headline(alert)], "bold red")
         teller.shows(f"• {line}" for line in excerpt.proof(alert))
-        teller.shows([f"Ruled out: {', '.join(excerpt.ruled_out(alert))}"], "dim")
+        teller.shows([_ruled_out(alert)], "dim")
         teller.shows([excerpt.buttons(alert)], "bold")
         return alert
 
@@ -231,3 +234,10 @@ def _diagnosed(message: Message, episode: Episode) -> bool:
     offered = any(button.action_id == f"approve:{episode.fix}" for button in message.buttons)
     proven = any(episode.value in line for line in excerpt.proof(message))
     return episode.host in head and episode.cause.title in head and proven and offered and message.colour == Colour.RED
+
+
+def _ruled_out(alert: Message) -> str:
+    """The first suspects of the alert, and how many more there are."""
+    suspects = excerpt.ruled_out(alert)
+    rest = len(suspects) - _SUSPECTS_SHOWN
+    return f"Ruled out: {'; '.join(suspects[:_SUSPECTS_SHOWN])}" + (f"; and {rest} reasons more" if rest > 0 else "")

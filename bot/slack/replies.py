@@ -34,7 +34,7 @@ def _words(answer: Approved | Acknowledged | Refusal) -> str:
 
 
 def _name(incident: Incident | None) -> str:
-    return prose(f"{incident.host}/{incident.service}", 140) if incident else "It"
+    return prose(incident.name, 140) if incident else "It"
 
 
 def _people(no: Refusal) -> str:

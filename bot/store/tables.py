@@ -92,6 +92,16 @@ reports = Table(
 )
 Index("ix_reports_newest", reports.c.host, reports.c.service, reports.c.at)
 
+# How each service was at the newest look that found it healthy. Looks that find it broken do not touch it.
+good_looks = Table(
+    "good_looks",
+    metadata,
+    Column("host", String(63), primary_key=True),
+    Column("service", String(63), primary_key=True),
+    Column("at", Utc, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+
 # A plan, who approved it, and what came of it: one row, as an offer is approved once and ends once.
 offers = Table(
     "offers",

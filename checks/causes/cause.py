@@ -1,12 +1,13 @@
 """What a cause is: what it is called, how it is recognised, and which fixes mend it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
 from checks.facts.engine import CONTAINERS, Container, find
 from checks.facts.path import PATH, Way
-from checks.model import Confidence, Ended, Evidence, Finding, Host, Reading, Service, Trouble, Vantage, Verdict
+from checks.model import Confidence, Digest, Ended, Evidence, Finding, Host, Reading, Service, Trouble, Vantage, Verdict
 from checks.source import Facts, Source, Unavailable
 
 T = TypeVar("T")
@@ -20,6 +21,39 @@ class MissingError(Exception):
 
 
 @dataclass(frozen=True)
+class Recount:
+    """The counters once more, after a known number of connection attempts from outside.
+
+    ``facts`` holds only what counts: the rules with their counters, and the kernel's own.
+    """
+
+    attempts: int
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another configured host: what it sees of the service, and how it is seen itself."""
+
+    host: str
+    seen: Reading | None  # the service from there (vantage PEER); None where it could not be asked
+    own: Reading | None  # a service of the peer itself, reached from here; None where that was not tried
+    trouble: Trouble | None = None  # why it could not be asked
+    sshd: Reading | None = None  # the host's sshd from there
+    back: Reading | None = None  # the peer's service from the host; asked only where no other one is reached from here
+    on_link: bool | None = None  # whether its link knows the host's hardware address; None where they share none
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was known of the service before this look. All times are the bot's."""
+
+    good: Digest | None = None  # of the newest look that found it healthy
+    answered_at: datetime | None = None  # the newest reading from outside that was good
+    failed_at: datetime | None = None  # the first one after it that was not
+
+
+@dataclass(frozen=True)
 class Look:
     """One service at one time: all that a cause may know. ``facts`` is None where the host could not be looked at."""
 
@@ -28,6 +62,10 @@ class Look:
     outside: Reading
     facts: Facts | None
     trouble: Trouble | None = None
+    recount: Recount | None = None  # None where nothing was wrong, or it could not be had
+    peers: tuple[Peer, ...] = ()  # asked only where the service was not reached
+    before: Before = field(default_factory=Before)
+    small: Reading | None = None  # the same attempt with small packets, where an accepted one came to nothing
 
     def need(self, source: Source[T]) -> T:
         """The value of a fact. Raises MissingError where it could not be had."""
@@ -44,6 +82,11 @@ class Look:
             return self.need(source)
         except MissingError:
             return None
+
+    def recounted(self, source: Source[T]) -> T | None:
+        """The value of a fact that counts, after the known attempts; None where it could not be had again."""
+        value = self.recount.facts.get(source) if self.recount else None
+        return None if isinstance(value, Unavailable) else value
 
     @property
     def way(self) -> Way:

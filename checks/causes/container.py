@@ -1,33 +1,135 @@
-"""The container itself: there and running, or not."""
+"""The container itself: there and running, or not. Whatever state it is in, one cause alone is to blame."""
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed
-from checks.facts.engine import CONTAINERS, Container
+import shlex
+
+from checks.causes.cause import Cause, Judgement, Look, fail, passed, risk
+from checks.causes.state import State, state_of
+from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container
 from checks.model import Evidence
 
-_STOPPED = {"created", "exited", "dead"}
+_KILLED = 137  # 128 + SIGKILL
+_MOST_NAMED = 10
 
 
 def _container_stopped(look: Look) -> Judgement:
     container = look.container
+    other = _not_in(State.STOPPED, look, container)
+    if other is not None or container is None:
+        return other or passed("there is no container to be stopped")
+    return fail(*_ended(container), _policy(container), advice=(_log(container),))
+
+
+def _container_restarting(look: Look) -> Judgement:
+    """It starts, ends, and is started again by its policy, with longer and longer pauses."""
+    container = look.container
+    other = _not_in(State.RESTARTING, look, container)
+    if other is not None or container is None:
+        return other or passed("there is no container to restart")
+    times = f"was restarted {container.restarts} times by its policy {container.restart_policy!r}"
+    evidence = [Evidence("containers", f"container {container.name} {times}")]
+    if container.running:
+        evidence.append(Evidence("containers", f"it runs since {_time(container.started_at)}, and does not answer"))
+    else:
+        evidence += _ended(container)
+    evidence += [Evidence("log", f"its log ends with: {line}") for line in _last_words(look, container)]
+    return fail(
+        *evidence,
+        sure=not container.running,
+        advice=(_log(container), f"docker stop {shlex.quote(container.name)}   # ends the loop while you look into it"),
+    )
+
+
+def _container_out_of_memory(look: Look) -> Judgement:
+    container = look.container
+    other = _not_in(State.OUT_OF_MEMORY, look, container)
+    if other is not None or container is None:
+        return other or passed("there is no container")
+    name = shlex.quote(container.name)
+    limit = (
+        f"its memory limit is {_megabytes(container.memory_limit)}"
+        if container.memory_limit
+        else ("it has no memory limit of its own: the host, or a group that it is in, ran out")
+    )
+    return fail(
+        Evidence("containers", f"container {container.name} was killed by the kernel for want of memory (OOMKilled)"),
+        *_ended(container),
+        Evidence("containers", limit),
+        _policy(container),
+        sure=container.exit_code == _KILLED,
+        advice=(
+            "journalctl -k --no-pager | grep -iE 'oom-kill|out of memory' | tail   # who was killed, and its size",
+            f"docker update --memory=1g --memory-swap=1g {name}   # another limit: as much as it needs",
+            f"docker start {name}",
+        ),
+    )
+
+
+def _container_paused(look: Look) -> Judgement:
+    container = look.container
+    other = _not_in(State.PAUSED, look, container)
+    if other is not None or container is None:
+        return other or passed("there is no container to be paused")
+    return fail(
+        Evidence("containers", f"container {container.name} is paused: its processes are frozen"),
+        Evidence("path", "the kernel still accepts its connections; nobody answers them"),
+    )
+
+
+def _container_start_failed(look: Look) -> Judgement:
+    container = look.container
+    other = _not_in(State.START_FAILED, look, container)
+    if other is not None or container is None:
+        return other or passed("there is no container to start")
+    if not container.error:
+        return fail(
+            Evidence("containers", f"container {container.name} was created, and never started"),
+            _policy(container),
+        )
+    return fail(
+        Evidence("containers", f"container {container.name} did not start, it is {container.status}"),
+        Evidence("containers", f"Docker says: {container.error}"),
+        advice=(f"docker start {shlex.quote(container.name)}   # says it again",),
+    )
+
+
+def _not_in(state: State, look: Look, container: Container | None) -> Judgement | None:
+    """Why the container is not in a state, or not to blame for it; None where it is."""
     if container is None:
-        return passed("there is no container to be stopped")
-    if container.status not in _STOPPED:
-        return passed(f"container {container.name} is {container.status}")
+        return None
+    found = state_of(look, container)
+    if found is not state:
+        other = f" ({found})" if found not in {State.WELL, State.STOPPED} else ""
+        return passed(f"container {container.name} is {container.status}{other}")
     if look.outside.ok:
         return passed(f"container {container.name} is {container.status}, and something else answers in its place")
-    return fail(*_state(container))
+    return None
 
 
-def _state(container: Container) -> tuple[Evidence, ...]:
-    ended = f" at {container.finished_at[:19].replace('T', ' ')} UTC" if container.finished_at > "0002" else ""
+def _ended(container: Container) -> tuple[Evidence, ...]:
+    ended = f" at {_time(container.finished_at)}" if container.finished_at > "0002" else ""
     says = f"container {container.name} is {container.status} (exit status {container.exit_code}){ended}"
-    evidence = [Evidence("containers", says)]
-    if container.error:
-        evidence.append(Evidence("containers", f"Docker says: {container.error}"))
-    if container.oom_killed:
-        evidence.append(Evidence("containers", "it was killed for want of memory"))
-    evidence.append(Evidence("containers", f"its restart policy is {container.restart_policy!r}"))
-    return tuple(evidence)
+    return (Evidence("containers", says),)
+
+
+def _policy(container: Container) -> Evidence:
+    return Evidence("containers", f"its restart policy is {container.restart_policy!r}")
+
+
+def _log(container: Container) -> str:
+    return f"docker logs --tail 20 {shlex.quote(container.name)}   # its own last words"
+
+
+def _last_words(look: Look, container: Container) -> tuple[str, ...]:
+    logs = look.may(LOGS)
+    return (logs or {}).get(container.id, ())[-3:]
+
+
+def _time(rfc3339: str) -> str:
+    return f"{rfc3339[:19].replace('T', ' ')} UTC"
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.0f} MB"
 
 
 def _container_missing(look: Look) -> Judgement:
@@ -39,13 +141,53 @@ def _container_missing(look: Look) -> Judgement:
         return passed(f"container {name} is there")
     if look.outside.ok:
         return passed(f"there is no container {name}, and something else answers in its place")
-    others = ", ".join(sorted(container.name for container in containers)[:10]) or "none at all"
+    others = ", ".join(sorted(container.name for container in containers)[:_MOST_NAMED]) or "none at all"
+    publishing = [one for one in containers if one.binds(look.service.port)]
     return fail(
         Evidence("containers", f"Docker knows no container {name}; it has: {others}"),
-        advice=(
-            f"docker ps -a --filter name={name}   # was it renamed?",
-            f"docker events --since 24h --until 0s --filter container={name} --filter event=destroy   # who removed it",
-            "start it again the way it was made: its compose file, or its `docker run` line",
+        *(
+            Evidence(
+                "containers", f"container {one.name} ({one.made.image}, {one.status}) publishes {look.service.port}"
+            )
+            for one in publishing
+        ),
+        advice=_bring_back(name, publishing),
+    )
+
+
+def _bring_back(name: str, publishing: list[Container]) -> tuple[str, ...]:
+    quoted = shlex.quote(name)
+    events = f"docker events --since 24h --until 0s --filter container={quoted} --filter event=destroy"
+    return (
+        *(
+            f"docker rename {shlex.quote(one.name)} {quoted}   # if it is that one; or change the configuration"
+            for one in publishing
+        ),
+        f"{events}   # when it was removed",
+        "# start it again the way it was made: its compose file, or its `docker run` line",
+    )
+
+
+def _restart_policy_missing(look: Look) -> Judgement:
+    """It runs now, and would not after a restart of dockerd, which any fix of the network may need, or of the host."""
+    container = look.container
+    if container is None or not container.running:
+        return passed("no container of this service runs")
+    if container.made.swarm:
+        return passed(f"container {container.name} is a task of a swarm, which starts another one")
+    if container.returns(live_restore=False):
+        return passed(f"the restart policy of container {container.name} is {container.restart_policy!r}")
+    engine = look.may(ENGINE)
+    live = engine is not None and engine.live_restore
+    removed = ", and it was run with --rm: once stopped it is removed" if container.auto_remove else ""
+    return risk(
+        Evidence(
+            "containers", f"the restart policy of container {container.name} is {container.restart_policy!r}{removed}"
+        ),
+        Evidence(
+            "containers",
+            f"it stays down after the next {'boot' if live else 'restart of dockerd, or boot'};"
+            f" to change that: docker update --restart=unless-stopped {shlex.quote(container.name)}",
         ),
     )
 
@@ -53,4 +195,25 @@ def _container_missing(look: Look) -> Judgement:
 CONTAINER_STOPPED = Cause(
     "container-stopped", "the container is not running", _container_stopped, rank=30, fixes=("start-container",)
 )
+CONTAINER_RESTARTING = Cause("container-restarting", "the container keeps crashing", _container_restarting, rank=30)
+CONTAINER_OUT_OF_MEMORY = Cause(
+    "container-out-of-memory",
+    "the container was killed for want of memory",
+    _container_out_of_memory,
+    rank=30,
+    fixes=("start-container",),
+)
+CONTAINER_PAUSED = Cause(
+    "container-paused", "the container is paused", _container_paused, rank=30, fixes=("unpause-container",)
+)
+CONTAINER_START_FAILED = Cause(
+    "container-start-failed",
+    "the container could not be started",
+    _container_start_failed,
+    rank=30,
+    fixes=("start-container",),
+)
 CONTAINER_MISSING = Cause("container-missing", "the container does not exist", _container_missing, rank=30)
+RESTART_POLICY_MISSING = Cause(
+    "restart-policy-missing", "the container would not come back after a restart", _restart_policy_missing
+)

@@ -1,9 +1,20 @@
-"""dockerd itself."""
+"""dockerd itself, and the proxy that it starts for each published port."""
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed
-from checks.facts.engine import ENGINE
+import ipaddress
+
+from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.causes.inside import is_good, shown
+from checks.causes.state import listeners
+from checks.facts.daemon import DAEMON
+from checks.facts.engine import CONTAINERS, ENGINE
+from checks.facts.netfilter import NETFILTER
+from checks.facts.sockets import SOCKETS
 from checks.facts.units import UNITS
-from checks.model import Evidence
+from checks.model import Evidence, Vantage
+from checks.source import Unavailable
+
+_SILENT = ("timed out", "Timeout", "no answer within")
+"""How an Engine that is there and says nothing is told by the Docker SDK and by SSH."""
 
 
 def _dockerd_down(look: Look) -> Judgement:
@@ -16,11 +27,105 @@ def _dockerd_down(look: Look) -> Judgement:
         return passed(f"docker.service is {docker.active}, and yet the Engine answers: something else runs it")
     if look.outside.ok:
         return passed(f"docker.service is {docker.active}, and the container lives on without it")
+    if is_good(look, Vantage.HOST):
+        return passed(f"docker.service is {docker.active}, and the service answers on the host without it")
     since = f" since {docker.inactive_since:%Y-%m-%d %H:%M:%S} UTC" if docker.inactive_since else ""
     evidence = [Evidence("units", f"docker.service is {docker.active} ({docker.sub}){since}")]
     if docker.result not in {"", "success"}:
         evidence.append(Evidence("units", f"its last run ended with: {docker.result}"))
-    return fail(*evidence)
+    if docker.enabled == "masked":
+        evidence.append(Evidence("units", "it is masked: somebody does not want it started"))
+    return fail(*evidence, advice=("journalctl -u docker.service -n 30 --no-pager   # what it said",))
+
+
+def _dockerd_hung(look: Look) -> Judgement:
+    """Dockerd runs and does not answer. By itself that stops nothing: containers, rules and proxies live on.
+
+    It is to blame only where nothing of the service answers on the host, which dockerd would have to put right.
+    Likely at most, because the containers cannot be asked about.
+    """
+    docker = look.need(UNITS)["docker.service"]
+    if not docker.is_active:
+        return passed(f"docker.service is {docker.active} ({docker.sub})")
+    why = _silence(look)
+    if why is None:
+        return passed("the Engine answers")
+    if not any(words in why for words in _SILENT):
+        raise MissingError(ENGINE.name, why)
+    if look.outside.ok:
+        return passed(f"the Engine is silent, and the service {look.outside.says} without it")
+    inside = is_good(look, Vantage.HOST)
+    if inside is None:
+        raise MissingError(ENGINE.name, why)
+    if inside:
+        return passed("the Engine is silent, and the service answers on the host without it")
+    return fail(
+        Evidence("Docker Engine", why),
+        Evidence("units", f"docker.service is {docker.active} ({docker.sub}), pid {docker.main_pid}"),
+        *shown(look, Vantage.HOST, Vantage.LOOPBACK),
+        sure=False,
+        advice=(
+            f"ps -o pid,stat,wchan:20,lstart,args -p {docker.main_pid}   # T: it was stopped; D: it waits for a disk",
+            "sudo journalctl -u docker.service -n 30 --no-pager",
+            "sudo systemctl restart docker   # by force if it must; without live-restore every container restarts",
+        ),
+    )
+
+
+def _silence(look: Look) -> str | None:
+    """Why the Engine said nothing of itself or of its containers; None where it did."""
+    if look.facts is None:
+        return look.need(ENGINE).version  # raises: the host was not looked at
+    answers = (look.facts.get(ENGINE), look.facts.get(CONTAINERS))
+    return next((answer.reason for answer in answers if isinstance(answer, Unavailable)), None)
+
+
+def _docker_proxy_gone(look: Look) -> Judgement:
+    """Nobody listens on the published port. It matters only to packets that no DNAT rule takes to the container."""
+    container = look.bridged
+    if container is None or not container.running:
+        return passed("no running container publishes the port")
+    settings = look.need(DAEMON)
+    if not settings.userland_proxy:
+        return passed("dockerd runs without docker-proxy, by its settings")
+    look.need(SOCKETS)
+    here = [one for one in listeners(look) or () if one.port == look.service.port]
+    if here:
+        return passed(f"somebody listens on port {look.service.port} of the host")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    if not _needs_proxy(look, iptables=settings.iptables):
+        return passed("nobody listens there, and nobody has to: packets go by Docker's rules")
+    return fail(
+        Evidence("sockets", f"nobody listens on port {look.service.port}, where docker-proxy should"),
+        Evidence("netfilter", "no DNAT rule leads to the container: without docker-proxy nothing does"),
+        *shown(look, Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER),
+        sure=is_good(look, Vantage.CONTAINER) is True and is_good(look, Vantage.HOST) is False,
+    )
+
+
+def _needs_proxy(look: Look, *, iptables: bool) -> bool:
+    target = look.outside.address or look.service.target
+    if _is_ipv6(target) or look.service.target == "localhost":
+        return True
+    return not iptables and not any(look.need(NETFILTER).dnat(look.service.port))
+
+
+def _is_ipv6(target: str) -> bool:
+    try:
+        return ipaddress.ip_address(target).version == 6  # noqa: PLR2004  # IPv6
+    except ValueError:
+        return False
 
 
 DOCKERD_DOWN = Cause("dockerd-down", "dockerd is not running", _dockerd_down, rank=10, fixes=("start-docker",))
+DOCKERD_HUNG = Cause(
+    "dockerd-hung", "dockerd runs and does not answer", _dockerd_hung, rank=11, fixes=("restart-docker",)
+)
+DOCKER_PROXY_GONE = Cause(
+    "docker-proxy-gone",
+    "docker-proxy is gone, and nothing else leads to the container",
+    _docker_proxy_gone,
+    rank=25,
+    fixes=("restart-docker",),
+)

@@ -1,140 +1,205 @@
 """Docker's own chains and rules: a published port of a bridge network exists only through them."""
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed, risk
-from checks.facts.addresses import ADDRESSES
+from collections.abc import Iterator
+
+from checks.causes.cause import Cause, Judgement, Look, fail, passed
+from checks.causes.network import bridge_of
+from checks.causes.origin import who_touched_the_firewall
+from checks.causes.packet import Owner, agrees, eaters, followed, known_eaters
+from checks.causes.state import State, state_of
 from checks.facts.bus import BUS
 from checks.facts.daemon import DAEMON
 from checks.facts.engine import ENGINE, Container
-from checks.facts.firewalld import FIREWALLD
-from checks.facts.netfilter import NETFILTER, Netfilter
+from checks.facts.netfilter import NETFILTER, Netfilter, Rule
 from checks.facts.units import UNITS, Units
 from checks.model import Evidence, Vantage
+from checks.walk import Hook
 
 _TABLES = ("nat", "filter")
-_ALL = 4  # both chains, and the jumps from PREROUTING and FORWARD
 _FORWARD_JUMPS = ("DOCKER-USER", "DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1", "DOCKER", "DOCKER-ISOLATION")
 
 
 def missing_chains(netfilter: Netfilter) -> tuple[str, ...]:
-    """What of Docker's chains and the jumps to them is not there, in words.
+    """Which of the chains that Docker keeps in every version (libnetwork, moby sources) are not there, in words."""
+    return tuple(f"chain DOCKER in table {table}" for table in _TABLES if netfilter.chain(table, "DOCKER") is None)
 
-    Names by version (libnetwork and moby sources): DOCKER in nat and filter always; FORWARD jumps to DOCKER-USER
-    from 17.06 and to DOCKER-FORWARD from 28.0.1, to DOCKER or DOCKER-ISOLATION before.
+
+def missing_parts(netfilter: Netfilter, port: int) -> tuple[str, ...]:
+    """What of Docker's rules for a published port is not there, in words.
+
+    FORWARD jumps to DOCKER-USER from 17.06 and to DOCKER-FORWARD from 28.0.1, to DOCKER or DOCKER-ISOLATION before.
     """
-    missing = [f"chain DOCKER in table {table}" for table in _TABLES if not netfilter.chain(table, "DOCKER")]
+    missing = list(missing_chains(netfilter))
     if not netfilter.jumps("nat", "PREROUTING", "DOCKER"):
         missing.append("the jump from PREROUTING to DOCKER in table nat")
     if not any(netfilter.jumps("filter", "FORWARD", target) for target in _FORWARD_JUMPS):
         missing.append("any jump from FORWARD to Docker's chains in table filter")
+    if next(netfilter.dnat(port), None) is None:
+        missing.append(f"the DNAT rule for port {port}")
     return tuple(missing)
 
 
-def _told(missing: tuple[str, ...]) -> str:
-    if len(missing) == _ALL:
-        return "nothing of Docker's chains is left in nat and filter, and nothing jumps to them"
-    return f"missing: {'; '.join(missing)}"
-
-
 def _docker_chains_missing(look: Look) -> Judgement:
-    """Packets are not translated any more: they meet the host's own firewall, and docker-proxy if that lets them."""
-    not_its_work = _not_by_iptables(look)
+    """Packets are not translated any more: they meet the host's own firewall, and docker-proxy if that lets them.
+
+    Without them a container that is not there could not be started either.
+    """
+    lost = look.container is None and look.service.container is not None
+    not_its_work = written_otherwise(look) if lost else not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
     missing = missing_chains(look.need(NETFILTER))
     if not missing:
-        return passed("chain DOCKER is in nat and filter, and PREROUTING and FORWARD jump to Docker's chains")
+        return passed("chain DOCKER is in nat and filter")
     if look.outside.ok:
         return passed("missing, yet the service answers: see chains-missing-but-served")
-    evidence = (
-        Evidence("netfilter", _told(missing)),
+    all_gone = len(missing) == len(_TABLES)
+    told = "nothing of Docker's chains is left in nat and filter" if all_gone else f"missing: {'; '.join(missing)}"
+    return fail(
+        Evidence("netfilter", told),
         *_dnat_gone(look),
         *_deaf(look),
-        *_input_blocks(look),
+        *who_touched_the_firewall(look),
+        *instead(look),
+        sure=answers_inside(look) or _needed_for_start(look),
     )
-    return fail(*evidence, sure=_answers_inside(look))
 
 
 def _docker_nat_rule_missing(look: Look) -> Judgement:
-    not_its_work = _not_by_iptables(look)
+    not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
     netfilter, port = look.need(NETFILTER), look.service.port
     if missing_chains(netfilter):
         return passed("the chains themselves are missing")
-    rule = next(netfilter.dnat(port), None)
-    if rule is not None:
+    rule, jumps = next(netfilter.dnat(port), None), netfilter.jumps("nat", "PREROUTING", "DOCKER")
+    if rule is not None and jumps:
         return passed(f"nat: {rule.says}")
     container = look.bridged
-    if container is None or not container.running:
+    if container is None or state_of(look, container) is not State.WELL:
         return passed("no running container publishes the port")
     if look.outside.ok:
         return passed("missing, yet the service answers through docker-proxy")
+    missing = f"has no DNAT rule for port {port}" if rule is None else "is there, and PREROUTING does not jump to it"
     return fail(
-        Evidence("netfilter", f"chain DOCKER of table nat has no DNAT rule for port {port}"),
+        Evidence("netfilter", f"chain DOCKER of table nat {missing}"),
         Evidence("containers", f"container {container.name} runs, and Docker believes that it publishes {port}"),
-        *_input_blocks(look),
-        sure=_answers_inside(look),
+        *instead(look),
+        sure=answers_inside(look),
     )
 
 
-def _chains_missing_but_served(look: Look) -> Judgement:
-    """Reachable only because docker-proxy answers: NAT, isolation and the containers' way out are broken."""
-    not_its_work = _not_by_iptables(look)
+def _docker_forward_rule_missing(look: Look) -> Judgement:
+    """The packet is translated, and then meets a policy of Docker's that only an accept rule of its own opens."""
+    not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    missing = missing_chains(look.need(NETFILTER))
-    if not missing:
-        return passed("Docker's chains are there")
-    if not look.outside.ok:
-        return passed("the service is not served")
-    return risk(
-        Evidence("netfilter", _told(missing)),
-        Evidence("path", f"it {look.outside.says} from outside, by docker-proxy alone"),
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    netfilter = look.need(NETFILTER)
+    if missing_chains(netfilter):
+        return passed("the chains themselves are missing")
+    eater = next((one for one in eaters(look) if one.owner is Owner.DOCKER and one.stop.hook is Hook.FORWARD), None)
+    if eater is None:
+        return passed("Docker's rules let a client's packet through FORWARD")
+    astray = _astray(look)
+    if astray:
+        return passed(astray)
+    return fail(
+        *_no_accept(netfilter, look),
+        *eater.evidence,
+        *inside(look),
+        sure=agrees(look, eater) and answers_inside(look),
     )
 
 
-def _docker_deaf_to_firewalld(look: Look) -> Judgement:
-    """A dockerd that started without firewalld never hears of it, and does not put its rules back after a reload.
-
-    dockerd gives its D-Bus connection up when firewalld is not there at its start (libnetwork a971c561d1). Not being
-    on the bus is conclusive; start times alone are not.
-    """
-    units, bus = look.need(UNITS), look.need(BUS)
-    firewalld, docker = units.get("firewalld.service"), units["docker.service"]
-    if firewalld is None or not firewalld.is_active:
-        return passed("firewalld is not running")
-    if not docker.is_active:
-        return passed("dockerd is not running")
-    if docker.main_pid in bus.pids:
-        return passed(f"dockerd (pid {docker.main_pid}) is on D-Bus and hears firewalld")
-    return risk(
-        Evidence("D-Bus", f"firewalld runs, and dockerd (pid {docker.main_pid}) is not on D-Bus: the next reload wipes")
+def _dnat_target_stale(look: Look) -> Judgement:
+    """The port leads to an address that the container does not have any more."""
+    container = look.bridged
+    if container is None or not container.running:
+        return passed("no running container publishes the port")
+    netfilter = look.need(NETFILTER)
+    rules = list(netfilter.dnat(look.service.port))
+    if not rules:
+        return passed("there is no DNAT rule for the port")
+    wrong = [rule for rule in rules if not _leads_to(rule, container)]
+    if len(wrong) < len(rules):
+        return passed(f"nat: {next(rule for rule in rules if rule not in wrong).says}")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    return fail(
+        Evidence("netfilter", f"nat: {wrong[0].says}"),
+        Evidence("containers", f"container {container.name} has the address {', '.join(container.addresses)}"),
+        *inside(look),
+        sure=look.answers_at(Vantage.HOST) is False,
     )
 
 
-def _not_by_iptables(look: Look) -> str:
+def not_by_iptables(look: Look) -> str:
     """Why Docker's iptables rules do not matter here; empty where they do."""
-    if look.bridged is None:
-        return "this service is not published through NAT"
+    return "this service is not published through NAT" if look.bridged is None else written_otherwise(look)
+
+
+def written_otherwise(look: Look) -> str:
+    """Why this Docker writes no iptables rules for any of its containers; empty where it does."""
     settings, engine = look.may(DAEMON), look.may(ENGINE)
     if settings is not None and not settings.iptables:
         return "dockerd runs with iptables=false: it writes no rules, by its settings"
     if engine is not None and engine.firewall_backend == "nftables":
         return "Docker writes nftables rules of its own, not iptables chains"
+    if engine is not None and engine.rootless:
+        return "this Docker runs rootless: its ports are served by rootlesskit, not by rules of the host"
     return ""
 
 
+def _needed_for_start(look: Look) -> bool:
+    """Whether the container could not be started for want of them, by iptables' own words."""
+    container = look.bridged
+    return container is not None and "No chain/target/match by that name" in container.error
+
+
+def _astray(look: Look) -> str:
+    """How a packet is sent elsewhere than to the container, which no accept rule can mend; empty where it is not."""
+    container, trace = look.bridged, followed(look)
+    if container is None:
+        return ""
+    bridge = bridge_of(look, container)
+    if trace.translated and container.addresses and trace.translated[0] not in container.addresses:
+        return f"the packet is sent to {trace.translated[0]}, which is not the container's address"
+    if trace.egress and bridge and trace.egress != bridge:
+        return f"the packet would leave by {trace.egress}, not by {bridge}"
+    return ""
+
+
+def _leads_to(rule: Rule, container: Container) -> bool:
+    address, _, port = (rule.option("--to-destination") or "").rpartition(":")
+    binding = {str(one.container_port) for one in container.published}
+    return address in container.addresses and (not binding or port in binding)
+
+
 def _dnat_gone(look: Look) -> tuple[Evidence, ...]:
-    container: Container | None = look.bridged
-    if container is None or any(look.need(NETFILTER).dnat(look.service.port)):
+    container, netfilter = look.bridged, look.may(NETFILTER)
+    if container is None or netfilter is None or any(netfilter.dnat(look.service.port)):
         return ()
-    says = f"container {container.name} publishes {look.service.port}, and no DNAT rule leads there"
+    says = f"container {container.name} publishes {look.service.port}, and no DNAT rule leads to it"
     return (Evidence("containers", says),)
 
 
+def _no_accept(netfilter: Netfilter, look: Look) -> Iterator[Evidence]:
+    """What would have let the packet through, and is not there."""
+    if not any(netfilter.jumps("filter", "FORWARD", target) for target in _FORWARD_JUMPS):
+        yield Evidence("netfilter", "FORWARD of table filter does not jump to any of Docker's chains")
+        return
+    container = look.bridged
+    addresses = {f"{address}/32" for address in container.addresses} if container else set()
+    if not any(rule.option("-d") in addresses for rule in netfilter.rules("filter", "DOCKER")):
+        yield Evidence("netfilter", "chain DOCKER of table filter does not accept packets for the container")
+
+
 def _deaf(look: Look) -> tuple[Evidence, ...]:
+    """How it came about, as far as units and D-Bus tell."""
     units, bus = look.may(UNITS), look.may(BUS)
-    if units is None or bus is None or not units["docker.service"].is_active:
+    if units is None or bus is None:
         return ()
     firewalld = units.get("firewalld.service")
     if firewalld is None or not firewalld.is_active:
@@ -153,20 +218,19 @@ def _order(units: Units) -> str:
     return ", then ".join(f"{name} started {since:%Y-%m-%d %H:%M:%S} UTC" for since, name in started)
 
 
-def _input_blocks(look: Look) -> tuple[Evidence, ...]:
-    """Why docker-proxy, which still listens, does not save it: the host's own firewall."""
-    firewalld, addresses = look.may(FIREWALLD), look.may(ADDRESSES)
-    if firewalld is None or addresses is None or not firewalld.running:
-        return ()
-    interface = addresses.interface_of(look.service.target) or ""
-    zone = firewalld.zone_of(interface)
-    if zone is None or firewalld.admits(zone, look.service.port):
-        return ()
-    says = f"zone {zone.name} of {interface} does not admit {look.service.port}/tcp, so docker-proxy is not reached"
-    return (Evidence("firewalld", says),)
+def instead(look: Look) -> tuple[Evidence, ...]:
+    """Why docker-proxy, which still listens, does not save it: what untranslated packets meet instead."""
+    rules = known_eaters(look)
+    return tuple(line for one in rules if one.stop.hook is Hook.INPUT for line in one.evidence)[:2]
 
 
-def _answers_inside(look: Look) -> bool:
+def inside(look: Look) -> tuple[Evidence, ...]:
+    if not look.answers_at(Vantage.HOST):
+        return ()
+    return (Evidence("ladder", f"from outside: {look.outside.says}; on the host, by its own address, it answers"),)
+
+
+def answers_inside(look: Look) -> bool:
     return look.answers_at(Vantage.CONTAINER) is True or look.answers_at(Vantage.HOST) is True
 
 
@@ -184,15 +248,17 @@ DOCKER_NAT_RULE_MISSING = Cause(
     rank=21,
     fixes=("restart-docker",),
 )
-CHAINS_MISSING_BUT_SERVED = Cause(
-    "chains-missing-but-served",
-    "Docker's iptables chains are gone; only docker-proxy keeps it reachable",
-    _chains_missing_but_served,
+DOCKER_FORWARD_RULE_MISSING = Cause(
+    "docker-forward-rule-missing",
+    "Docker's rule that lets packets through to the container is gone",
+    _docker_forward_rule_missing,
+    rank=22,
     fixes=("restart-docker",),
 )
-DOCKER_DEAF_TO_FIREWALLD = Cause(
-    "docker-deaf-to-firewalld",
-    "dockerd does not hear firewalld: the next reload breaks published ports",
-    _docker_deaf_to_firewalld,
+DNAT_TARGET_STALE = Cause(
+    "dnat-target-stale",
+    "the port leads to an address that the container no longer has",
+    _dnat_target_stale,
+    rank=23,
     fixes=("restart-docker",),
 )

@@ -1,14 +1,21 @@
 """firewalld: a closed port matters only to packets that go to the host itself."""
 
 import ipaddress
+import re
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed, risk
+from checks.causes.docker_rules import inside, not_by_iptables
+from checks.causes.packet import Eater, Owner, agrees, eaters, known_eaters
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
 from checks.facts.netfilter import NETFILTER
+from checks.facts.units import UNITS
 from checks.model import Ended, Evidence, Vantage
+from checks.walk import Hook
 
+_BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
+_PANIC = "firewalld_policy_drop"  # the table that firewall-cmd --panic-on makes (nftables backend)
 _AS_A_FIREWALL_DOES = {Ended.NO_ROUTE, Ended.TIMED_OUT, Ended.REFUSED}
 
 
@@ -22,26 +29,134 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     if not firewalld.running:
         return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
     port = look.service.port
-    if look.bridged is not None:
+    if look.bridged is not None and not not_by_iptables(look):
         rule = next(look.need(NETFILTER).dnat(port), None)
         if rule is not None:
             return passed(f"{port}/tcp need not be open: packets take the DNAT rule `{rule.spec}` and never meet INPUT")
         return passed(f"{port}/tcp need not be open once Docker's DNAT rule is back; that rule is missing")
     if look.container is None and look.answers_at(Vantage.HOST) is not True:
         raise MissingError(CONTAINERS.name, f"nothing on the host answers on {port}: where its packets go is not known")
-    interface, zone, sure = ruling_zone(look, firewalld)
-    admitted = firewalld.admits(zone, port)
-    if admitted:
-        return passed(f"open: {admitted}")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
+    interface, zone, sure = ruling_zone(look, firewalld)
+    eater = _of_firewalld(look, Hook.INPUT)
+    admitted = firewalld.admits(zone, port)
+    if admitted and eater is None:
+        return passed(f"open: {admitted}")
     evidence = (
         Evidence("firewalld", _shown(zone, interface)),
         Evidence("path", f"nothing translates port {port}: its packets meet the host's own firewall"),
+        *(eater.evidence if eater else ()),
         Evidence("path", f"from outside: {look.outside.says}; on the host: {_inside(look)}"),
     )
     fits = look.outside.ended in _AS_A_FIREWALL_DOES and look.answers_at(Vantage.HOST) is True
-    return fail(*evidence, sure=sure and fits and not any(str(port) in rule for rule in zone.rich_rules))
+    proven = agrees(look, eater) if eater else not any(str(port) in rule for rule in zone.rich_rules)
+    return fail(*evidence, sure=sure and fits and proven)
+
+
+def _firewalld_forward_reject(look: Look) -> Judgement:
+    """The packet is translated, and firewalld rejects what is forwarded: its bridge is in no zone, or ports are strict.
+
+    StrictForwardPorts (firewalld 2.3.0) takes the acceptance of all that was translated away; before 0.7.0 there was
+    none, and the bridge had to be in a zone that accepts.
+    """
+    firewalld = look.need(FIREWALLD)
+    if not firewalld.running:
+        return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
+    container = look.bridged
+    if container is None:
+        return passed("this service is not behind NAT: nothing of it is forwarded")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    eater = next((one for one in eaters(look) if one.owner is Owner.FIREWALLD and one.stop.hook is Hook.FORWARD), None)
+    if eater is None or next(look.need(NETFILTER).dnat(look.service.port), None) is None:
+        return passed("firewalld's rules let a client's packet through FORWARD, or it does not get there")
+    if not _docker_accepts(look, eater):
+        return passed("Docker's own rules would have let it through before that, and do not")
+    port, address = look.service.port, next(iter(container.addresses), "ADDRESS")
+    binding = container.binds(port)
+    to = binding.container_port if binding else port
+    settings = (
+        Evidence("firewalld", "StrictForwardPorts=yes: only ports that firewalld forwards itself are let through"),
+    )
+    return fail(
+        *(settings if firewalld.strict_forward_ports else ()),
+        *eater.evidence,
+        *inside(look),
+        sure=agrees(look, eater),
+        advice=(
+            f"sudo firewall-cmd --add-forward-port=port={port}:proto=tcp:toport={to}:toaddr={address}   # now",
+            "# the same with --permanent for its next starts; the address must then stay the container's",
+            "# or: StrictForwardPorts=no in /etc/firewalld/firewalld.conf, if nobody wants it so",
+        )
+        if firewalld.strict_forward_ports
+        else (
+            "sudo systemctl restart docker   # 20.10 and later put their bridges into firewalld's zone docker",
+            "sudo firewall-cmd --permanent --zone=trusted --add-interface=docker0   # for older ones, then --reload",
+        ),
+    )
+
+
+def _docker_accepts(look: Look, eater: Eater) -> bool:
+    """With its own tables firewalld is asked beside Docker; in the same table only after Docker's rules."""
+    return eater.stop.place.table == "firewalld" or not any(one.owner is Owner.DOCKER for one in known_eaters(look))
+
+
+def _firewalld_zone_conflict(look: Look) -> Judgement:
+    """A dockerd of 20.10 or later puts its bridges into zone docker, and does not start where another zone has one."""
+    firewalld, docker = look.need(FIREWALLD), look.need(UNITS)["docker.service"]
+    if not firewalld.running:
+        return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
+    taken = [
+        (zone.name, interface)
+        for zone in firewalld.zones.values()
+        for interface in zone.interfaces
+        if zone.name != "docker" and _BRIDGE.fullmatch(interface)
+    ]
+    if not taken:
+        return passed("no zone but docker has a bridge of Docker")
+    zone, interface = taken[0]
+    if docker.is_active:
+        return passed(f"zone {zone} has {interface}, and dockerd runs all the same")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    failed = docker.result not in {"", "success"}
+    return fail(
+        Evidence("firewalld", f"zone {zone} has {interface}, which dockerd wants in zone docker"),
+        Evidence(
+            "units", f"docker.service is {docker.active} ({docker.sub}), its last run ended with: {docker.result}"
+        ),
+        sure=failed,
+        advice=(
+            f"sudo firewall-cmd --zone={zone} --remove-interface={interface}   # now",
+            f"sudo firewall-cmd --permanent --zone={zone} --remove-interface={interface}   # for its next starts",
+            "sudo systemctl reset-failed docker.service && sudo systemctl start docker.service",
+        ),
+    )
+
+
+def _firewalld_panic(look: Look) -> Judgement:
+    """Panic mode drops everything of everybody: seldom can anybody look at such a host."""
+    eater = next((one for one in eaters(look) if one.stop.place.table == _PANIC), None)
+    if eater is None:
+        return passed("firewalld is not in panic mode")
+    return fail(*eater.evidence, advice=("firewall-cmd --panic-off   # on the host's console, as root",))
+
+
+def _firewalld_not_enabled(look: Look) -> Judgement:
+    """What runs now is not what runs after the next boot."""
+    unit = look.need(UNITS).get("firewalld.service")
+    if unit is None or not unit.installed:
+        return passed("firewalld is not installed")
+    enabled = unit.enabled in {"enabled", "enabled-runtime"}
+    if unit.is_active == enabled:
+        return passed(f"firewalld.service is {unit.active} and {unit.enabled}")
+    after = "will not run" if unit.is_active else "will run"
+    return risk(Evidence("units", f"firewalld.service is {unit.active} and {unit.enabled}: it {after} after a reboot"))
+
+
+def _of_firewalld(look: Look, hook: Hook) -> Eater | None:
+    return next((one for one in known_eaters(look) if one.owner is Owner.FIREWALLD and one.stop.hook is hook), None)
 
 
 def ruling_zone(look: Look, firewalld: Firewalld) -> tuple[str, Zone, bool]:
@@ -88,4 +203,20 @@ FIREWALLD_PORT_CLOSED = Cause(
     _firewalld_port_closed,
     rank=50,
     fixes=("open-firewalld-port",),
+)
+FIREWALLD_FORWARD_REJECT = Cause(
+    "firewalld-forward-reject",
+    "firewalld rejects what is forwarded to the container",
+    _firewalld_forward_reject,
+    rank=52,
+)
+FIREWALLD_ZONE_CONFLICT = Cause(
+    "firewalld-zone-conflict",
+    "dockerd does not start: a firewalld zone has its bridge",
+    _firewalld_zone_conflict,
+    rank=5,
+)
+FIREWALLD_PANIC = Cause("firewalld-panic", "firewalld is in panic mode and drops everything", _firewalld_panic, rank=1)
+FIREWALLD_NOT_ENABLED = Cause(
+    "firewalld-not-enabled", "the next boot changes whether firewalld runs", _firewalld_not_enabled
 )

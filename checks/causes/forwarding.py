@@ -1,10 +1,19 @@
 """Forwarding: published ports of bridge networks are behind NAT, and NAT needs the kernel to forward."""
 
 from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed, risk
-from checks.facts.forwarding import FORWARDING
+from checks.causes.kernel import counted
+from checks.causes.origin import who_switched_forwarding
+from checks.facts.firewalld import FIREWALLD
+from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
+from checks.facts.network_service import NETWORK_SERVICE
+from checks.facts.nftables import NFTABLES
+from checks.facts.path import Route
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
 from checks.model import Ended, Evidence, Vantage
+
+NOT_FORWARDED = "IpInAddrErrors"
+"""Rises by one for each packet that would have to be forwarded and may not (seen on Linux 6.18)."""
 
 
 def _ip_forward_off(look: Look) -> Judgement:
@@ -20,36 +29,95 @@ def _ip_forward_off(look: Look) -> Judgement:
         Evidence("forwarding", "net.ipv4.ip_forward = 0: the host drops what other machines send to its containers"),
         Evidence("containers", f"container {container.name} is one of them (network {container.network_mode})"),
     )
-    return fail(*evidence, *_route(look), *_ladder(look), *_origin(look), sure=_fits(look))
+    return fail(
+        *evidence,
+        *_route(look.way.inbound),
+        *counted(look, NOT_FORWARDED),
+        *_ladder(look),
+        *_origin(look),
+        sure=_fits(look, look.way.inbound),
+    )
 
 
-def _fits(look: Look) -> bool:
+def _interface_forwarding_off(look: Look) -> Judgement:
+    """One interface's own switch is off while the host's is on: the way in, or the way of the answers."""
+    forwarding = look.need(FORWARDING)
+    if not forwarding.ip_forward:
+        return passed("net.ipv4.ip_forward = 0: that is the switch of all interfaces")
+    container = look.bridged
+    if container is None:
+        return passed("this service is not behind NAT: nothing of it is forwarded")
+    ways = ((look.way.inbound, "what clients send"), (look.way.outbound, "what the container answers"))
+    off = [
+        (name, route, what)
+        for route, what in ways
+        if route is not None and not forwarding.interfaces.get(name := _ingress(route), True)
+    ]
+    if not off:
+        return passed(_switched_on(forwarding, [_ingress(route) for route, _ in ways if route is not None]))
+    if look.outside.ok:
+        return passed(f"net.ipv4.conf.{off[0][0]}.forwarding = 0, yet it {look.outside.says} from outside")
+    evidence: list[Evidence] = []
+    for name, route, what in off:
+        says = f"net.ipv4.conf.{name}.forwarding = 0 while net.ipv4.ip_forward = 1: the host drops {what}"
+        evidence += [Evidence("forwarding", says), *_route(route)]
+    return fail(
+        *evidence,
+        *counted(look, NOT_FORWARDED),
+        *_ladder(look),
+        *_lines_against(look, [name for name, _, _ in off]),
+        sure=all(_fits(look, route) for _, route, _ in off),
+        advice=(
+            *(f"sudo sysctl -w net.ipv4.conf.{name}.forwarding=1   # now" for name, _, _ in off),
+            "# lastingly: IPv4Forwarding= of its .network file, ipv4.forwarding of nmcli, or a line in /etc/sysctl.d",
+        ),
+    )
+
+
+def _ingress(route: Route) -> str:
+    """The interface that the packet of a question comes in by: ``... iif NAME``."""
+    return route.question.rpartition(" ")[2]
+
+
+def _switched_on(forwarding: Forwarding, names: list[str]) -> str:
+    return ", ".join(f"net.ipv4.conf.{name}.forwarding = 1" for name in names if name in forwarding.interfaces) or (
+        "net.ipv4.ip_forward = 1, and no interface is known to differ"
+    )
+
+
+def _lines_against(look: Look, names: list[str]) -> tuple[Evidence, ...]:
+    files = look.may(SYSCTL_FILES)
+    keys = {f"net.ipv4.conf.{name}.forwarding" for name in (*names, "*")}
+    lines = [line for line in files.lines if line.key in keys and not line.is_on] if files else []
+    return tuple(Evidence("sysctl files", line.says) for line in lines)
+
+
+def _fits(look: Look, route: Route | None) -> bool:
     """Whether all else agrees: a healthy DNAT rule, silence from outside, and no route by the kernel's own word."""
-    netfilter, inbound = look.may(NETFILTER), look.way.inbound
+    netfilter = look.may(NETFILTER)
     dnat = netfilter is not None and any(netfilter.dnat(look.service.port))
-    no_route = inbound is None or inbound.device is None
+    no_route = route is None or route.device is None
     return dnat and no_route and look.outside.ended is Ended.TIMED_OUT
 
 
-def _route(look: Look) -> tuple[Evidence, ...]:
-    inbound = look.way.inbound
-    return (Evidence("route", f"`{inbound.question}` answers: {inbound.answer}"),) if inbound else ()
+def _route(route: Route | None) -> tuple[Evidence, ...]:
+    return (Evidence("route", f"`{route.question}` answers: {route.answer}"),) if route else ()
 
 
 def _ladder(look: Look) -> tuple[Evidence, ...]:
     if not look.answers_at(Vantage.HOST):
         return ()
-    return (Evidence("path", f"from outside: {look.outside.says}; on the host, by its own address, it answers"),)
+    return (Evidence("ladder", f"from outside: {look.outside.says}; on the host, by its own address, it answers"),)
 
 
 def _origin(look: Look) -> tuple[Evidence, ...]:
-    """Why it is off, as far as files tell."""
+    """Why it is off, as far as files and the journal tell."""
     files = look.may(SYSCTL_FILES)
     if files is None:
-        return ()
+        return who_switched_forwarding(look)
     line = files.at_boot()
     says = line.says if line else "no file switches it on: dockerd did when it started, and nothing does again"
-    return (Evidence("sysctl files", says),)
+    return (Evidence("sysctl files", says), *who_switched_forwarding(look))
 
 
 def _ip_forward_not_persisted(look: Look) -> Judgement:
@@ -62,7 +130,7 @@ def _ip_forward_not_persisted(look: Look) -> Judgement:
     if files.unreadable:
         raise MissingError(SYSCTL_FILES.name, f"cannot read {', '.join(files.unreadable)}")
     deciding = {files.at_boot(), files.by_procps()}
-    against = sorted(line.says for line in deciding if line is not None and line.value == "0")
+    against = sorted(line.says for line in deciding if line is not None and not line.is_on)
     if against:
         return risk(Evidence("sysctl files", "; ".join(against)))
     if None in deciding:
@@ -72,6 +140,46 @@ def _ip_forward_not_persisted(look: Look) -> Judgement:
     return passed(_quoted(files.at_boot()))
 
 
+def _forward_policy_open(look: Look) -> Judgement:
+    """The policy DROP comes from dockerd, and only where it switches forwarding on itself: not after a persisted 1."""
+    if not look.need(FORWARDING).ip_forward:
+        return passed("nothing is forwarded")
+    forward = look.need(NETFILTER).chain("filter", "FORWARD")
+    if forward is None or forward.policy != "ACCEPT":
+        return passed(f"the policy of FORWARD is {forward.policy if forward else 'not set by iptables'}")
+    line = look.need(SYSCTL_FILES).at_boot()
+    if line is None or not line.is_on:
+        return passed("no file keeps forwarding on: dockerd sets the policy when it switches it on")
+    firewalld = look.may(FIREWALLD)
+    if firewalld is not None and firewalld.running:
+        return passed("firewalld runs, and decides what is forwarded")
+    closed = next((one for one in look.may(NFTABLES) or () if one.hook == "forward" and one.policy == "drop"), None)
+    if closed is not None:
+        return passed(closed.says)
+    return risk(
+        Evidence("netfilter", "the policy of chain FORWARD is ACCEPT: whoever can reach this host is routed by it"),
+        Evidence("sysctl files", f"{line.says}, so that dockerd never sets that policy to DROP"),
+    )
+
+
+def _network_service_resets_forwarding(look: Look) -> Judgement:
+    """Every restart of initscripts' network service leaves forwarding as the files say, and none says 1."""
+    service = look.need(NETWORK_SERVICE)
+    if not service.installed or not service.resets:
+        return passed("no network.service of initscripts that switches forwarding off")
+    if not service.enabled and not service.active:
+        return passed("network.service is neither active nor enabled")
+    if look.bridged is None:
+        return passed("this service is not behind NAT")
+    line = look.need(SYSCTL_FILES).at_boot()
+    if line is not None and line.is_on:
+        return passed(f"{line.says}: its start applies that again")
+    return risk(
+        Evidence("network service", f"a stop of network.service switches forwarding off: {service.resets[0].says}"),
+        Evidence("sysctl files", line.says if line else "no file switches it on again when the service starts"),
+    )
+
+
 def _quoted(line: SysctlLine | None) -> str:
     return line.says if line else ""
 
@@ -79,9 +187,24 @@ def _quoted(line: SysctlLine | None) -> str:
 IP_FORWARD_OFF = Cause(
     "ip-forward-off", "IPv4 forwarding is switched off", _ip_forward_off, rank=40, fixes=("enable-ip-forward",)
 )
+INTERFACE_FORWARDING_OFF = Cause(
+    "interface-forwarding-off",
+    "forwarding is switched off on one interface",
+    _interface_forwarding_off,
+    rank=41,
+)
 IP_FORWARD_NOT_PERSISTED = Cause(
     "ip-forward-not-persisted",
     "IPv4 forwarding is on, but not lastingly",
     _ip_forward_not_persisted,
+    fixes=("enable-ip-forward",),
+)
+FORWARD_POLICY_OPEN = Cause(
+    "forward-policy-open", "the host routes between all its networks, for everyone", _forward_policy_open
+)
+NETWORK_SERVICE_RESETS_FORWARDING = Cause(
+    "network-service-resets-forwarding",
+    "the next restart of the network service switches forwarding off",
+    _network_service_resets_forwarding,
     fixes=("enable-ip-forward",),
 )

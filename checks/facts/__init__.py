@@ -4,14 +4,21 @@ from typing import Any
 
 from checks.facts.addresses import ADDRESSES
 from checks.facts.bus import BUS
+from checks.facts.config_files import CONFIG_FILES
+from checks.facts.counters import COUNTERS
 from checks.facts.daemon import DAEMON
-from checks.facts.engine import CONTAINERS, ENGINE
+from checks.facts.disks import DISKS
+from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.forwarding import FORWARDING
+from checks.facts.journal import JOURNAL
+from checks.facts.legacy import LEGACY
 from checks.facts.netfilter import NETFILTER
+from checks.facts.network_service import NETWORK_SERVICE
 from checks.facts.nftables import NFTABLES
+from checks.facts.packages import PACKAGES
 from checks.facts.path import PATH
-from checks.facts.sockets import SOCKETS
+from checks.facts.sockets import LISTENERS, SOCKETS
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.system import SYSTEM
 from checks.facts.units import UNITS
@@ -22,14 +29,26 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     SYSCTL_FILES,
     FIREWALLD,
     NETFILTER,
+    LEGACY,
     NFTABLES,
     UNITS,
     BUS,
     DAEMON,
     ENGINE,
     CONTAINERS,
+    LOGS,
     ADDRESSES,
     SOCKETS,
+    LISTENERS,
+    DISKS,
     SYSTEM,
+    COUNTERS,
     PATH,
+    JOURNAL,
+    NETWORK_SERVICE,
+    CONFIG_FILES,
+    PACKAGES,
 )
+
+COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS)
+"""Those that count packets, and are asked once more after a known number of attempts."""

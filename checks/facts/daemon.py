@@ -8,10 +8,14 @@ from checks.source import Outputs, Probe, Source, UnparsableError
 
 @dataclass(frozen=True)
 class DaemonSettings:
-    """dockerd writes no rules with ``iptables`` off, and leaves the kernel's switch alone with ``ip_forward`` off."""
+    """dockerd writes no rules with ``iptables`` off, and leaves the kernel's switch alone with ``ip_forward`` off.
+
+    With ``userland_proxy`` off no docker-proxy listens on published ports: packets depend on NAT alone.
+    """
 
     iptables: bool
     ip_forward: bool
+    userland_proxy: bool
 
 
 def parse(outputs: Outputs) -> DaemonSettings:
@@ -22,6 +26,7 @@ def parse(outputs: Outputs) -> DaemonSettings:
     return DaemonSettings(
         iptables=settings.get("iptables", True) and "--iptables=false" not in command,
         ip_forward=settings.get("ip-forward", True) and "--ip-forward=false" not in command,
+        userland_proxy=settings.get("userland-proxy", True) and "--userland-proxy=false" not in command,
     )
 
 

@@ -1,5 +1,6 @@
 """What the Docker Engine believes: about itself, and about every container."""
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,15 +8,22 @@ from typing import Any
 
 import docker.errors
 
+from checks.facts.made import Made, parse_made
 from checks.source import EngineProbe, Outputs, Source, UnparsableError
 
 _INSPECTED = 200
 """Containers that are inspected at most: one API call each."""
 
+_LOGS, _LOG_LINES, _LOG_WIDTH = 5, 5, 300
+"""Containers whose log is read at most, its last lines, and characters of each."""
+
+_EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # Docker's words for every address
+
 
 @dataclass(frozen=True)
 class EngineInfo:
     version: str
+    root: str  # the folder of images, containers and volumes: /var/lib/docker
     live_restore: bool
     swarm: bool
     rootless: bool
@@ -30,6 +38,42 @@ class Binding:
     host_port: int
     container_port: int
 
+    @property
+    def says(self) -> str:
+        return f"[{self.host_ip}]:{self.host_port}" if ":" in self.host_ip else f"{self.host_ip}:{self.host_port}"
+
+    @property
+    def everywhere(self) -> bool:
+        return self.host_ip in _EVERY_ADDRESS
+
+    @property
+    def on_loopback(self) -> bool:
+        return ipaddress.ip_address(self.host_ip).is_loopback
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that a container is in. ``address`` and ``gateway`` are empty while it does not run."""
+
+    name: str
+    id: str
+    address: str
+    gateway: str
+
+    @property
+    def bridge(self) -> str:
+        """The bridge of the host that Docker makes for it, unless an option names another one."""
+        return "docker0" if self.name == "bridge" else f"br-{self.id[:12]}"
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the container's own HEALTHCHECK says: starting, healthy or unhealthy, and the output of its last run."""
+
+    status: str
+    failures: int  # in a row
+    output: str
+
 
 @dataclass(frozen=True)
 class Container:
@@ -43,12 +87,20 @@ class Container:
     oom_killed: bool
     started_at: str  # RFC 3339; 0001-01-01... for never
     finished_at: str
+    restarts: int  # by its restart policy, since a person started it
     restart_policy: str  # no, always, unless-stopped, on-failure
     auto_remove: bool
+    memory_limit: int  # bytes; 0 is none
+    health: Health | None  # None where it has no HEALTHCHECK
     network_mode: str
     bindings: tuple[Binding, ...]
     published: tuple[Binding, ...]
-    addresses: tuple[str, ...]
+    networks: tuple[Network, ...]
+    made: Made
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return tuple(network.address for network in self.networks if network.address)
 
     @property
     def on_host_network(self) -> bool:
@@ -65,6 +117,11 @@ class Container:
         """
         return live_restore or (self.restart_policy in {"always", "unless-stopped"} and not self.auto_remove)
 
+    def bindings_of(self, port: int) -> tuple[Binding, ...]:
+        """Every binding of a host port: those in force while it runs, those asked for otherwise."""
+        bound = self.published if self.running else self.bindings
+        return tuple(binding for binding in bound if binding.host_port == port)
+
     def binds(self, port: int) -> Binding | None:
         """The binding of a host port, whether it is in force or only asked for."""
         return next((binding for binding in (*self.published, *self.bindings) if binding.host_port == port), None)
@@ -77,6 +134,7 @@ def parse_info(outputs: Outputs) -> EngineInfo:
     info = _load(outputs["engine-info"].stdout)
     return EngineInfo(
         version=info["ServerVersion"],
+        root=info["DockerRootDir"],
         live_restore=bool(info.get("LiveRestoreEnabled")),
         swarm=(info.get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive",
         rootless="name=rootless" in (info.get("SecurityOptions") or ()),
@@ -114,13 +172,27 @@ def _container(one: Mapping[str, Any]) -> Container:
         oom_killed=bool(state.get("OOMKilled")),
         started_at=state.get("StartedAt", ""),
         finished_at=state.get("FinishedAt", ""),
+        restarts=int(one.get("RestartCount") or 0),
         restart_policy=(wanted.get("RestartPolicy") or {}).get("Name") or "no",
         auto_remove=bool(wanted.get("AutoRemove")),
+        memory_limit=int(wanted.get("Memory") or 0),
+        health=_health(state.get("Health")),
         network_mode=wanted.get("NetworkMode", ""),
         bindings=_bindings(wanted.get("PortBindings")),
         published=_bindings(network.get("Ports")),
-        addresses=tuple(net["IPAddress"] for net in (network.get("Networks") or {}).values() if net.get("IPAddress")),
+        networks=tuple(
+            Network(name, one.get("NetworkID", ""), one.get("IPAddress", ""), one.get("Gateway", ""))
+            for name, one in (network.get("Networks") or {}).items()
+        ),
+        made=parse_made(one),
     )
+
+
+def _health(health: Mapping[str, Any] | None) -> Health | None:
+    if not health or health.get("Status") in {None, "", "none"}:
+        return None
+    runs = health.get("Log") or [{}]
+    return Health(health["Status"], int(health.get("FailingStreak") or 0), runs[-1].get("Output", "").strip())
 
 
 def _bindings(ports: Mapping[str, Any] | None) -> tuple[Binding, ...]:
@@ -134,6 +206,11 @@ def _bindings(ports: Mapping[str, Any] | None) -> tuple[Binding, ...]:
     )
 
 
+def parse_logs(outputs: Outputs) -> Mapping[str, tuple[str, ...]]:
+    """``{container id: [line, ...]}``: the last lines of the log of each container that keeps restarting."""
+    return {id_: tuple(str(line) for line in lines) for id_, lines in _load(outputs["engine-logs"].stdout).items()}
+
+
 def _ask_containers(client: Any) -> list[Any]:
     inspected = []
     for one in client.api.containers(all=True, limit=_INSPECTED):
@@ -144,5 +221,18 @@ def _ask_containers(client: Any) -> list[Any]:
     return inspected
 
 
+def _ask_logs(client: Any) -> dict[str, list[str]]:
+    logs = {}
+    for one in client.api.containers(filters={"status": "restarting"}, all=True, limit=_LOGS):
+        try:
+            log = client.api.logs(one["Id"], tail=_LOG_LINES)
+        except docker.errors.APIError:
+            continue  # it went, or its log driver cannot be read
+        lines = log.decode(errors="replace").splitlines()
+        logs[one["Id"]] = [line[:_LOG_WIDTH] for line in lines if line.strip()][-_LOG_LINES:]
+    return logs
+
+
 ENGINE = Source("Docker Engine", (EngineProbe("engine-info", lambda client: client.info()),), parse_info)
 CONTAINERS = Source("containers", (EngineProbe("engine-containers", _ask_containers),), parse_containers)
+LOGS = Source("containers' logs", (EngineProbe("engine-logs", _ask_logs),), parse_logs)

@@ -79,6 +79,9 @@ def parse(outputs: Outputs) -> Firewalld:
     own = outputs["firewalld-own-services"]
     if own.status not in {0, _NOTHING_FOUND}:
         raise UnparsableError(f"cannot read /etc/firewalld/services: {own.stderr.strip()[:200]}")
+    shipped = outputs["firewalld-services"]
+    if shipped.status not in {0, _NOTHING_FOUND}:
+        raise UnparsableError(f"cannot read the services that firewalld ships: {shipped.stderr.strip()[:200]}")
     return Firewalld(
         installed=True,
         running=True,
@@ -87,7 +90,7 @@ def parse(outputs: Outputs) -> Firewalld:
         strict_forward_ports=settings.get("StrictForwardPorts", "no") == "yes",
         zones=_zones(now),
         permanent=_zones(permanent),
-        service_ports=_service_ports(own.stdout + outputs["firewalld-services"].stdout),
+        service_ports=_service_ports(f"{own.stdout}\n{shipped.stdout}"),
     )
 
 
@@ -96,7 +99,7 @@ def _zones(output: Output) -> dict[str, Zone]:
     if output.status != 0:
         raise UnparsableError(f"firewall-cmd ended with {output.status}: {output.stderr.strip()[:200]}")
     zones = {}
-    for block in re.split(r"\n\s*\n", output.stdout.strip("\n")):
+    for block in re.split(r"\n(?=\S)", output.stdout.strip("\n")):  # 2.5 prints no empty line between them
         head, *lines = block.splitlines()
         match = _ZONE.match(head)
         if match is None:
@@ -118,10 +121,14 @@ def _zones(output: Output) -> dict[str, Zone]:
 
 
 def _settings(output: Output) -> dict[str, str]:
-    """firewalld.conf's lines; what is not set there has firewalld's own default."""
+    """firewalld.conf's lines; what is not set there has firewalld's own default.
+
+    A release that ships no line for the backend, RHEL 7's among them, has none but iptables.
+    """
     if output.status != 0:
         raise UnparsableError(f"cannot read firewalld.conf: {output.stderr.strip()[:200]}")
-    return _DEFAULTS | dict(re.findall(r"^([A-Z]\w*)[ \t]*=[ \t]*(\S+)", output.stdout, flags=re.MULTILINE))
+    defaults = _DEFAULTS if "FirewallBackend" in output.stdout else {**_DEFAULTS, "FirewallBackend": "iptables"}
+    return defaults | dict(re.findall(r"^([A-Z]\w*)[ \t]*=[ \t]*(\S+)", output.stdout, flags=re.MULTILINE))
 
 
 def _service_ports(text: str) -> dict[str, tuple[str, ...]]:
@@ -144,11 +151,25 @@ ports=$(printf '%s\\n' "$SERVICES" | cut -d ' ' -f 1 | tr '\\n' '|')
 grep -HE "port=\\"($ports[0-9]+-[0-9]+)\\"" /usr/lib/firewalld/services/*.xml
 """
 
+# firewall-cmd takes 150 ms of CPU to find out that nobody has firewalld's name on the bus (firewall/client.py: it is
+# connected where get_object succeeds). It is asked all the same unless the bus says so.
+_UNLESS_OFF_THE_BUS = f"""\
+[ -x /usr/bin/firewall-cmd ] || exit 0
+owned=$(timeout -k 1 1 busctl --system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \\
+  NameHasOwner s org.fedoraproject.FirewallD1)
+[ "$owned" != 'b false' ] || exit {_NOT_RUNNING}
+"""
+
 FIREWALLD = Source(
     "firewalld",
     (
-        Probe("firewalld-zones", "/usr/bin/firewall-cmd --list-all-zones", root=True),
-        Probe("firewalld-permanent", "/usr/bin/firewall-cmd --permanent --list-all-zones", root=True),
+        Probe("firewalld-zones", "/usr/bin/firewall-cmd --list-all-zones", root=True, before=_UNLESS_OFF_THE_BUS),
+        Probe(
+            "firewalld-permanent",
+            "/usr/bin/firewall-cmd --permanent --list-all-zones",
+            root=True,
+            before=_UNLESS_OFF_THE_BUS,
+        ),
         Probe("firewalld-conf", "/usr/bin/cat /etc/firewalld/firewalld.conf", root=True),
         Probe("firewalld-own-services", "/usr/bin/grep -rH port= /etc/firewalld/services", root=True),
         Probe("firewalld-services", _SHIPPED_SERVICES, timeout=2),

@@ -1,4 +1,4 @@
-"""What the kernel forwards now: the global switch and each interface's own."""
+"""What the kernel forwards now, the global switch and each interface's own; and what it takes for a spoofed source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,38 +7,51 @@ from checks.source import Outputs, Probe, Source, UnparsableError
 
 _GLOBAL = "/proc/sys/net/ipv4/ip_forward"
 _PER_INTERFACE = "/proc/sys/net/ipv4/conf/"
+_STRICT = 1
 
 
 @dataclass(frozen=True)
 class Forwarding:
     """``interfaces`` maps a name (``eth0``, also ``all`` and ``default``) to its own switch.
 
+    ``rp_filter`` maps the same names to the reverse path filter: 0 off, 1 strict, 2 loose.
     Read from /proc: since Docker 23 ``docker info`` keeps what it saw when dockerd started (moby 483aa6294b).
     """
 
     ip_forward: bool
     interfaces: Mapping[str, bool]
+    rp_filter: Mapping[str, int]
+
+    def filters_strictly(self, interface: str) -> bool:
+        """Whether a packet must come in where its answer would leave (kernel: ip-sysctl.rst, the higher one counts)."""
+        return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) == _STRICT
 
 
 def parse(outputs: Outputs) -> Forwarding:
-    values: dict[str, bool] = {}
+    """Lines ``PATH:VALUE`` of grep."""
+    values: dict[str, int] = {}
     for line in outputs["forwarding"].stdout.splitlines():
         path, _, value = line.rpartition(":")
-        if value not in {"0", "1"}:
+        if value not in {"0", "1", "2"}:
             raise UnparsableError(f"{line!r} is no switch")
-        values[path] = value == "1"
+        values[path] = int(value)
     if _GLOBAL not in values:
         raise UnparsableError(f"{_GLOBAL} was not read: {outputs['forwarding'].stderr.strip()}")
     return Forwarding(
-        ip_forward=values[_GLOBAL],
-        interfaces={
-            path.removeprefix(_PER_INTERFACE).removesuffix("/forwarding"): value
-            for path, value in values.items()
-            if path.startswith(_PER_INTERFACE)
-        },
+        ip_forward=values[_GLOBAL] == 1,
+        interfaces={name: value == 1 for name, value in _per_interface(values, "forwarding").items()},
+        rp_filter=_per_interface(values, "rp_filter"),
     )
 
 
-FORWARDING = Source(
-    "forwarding", (Probe("forwarding", f"grep -H . {_GLOBAL} {_PER_INTERFACE}*/forwarding", timeout=2),), parse
-)
+def _per_interface(values: Mapping[str, int], switch: str) -> dict[str, int]:
+    return {
+        path.removeprefix(_PER_INTERFACE).removesuffix(f"/{switch}"): value
+        for path, value in values.items()
+        if path.startswith(_PER_INTERFACE) and path.endswith(f"/{switch}")
+    }
+
+
+_COMMAND = f"grep -H . {_GLOBAL} {_PER_INTERFACE}*/forwarding {_PER_INTERFACE}*/rp_filter"
+
+FORWARDING = Source("forwarding", (Probe("forwarding", _COMMAND, timeout=2),), parse)

@@ -1,20 +1,30 @@
 """The way of a packet, asked on the host: the reach ladder, and the kernel's own answer about routing.
 
 The ladder reaches each service from the host by 127.0.0.1, by its LAN address and by the container's own address.
+Where it connects and comes to nothing, the other scheme is tried too. What listens inside the container is read from
+the kernel (proc(5): /proc/PID/net/tcp is that of the process's own network namespace, and any user may read it).
 The route oracle asks the kernel what it would do with a client's packet: ``ip route get CONTAINER from CLIENT iif
 NIC`` answers with a route where it would be forwarded, "No route to host" where forwarding is off on the way in, and
 "Invalid argument" (older kernels: "Invalid cross-device link") where the reverse path filter would drop it.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from checks.model import Ended, Phase, Vantage
 from checks.source import Outputs, Probe, Source, UnparsableError
 
 _VANTAGES = {"loopback": Vantage.LOOPBACK, "own": Vantage.HOST, "container": Vantage.CONTAINER}
 _NO_COMMAND = 127
+_CONNECTED = re.compile(r"^\* (?:Connected|Established connection) to", flags=re.MULTILINE)  # the latter from curl 8.15
+_GREETED = "TLS handshake, Client hello"  # all that curl 8.14 says of a connection that ends in TLS
+_ASKED = "\n> GET "
+_CERTIFICATE = re.compile(r"^\*  (subject|issuer|expire date): (.*)$", flags=re.MULTILINE)
+_BY_STATUS = {28: Ended.TIMED_OUT, 35: Ended.TLS_FAILED, 52: Ended.RESET, 124: Ended.TIMED_OUT}  # curl(1), timeout(1)
+_TLS_STATUS = 35
 _ERRORS = (
     ("Connection refused", Ended.REFUSED),
     ("No route to host", Ended.NO_ROUTE),
@@ -29,6 +39,15 @@ _ERRORS = (
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What a TLS server showed. Names as curl prints them: ``CN=registry.example``."""
+
+    subject: str
+    issuer: str
+    expires: datetime
+
+
+@dataclass(frozen=True)
 class Rung:
     """One attempt of the ladder. ``registry`` tells whether the answer had the registry's header."""
 
@@ -39,6 +58,23 @@ class Rung:
     ms: float
     status: int | None = None
     registry: bool = False
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that accepts connections inside a container."""
+
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    port: int
+
+    @property
+    def says(self) -> str:
+        return (
+            f"{self.address}:{self.port}"
+            if isinstance(self.address, ipaddress.IPv4Address)
+            else f"[{self.address}]:{self.port}"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,9 +92,13 @@ class Way:
 
     rungs: tuple[Rung, ...] = ()
     client: str | None = None
+    arrival: Route | None = None  # a client's packet, to the host's own address
+    back: Route | None = None  # the host's own answer, to the client
     inbound: Route | None = None  # a client's packet, to the container
     outbound: Route | None = None  # the container's answer, to the client
     container_address: str | None = None
+    other_scheme: Rung | None = None  # https where the URL says http, or the reverse; tried where that one is no good
+    listening: tuple[Listener, ...] | None = None  # in the container; None where it could not be read
 
 
 @dataclass(frozen=True)
@@ -82,14 +122,22 @@ def parse(outputs: Outputs) -> Path:
     return Path(ways)
 
 
-def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:
+def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR0911  # one return a kind of section
     match kind, rest:
         case "client", [client]:
             return replace(way, client=client)
         case "container", [address]:
             return replace(way, container_address=address)
+        case "rung", ["other", address, status]:
+            return replace(way, other_scheme=rung_of(Vantage.HOST, address, int(status), text))
+        case "listening", []:
+            return replace(way, listening=tuple(_listener(word) for word in text.split()))
         case "rung", [name, address, status]:
-            return replace(way, rungs=(*way.rungs, _rung(_VANTAGES[name], address, int(status), text)))
+            return replace(way, rungs=(*way.rungs, rung_of(_VANTAGES[name], address, int(status), text)))
+        case "arrival", question:
+            return replace(way, arrival=_route(question, text))
+        case "back", question:
+            return replace(way, back=_route(question, text))
         case "inbound", question:
             return replace(way, inbound=_route(question, text))
         case "outbound", question:
@@ -97,19 +145,47 @@ def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:
     raise UnparsableError(f"cannot read the section {kind!r}")
 
 
-def _rung(vantage: Vantage, address: str, status: int, text: str) -> Rung:
+def rung_of(vantage: Vantage, address: str, status: int, text: str) -> Rung:
+    """What curl said of one attempt, with its exit status. Raises UnparsableError where it said no such thing."""
     if status == _NO_COMMAND:
-        raise UnparsableError("curl is not installed on the host")
-    wrote = re.search(r"^=> (\d+) ([\d.]+)$", text, flags=re.MULTILINE)
+        raise UnparsableError("curl or bash is not installed on the host")
+    wrote = re.search(r"^=> (\d+|tcp) ([\d.]+)$", text, flags=re.MULTILINE)
     if wrote is None:
         raise UnparsableError(f"curl ended with {status} and wrote no result")
-    code, ms = int(wrote[1]), float(wrote[2]) * 1000
-    phase = Phase.HTTP if re.search(r"^\* Connected to", text, flags=re.MULTILINE) else Phase.CONNECT
-    if code:
+    ms = float(wrote[2]) * 1000
+    ended = next((ended for words, ended in _ERRORS if words in text), _BY_STATUS.get(status, Ended.FAILED))
+    if wrote[1] == "tcp":
+        return Rung(vantage, address, Phase.CONNECT, ended if status else Ended.ANSWERED, ms)
+    if code := int(wrote[1]):
         registry = "docker-distribution-api-version" in text.lower()
-        return Rung(vantage, address, Phase.HTTP, Ended.ANSWERED, ms, code, registry)
-    ended = next((ended for words, ended in _ERRORS if words in text), Ended.FAILED)
-    return Rung(vantage, address, phase, ended, ms)
+        return Rung(vantage, address, Phase.HTTP, Ended.ANSWERED, ms, code, registry, _certificate(text))
+    if not status:  # curl before 7.66 takes any bytes for an answer, of HTTP 0.9
+        return Rung(vantage, address, Phase.HTTP, Ended.NOT_HTTP, ms)
+    return Rung(vantage, address, _phase(status, text), ended, ms, certificate=_certificate(text))
+
+
+def _phase(status: int, text: str) -> Phase:
+    if "Could not resolve" in text:
+        return Phase.RESOLVE
+    if status == _TLS_STATUS or (_GREETED in text and _ASKED not in text):
+        return Phase.TLS
+    return Phase.HTTP if _CONNECTED.search(text) else Phase.CONNECT
+
+
+def _certificate(text: str) -> Certificate | None:
+    shown = dict(_CERTIFICATE.findall(text))
+    if len(shown) != 3:  # noqa: PLR2004  # the three of the pattern
+        return None
+    expires = datetime.strptime(shown["expire date"], "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
+    return Certificate(shown["subject"].strip(), shown["issuer"].strip(), expires)
+
+
+def _listener(word: str) -> Listener:
+    """``0100007F:1388``: the address in words of the machine's byte order, little-endian, and the port, in hex."""
+    address, _, port = word.partition(":")
+    words = bytes.fromhex(address)
+    turned = b"".join(words[start : start + 4][::-1] for start in range(0, len(words), 4))
+    return Listener(ipaddress.ip_address(turned), int(port, 16))
 
 
 def _route(question: list[str], text: str) -> Route:
@@ -121,40 +197,95 @@ def _route(question: list[str], text: str) -> Route:
 _COMMAND = r"""
 format='{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'
 format="$format"'{{range $p, $b := .NetworkSettings.Ports}}{{range $b}}{{$p}}={{.HostPort}} {{end}}{{end}}'
-client=${SSH_CONNECTION%% *}
-case $client in 127.*|*:*) client= ;; esac
-[ -n "$client" ] && nic=$(ip route get "$client" | sed -n 's/.* dev \([^ ]*\).*/\1/p;q')
+format="$format"'pid={{.State.Pid}}'
+set -- $SSH_CONNECTION
+seen=$1 server=$3
+owner() { ip -o -4 address show to "$1" 2>/dev/null | sed -n 's/^[0-9]*: \([^ ]*\) .*/\1/p;q'; }
+# try PORT NAME SCHEME HOST HOSTPORT PATH ASKED: ASKED is the Host that a client asks for. No packet is lost on the host
+# itself, so short deadlines do. Newer versions of curl count TLS as part of connecting.
 try() {
-  said=$(curl -q -skv --noproxy '*' -o /dev/null --connect-timeout 2 -m 3 \
-    -w '\n=> %{http_code} %{time_total}\n' "$4" 2>&1)
-  printf '@ %s rung %s %s %s\n%s\n' "$1" "$2" "$3" "$?" "$said" >"path.$1.$2"
+  case $4 in *:*) host="[$4]" ;; *) host=$4 ;; esac
+  if [ "$3" = tcp ]; then
+    began=$(date +%s%N)
+    said=$(timeout 0.8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$4" "$5" 2>&1)
+    status=$?
+    took=$(($(date +%s%N) - began))
+    said="$said
+=> tcp $((took / 1000000000)).$(printf %09d $((took % 1000000000)))"
+  else
+    [ "$3" = https ] && most=1.5 || most=0.8
+    said=$(curl -q -skv --noproxy '*' -o /dev/null --connect-timeout "$most" -m 2 \
+      -H "Host: $7" -w '\n=> %{http_code} %{time_total}\n' "$3://$host:$5$6" 2>&1)
+    status=$?
+  fi
+  printf '@ %s rung %s %s %s\n%s\n' "$1" "$2" "$4" "$status" "$said" >"path.$1.$2"
 }
-follow() {
-  printf '@ %s container %s\n' "$1" "$2"
-  [ -n "$client" ] || return
-  bridge=$(ip route get "$2" | sed -n 's/.* dev \([^ ]*\).*/\1/p;q')
-  set -- "$1" "$2 from $client iif $nic" "$client from $2 iif $bridge"
-  printf '@ %s inbound %s\n%s\n' "$1" "$2" "$(ip route get $2 2>&1)"
-  printf '@ %s outbound %s\n%s\n' "$1" "$3" "$(ip route get $3 2>&1)"
+other() {
+  case $3 in http) scheme=https ;; https) scheme=http ;; *) return ;; esac
+  grep -qE '^=> (000|400) ' "path.$1.$2" || return
+  grep -qE '^\* (Connected|Established connection) to|TLS handshake, Client hello' "path.$1.$2" || return
+  # Who is silent to plain HTTP is not waiting for TLS; who is silent to TLS may be waiting for the end of a line.
+  [ "$3" = http ] && head -n 1 "path.$1.$2" | grep -q ' 28$' && return
+  try "$1" other "$scheme" "$4" "$5" "$6" "$7"
+}
+listening() {
+  [ -r "/proc/$2/net/tcp" ] || return
+  echo "@ $1 listening"
+  awk '$4 == "0A" { print $2 }' "/proc/$2/net/tcp" "/proc/$2/net/tcp6" 2>/dev/null  # no tcp6 where IPv6 is off
+}
+route() {
+  printf '@ %s %s %s\n%s\n' "$1" "$2" "$3" "$(ip route get $3 2>&1)"
+}
+between() {
+  echo "@ $1 client $client"
+  nic=${nic:-$(owner "$server")}
+  route "$1" arrival "$2 from $client iif $nic"
+  route "$1" back "$client from $2"
+  [ -n "$3" ] || return
+  bridge=$(ip route get "$3" | sed -n 's/.* dev \([^ ]*\).*/\1/p;q')
+  route "$1" inbound "$3 from $client iif $nic"
+  route "$1" outbound "$client from $3 iif $bridge"
 }
 service() {
-  [ -n "$client" ] && echo "@ $1 client $client" >"path.$1.client"
-  try "$1" loopback 127.0.0.1 "$2://127.0.0.1:$1$3" &
-  try "$1" own "$4" "$2://$4:$1$3" &
+  client=$6
+  [ "$client" = - ] && client=$seen
+  case $client in 127.*|*:*) client= ;; esac
+  case $4 in *:*) asked="[$4]" ;; *) asked=$4 ;; esac
+  case $2$1 in http80|https443) ;; *) asked=$asked:$1 ;; esac
+  own=$4
+  case $own in *:*) ;; *[!0-9.]*) own=$(timeout 1 getent ahostsv4 "$4" | sed 's/ .*//;q') ;; esac
+  nic=
+  case $own in *:*) ;; *) [ -n "$own" ] && nic=$(owner "$own") && [ -n "$nic" ] || own=$server ;; esac
+  try "$1" loopback "$2" 127.0.0.1 "$1" "$3" "$asked" &
+  try "$1" own "$2" "$own" "$1" "$3" "$asked" &
   name=$5
-  [ "$name" = - ] && name=$(docker ps -q --filter "publish=$1" | head -n 1)
-  ip= port=
-  [ -n "$name" ] && for word in $(docker inspect --type container -f "$format" "$name"); do
-    case $word in */tcp="$1") port=${word%%/*} ;; *[!0-9.]*) ;; *) ip=${ip:-$word} ;; esac
+  [ "$name" = - ] && name=$(timeout 2 docker ps -q --filter "publish=$1" | head -n 1)
+  ip= port= pid=0
+  [ -n "$name" ] && for word in $(timeout 2 docker inspect --type container -f "$format" "$name"); do
+    case $word in
+      pid=*) pid=${word#pid=} ;;
+      */tcp="$1") port=${word%%/*} ;;
+      *[!0-9.]*) ;;
+      *) ip=${ip:-$word} ;;
+    esac
   done
+  [ "$pid" -gt 0 ] && listening "$1" "$pid" >"path.$1.listening"
   if [ -n "$ip" ] && [ -n "$port" ]; then
-    try "$1" container "$ip:$port" "$2://$ip:$port$3" &
-    follow "$1" "$ip" >"path.$1.follow"
+    echo "@ $1 container $ip" >"path.$1.address"
+    try "$1" container "$2" "$ip" "$port" "$3" "$asked" &
+  else
+    ip=
   fi
+  [ -n "$client" ] && between "$1" "$own" "$ip" >"path.$1.between"
   wait
+  if [ -n "$ip" ]; then
+    other "$1" container "$2" "$ip" "$port" "$3" "$asked"
+  else
+    other "$1" own "$2" "$own" "$1" "$3" "$asked"
+  fi
 }
-while read -r port scheme path target name; do
-  service "$port" "$scheme" "$path" "$target" "$name" &
+while read -r port scheme path target name client; do
+  service "$port" "$scheme" "$path" "$target" "$name" "$client" &
 done <<END
 $SERVICES
 END

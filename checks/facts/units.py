@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from checks.source import Outputs, Probe, Source, UnparsableError
 
 NETWORK_UNITS = ("network.service", "networking.service", "NetworkManager.service", "systemd-networkd.service")
-_UNITS = (
+UNIT_NAMES = (
     "docker.service",
     "docker.socket",
     "containerd.service",
@@ -46,8 +46,13 @@ class Unit:
 
     @property
     def is_moving(self) -> bool:
-        """Whether it is on its way from one state to another: what depends on it is about to change."""
-        return self.active in {"activating", "deactivating", "reloading"}
+        """Whether it is on its way from one state to another: what depends on it is about to change.
+
+        One that systemd starts again and again, and that fails each time, stays what it is.
+        """
+        if self.active == "activating":
+            return self.sub != "auto-restart" and self.result in {"", "success"}
+        return self.active in {"deactivating", "reloading"}
 
 
 Units = Mapping[str, Unit]
@@ -56,10 +61,14 @@ Units = Mapping[str, Unit]
 def parse(outputs: Outputs) -> Units:
     """Blocks of ``Key=value`` lines, one a unit, with an empty line between them."""
     output = outputs["units"]
+    if output.status != 0:
+        raise UnparsableError(f"systemctl ended with {output.status}: {output.stderr.strip()[:200]}")
     units = {}
     for block in output.stdout.split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if "Id" in values:
+        if "Id" not in values and block.strip():
+            raise UnparsableError(f"cannot read the block {block[:80]!r} of systemctl")
+        if values:
             units[values["Id"]] = _unit(values)
     if "docker.service" not in units:
         raise UnparsableError(f"systemctl said nothing of docker.service: {output.stderr.strip()}")
@@ -91,6 +100,6 @@ def _time(text: str) -> datetime | None:
 
 UNITS = Source(
     "units",
-    (Probe("units", f"TZ=UTC systemctl show --no-pager -p {_PROPERTIES} {' '.join(_UNITS)}", timeout=4),),
+    (Probe("units", f"TZ=UTC systemctl show --no-pager -p {_PROPERTIES} {' '.join(UNIT_NAMES)}", timeout=4),),
     parse,
 )

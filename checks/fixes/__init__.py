@@ -3,5 +3,13 @@
 from checks.fixes import container, docker, firewalld, forwarding
 from checks.fixes.fix import Fix
 
-ALL_FIXES: tuple[Fix, ...] = (forwarding.FIX, docker.RESTART, docker.START, firewalld.FIX, container.FIX)
+ALL_FIXES: tuple[Fix, ...] = (
+    forwarding.FIX,
+    docker.RESTART,
+    docker.START,
+    firewalld.FIX,
+    container.FIX,
+    container.RESTART,
+    container.UNPAUSE,
+)
 FIX_IDS = tuple(fix.id for fix in ALL_FIXES)

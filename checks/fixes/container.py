@@ -1,4 +1,4 @@
-"""Start the service's container."""
+"""Start, restart or unpause the service's container."""
 
 import re
 
@@ -31,10 +31,7 @@ def _prepare(look: Look, finding: Finding) -> Plan:
     container = look.container
     if container is None or container.running:
         raise RefusedError("there is no stopped container")
-    if look.bridged is not None and missing_chains(look.need(NETFILTER)):
-        raise RefusedError(
-            "Docker's chains are missing: the start would fail with `No chain/target/match`; restart-docker goes first"
-        )
+    _refuse_without_chains(look)
     return Plan(
         fix=FIX.id,
         title=FIX.title,
@@ -51,6 +48,55 @@ def _prepare(look: Look, finding: Finding) -> Plan:
     )
 
 
+def _prepare_restart(look: Look, finding: Finding) -> Plan:
+    container = look.container
+    if container is None or not container.running:
+        raise RefusedError("there is no running container")
+    _refuse_without_chains(look)
+    return Plan(
+        fix=RESTART.id,
+        title=RESTART.title,
+        host=look.host.name,
+        service=look.service.name,
+        cause=finding.cause,
+        risk=Risk.LOW,
+        steps=(Step(f"restart container {container.name}", ("docker", "restart", _checked(container)), root=False),),
+        undo=(),
+        blast_radius=f"Only container {container.name}: it stops, within 10 s or by force, and starts again.",
+        verify="the container is running, and the service answers from outside",
+        basis={container.name: f"{container.status} since {container.started_at}"},
+        notes=("A restart cannot be undone. What the program holds in memory alone is lost.",),
+    )
+
+
+def _prepare_unpause(look: Look, finding: Finding) -> Plan:
+    container = look.container
+    if container is None or container.status != "paused":
+        raise RefusedError("there is no paused container")
+    return Plan(
+        fix=UNPAUSE.id,
+        title=UNPAUSE.title,
+        host=look.host.name,
+        service=look.service.name,
+        cause=finding.cause,
+        risk=Risk.LOW,
+        steps=(Step(f"unpause container {container.name}", ("docker", "unpause", _checked(container)), root=False),),
+        undo=(Step(f"pause container {container.name}", ("docker", "pause", _checked(container)), root=False),),
+        blast_radius=f"Only container {container.name}, whose processes go on where they were frozen.",
+        verify="the container is running, and the service answers from outside",
+        basis={container.name: container.status},
+        notes=("Somebody, or a backup, paused it: ask whether that is still under way.",),
+    )
+
+
+def _refuse_without_chains(look: Look) -> None:
+    """Docker starts no container whose port it cannot write a rule for: a half outage would become a whole one."""
+    if look.bridged is not None and missing_chains(look.need(NETFILTER)):
+        raise RefusedError(
+            "Docker's chains are missing: the start would fail with `No chain/target/match`; restart-docker goes first"
+        )
+
+
 def _notes(container: Container) -> tuple[str, ...]:
     if container.restart_policy in {"always", "unless-stopped"}:
         return ("It stopped in spite of its restart policy: somebody stopped it, or it cannot run. See its log.",)
@@ -59,3 +105,5 @@ def _notes(container: Container) -> tuple[str, ...]:
 
 
 FIX = Fix("start-container", "Start the container", _prepare)
+RESTART = Fix("restart-container", "Restart the container", _prepare_restart)
+UNPAUSE = Fix("unpause-container", "Unpause the container", _prepare_unpause)

@@ -1,7 +1,7 @@
 """Restart or start dockerd."""
 
 from checks.causes.cause import Look
-from checks.causes.docker_rules import missing_chains
+from checks.causes.docker_rules import missing_parts
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
 from checks.facts.netfilter import NETFILTER
 from checks.facts.system import SYSTEM
@@ -42,7 +42,7 @@ def _prepare_restart(look: Look, finding: Finding) -> Plan:
         verify="Docker's chains and the port's DNAT rule are there, and the service answers from outside",
         basis={
             "running containers": ", ".join(sorted(f"{one.name} ({one.restart_policy})" for one in running)),
-            "missing": "; ".join(missing_chains(netfilter)) or "nothing",
+            "missing": "; ".join(missing_parts(netfilter, look.service.port)) or "nothing",
         },
         notes=("A restart cannot be undone.", *_swarm(engine)),
     )

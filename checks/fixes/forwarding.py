@@ -54,7 +54,7 @@ def overridden(files: SysctlFiles) -> tuple[SysctlLine, ...]:
     against: list[SysctlLine] = []
     files = files.with_line(_LINE)
     while True:
-        deciding = (line for line in (files.at_boot(), files.by_procps()) if line is not None and line.value == "0")
+        deciding = (line for line in (files.at_boot(), files.by_procps()) if line is not None and not line.is_on)
         line = next(deciding, None)
         if line is None:
             return tuple(against)
@@ -77,7 +77,7 @@ def _switch(line: SysctlLine, state: str) -> Step:
 
 
 def _notes(files: SysctlFiles, losing: tuple[SysctlLine, ...]) -> tuple[str, ...]:
-    against = [line for line in files.lines if line.is_global and line.value == "0" and line not in losing]
+    against = [line for line in files.lines if line.is_global and not line.is_on and line not in losing]
     return (
         *(f"{line.says}. It is read before {_FILE}, which therefore wins; tell its owner." for line in against),
         *(f"{line.says}, and would win over {_FILE}: that line is commented out." for line in losing),

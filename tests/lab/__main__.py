@@ -1,17 +1,21 @@
 """Keep a lab standing to develop against: `python -m tests.lab up bookworm trixie`."""
 
 import argparse
+import asyncio
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.lab import lab
+from tests.lab import certificates, lab, matrix
 from tests.lab.command import LabError, wait_for
+from tests.lab.faults import SCENARIOS
 from tests.lab.host import LabHost
 from tests.lab.measure import measure
 from tests.lab.record import record
+from tests.lab.scenario import Scenario
 from tests.recordings import FOLDER
 
 
@@ -47,8 +51,19 @@ def _parser() -> argparse.ArgumentParser:
     recorder = verbs.add_parser("record", help="break hosts in every known way, and record what they then say")
     recorder.add_argument("--into", type=Path, default=FOLDER)
     recorder.add_argument("names", nargs="*", help="all hosts if none is named")
+    _add_choice(recorder)
     recorder.set_defaults(act=_record)
+    table = verbs.add_parser("matrix", help="break hosts in every known way, and compare what is diagnosed")
+    _add_choice(table)
+    table.add_argument("--into", type=Path, help="write the table there, as Markdown")
+    table.add_argument("names", nargs="*", help="all hosts if none is named")
+    table.set_defaults(act=_matrix)
     return parser
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--core", action="store_true", help="only the few scenarios that CI runs")
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="scenarios with this in their name")
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -109,10 +124,41 @@ def _measure(arguments: argparse.Namespace) -> int:
 
 
 def _record(arguments: argparse.Namespace) -> int:
-    for host in _named(arguments.names):
-        for path in record(_standing(), host, arguments.into):
-            sys.stdout.write(f"{path}\n")
+    scenarios = _chosen(arguments)
+    with certificates.trusted(), ThreadPoolExecutor() as together:
+        list(together.map(lambda host: _record_one(host, arguments.into, scenarios), _named(arguments.names)))
     return 0
+
+
+def _record_one(host: LabHost, folder: Path, scenarios: Sequence[Scenario]) -> None:
+    for path in record(_standing(), host, folder, scenarios):
+        _say(str(path))
+
+
+def _matrix(arguments: argparse.Namespace) -> int:
+    """Exit 1 unless every row is right."""
+    hosts = _named(arguments.names)
+    with certificates.trusted():
+        rows = asyncio.run(matrix.run(_standing(), hosts, _chosen(arguments), lambda row: _say(str(row))))
+    _say(matrix.totals(rows))
+    if arguments.into:
+        arguments.into.write_text(matrix.markdown(rows, [matrix.platform(host) for host in hosts]))
+    return int(any(row.verdict is not matrix.Verdict.RIGHT for row in rows))
+
+
+def _chosen(arguments: argparse.Namespace) -> list[Scenario]:
+    return [
+        scenario
+        for scenario in SCENARIOS
+        if (scenario.core or not arguments.core)
+        and (not arguments.only or any(text in scenario.name for text in arguments.only))
+    ]
+
+
+def _say(line: str) -> None:
+    """At once, also into a pipe: a table of hours is read while it grows."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _named(names: Sequence[str]) -> Sequence[LabHost]:

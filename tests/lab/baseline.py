@@ -10,11 +10,12 @@ import shlex
 from pathlib import Path
 from typing import Protocol
 
-from tests.lab import files
+from tests.lab import conntrack, files, network
 from tests.lab.command import LabError, wait_for
 
 FOLDERS = (
     "etc",
+    "usr/lib/modules",
     "usr/local",
     "home/dockerhealth",
     "var/spool/cron",
@@ -25,19 +26,35 @@ FOLDERS = (
 REGISTRY = "docker run -d -p 5000:5000 --restart=always --name registry registry:2"
 
 
-# What serves is stopped first, hung or not; a container is removed because what a test did to it does not matter then
-HALT = """
+# Units that are up, but for those that come and go of themselves
+UNITS = """
+systemctl list-units --plain --no-legend --type=service,timer --state=active,activating,deactivating,reloading |
+    cut -d ' ' -f 1 | grep -v -E '^(systemd-|user@|user-runtime-dir@|modprobe@|dbus|polkit|packagekit)' | sort
+"""
+
+# What serves is stopped first, hung or not; a container is removed because what a test did to it does not matter then.
+# A unit that was not up in the healthy state is stopped while its file is still there, and a container that outlived
+# its dockerd (live-restore) ends with its scope.
+HALT = f"""
+exec 3<&0
 systemctl kill --signal=CONT docker.service containerd.service 2>/dev/null
 systemctl start containerd.service
-systemctl stop $(cd /run/systemd/transient 2>/dev/null && ls -d -- *.service *.timer 2>/dev/null) firewalld.service
+extra=$({UNITS.strip()} | grep -v -x -F -e firewalld.service -f /dev/fd/3)
+[ -z "$extra" ] || systemctl stop $extra
+systemctl stop firewalld.service
 if systemctl is-active --quiet docker.service; then
     timeout 5 docker ps --all --quiet | xargs -r timeout 10 docker rm --force --volumes >/dev/null
 fi
-timeout 10 systemctl stop docker.socket docker.service || systemctl kill --signal=KILL docker.service
+if ! timeout 10 systemctl stop docker.socket docker.service; then
+    systemctl kill --signal=KILL docker.service
+    systemctl stop docker.service
+fi
+systemctl stop 'docker-*.scope'
 true
 """
 
 # ip_forward goes to what Linux ships with before dockerd starts, which then turns it on and sets FORWARD to DROP.
+# Docker's memory of its networks goes, because one that failed to come up keeps a dockerd of 26.1 from ever starting.
 # The journal is emptied because what one test did would be evidence in the next one's timeline.
 CLEAR = """
 nft flush ruleset
@@ -53,15 +70,20 @@ done
 for link in /sys/class/net/*; do
     case ${link##*/} in lo|host0) ;; *) ip link delete "${link##*/}" 2>/dev/null ;; esac
 done
+rm -f /var/lib/docker/network/files/local-kv.db
+umount /srv/* 2>/dev/null
+rm -rf /srv/*
 tc qdisc delete dev host0 root 2>/dev/null
 ip link set host0 up mtu 1500
 echo 0 > /proc/sys/net/ipv4/ip_forward
 journalctl --quiet --rotate && journalctl --quiet --vacuum-size=1
 """
 
-NETWORK = "ip -brief -4 address show dev host0; ip -4 route show; ip -4 rule show"
+_OTHER_TABLES = r"ip -4 route show table all | sed -n 's/.* table \([0-9][0-9]*\).*/\1/p' | sort -u"
+NETWORK = f"ip -brief -4 address show dev host0; ip -4 route show; ip -4 rule show; {_OTHER_TABLES}"
 # the kernel's own rules are named so, or networkd takes them for foreign ones and removes them
-RESET_NETWORK = """
+RESET_NETWORK = f"""
+for table in $({_OTHER_TABLES}); do ip -4 route flush table "$table"; done
 ip -4 rule flush
 ip -4 rule add lookup main priority 32766 protocol kernel
 ip -4 rule add lookup default priority 32767 protocol kernel
@@ -74,6 +96,7 @@ networkctl reconfigure host0
 START = f"""
 systemctl daemon-reload
 systemctl reset-failed
+networkctl reload
 systemctl start systemd-networkd.service ssh.service docker.socket docker.service || exit
 left=$(docker ps --all --quiet)
 [ -z "$left" ] || docker rm --force --volumes $left >/dev/null || exit
@@ -81,25 +104,30 @@ docker network prune --force >/dev/null || exit
 {REGISTRY} >/dev/null
 """
 
+SYSCTLS = r"""
+sysctl --all --pattern '^net\.(bridge|ipv[46]\.(ip_|icmp_|tcp_|conf\.(all|default|lo|host0)))' 2>/dev/null |
+    grep -v -e fastopen_key -e stable_secret
+"""
+
 # What must equal the recorded baseline. A legacy table, once registered, stays for the life of a network namespace:
 # an empty one that accepts is as good as none.
-OBSERVE = r"""
+OBSERVE = rf"""
 echo '# rules'; nft --stateless list ruleset
 echo '# legacy tables'; (iptables-legacy-save; ip6tables-legacy-save) 2>/dev/null | grep -e '^-A' -e '^:[^ ]* [^A]'
 echo '# network'; ip -brief -4 address show dev host0; ip -brief -4 address show dev docker0; ip route; ip rule
 echo '# sysctls'
-sysctl --all --pattern '^net\.(bridge|ipv[46]\.(ip_|icmp_|tcp_|conf\.(all|default|lo|host0)))' 2>/dev/null |
-    grep -v -e fastopen_key -e stable_secret
+{SYSCTLS.strip()}
 echo '# units'; systemctl is-active docker ssh firewalld systemd-networkd; systemctl is-enabled docker ssh firewalld
 systemctl --failed --no-legend --plain; ls /run/systemd/transient | grep -E '[.](service|timer)$'
-echo '# containers'; docker ps --all --format '{{.Names}} {{.Image}} {{.Ports}} {{.State}}'
-docker network ls --format '{{.Name}}'
+echo '# containers'; docker ps --all --format '{{{{.Names}}}} {{{{.Image}}}} {{{{.Ports}}}} {{{{.State}}}}'
+docker network ls --format '{{{{.Name}}}}'
 true
 """
 
 # What only tells whether anybody touched the host since it was last restored
 OBSERVE_IDENTITIES = """
 systemctl show --property=MainPID,InvocationID docker containerd ssh systemd-networkd
+ss -Hltn 'sport = :5000'
 docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.RestartCount}} {{.HostConfig.RestartPolicy.Name}}' registry
 true
 """
@@ -124,6 +152,7 @@ def record(host: Host) -> None:
     """Take the host as it is now for its healthy state."""
     for folder in FOLDERS:
         files.snapshot(host.path(folder), host.kept / "files" / folder)
+    (host.kept / "units").write_text(host.sh(UNITS))
     _serve_nothing(host)
     (host.kept / "network").write_text(host.sh(NETWORK))
     _serve(host)
@@ -142,16 +171,24 @@ def amend(host: Host, inside: str) -> None:
 
 def restore(host: Host) -> None:
     """Bring the recorded state back and prove it: by comparison inside, by a request from outside."""
+    network.join(host.name)
+    conntrack.give_back(host)
     if _is_untouched(host):
         return
+    # Twice at most: a dockerd that had kept off iptables writes the same chains in another order the first time.
+    different = _bring_back(host) and _bring_back(host)
+    if different:
+        raise LabError(f"{host.name} was not restored:\n" + "\n".join(different))
+    _remember(host)
+
+
+def _bring_back(host: Host) -> list[str]:
+    """Stop all, lay all back, start anew; returns what is different still."""
     _serve_nothing(host)
     _bring_network_back(host)
     _bring_sysctls_back(host)
     _serve(host)
-    different = differences(host)
-    if different:
-        raise LabError(f"{host.name} was not restored:\n" + "\n".join(different))
-    _remember(host)
+    return differences(host)
 
 
 def differences(host: Host) -> list[str]:
@@ -192,14 +229,18 @@ def _bring_network_back(host: Host) -> None:
 
 
 def _bring_sysctls_back(host: Host) -> None:
-    """All but forwarding, which dockerd has to turn on itself to be in the state that it is in after boot."""
+    """All but forwarding, which dockerd has to turn on itself to be in the state that it is in after boot.
+
+    Only what differs is written: some of them cannot be written, and newer versions of sysctl call that a failure.
+    """
+    now = set(host.sh(SYSCTLS).splitlines())
     lines = (host.kept / "state").read_text().splitlines()
     wanted = [line for line in lines if line.startswith("net.") and "forward" not in line.partition(" = ")[0]]
-    host.run("sysctl", "--ignore", "--quiet", "--load=-", stdin="\n".join(wanted))
+    host.run("sysctl", "--ignore", "--quiet", "--load=-", stdin="\n".join(line for line in wanted if line not in now))
 
 
 def _serve_nothing(host: Host) -> None:
-    host.sh(HALT)
+    host.run("sh", "-c", HALT, stdin=(host.kept / "units").read_text())
     _bring_files_back(host)
     host.sh(CLEAR)
 

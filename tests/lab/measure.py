@@ -1,53 +1,98 @@
-"""How long a look at a healthy host takes over a warm connection: `python -m tests.lab measure`."""
+"""How long checks take over a warm connection, and what takes it: `python -m tests.lab measure`."""
 
 import asyncio
 import statistics
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
 
-from checks.check import Checker
-from checks.engine import Engine
-from checks.gather import gather
-from checks.model import Host, Login, Service
-from checks.ssh import Connection
+from checks.check import report
+from checks.model import Host, Login, Report, Service
+from checks.source import Facts
+from checks.ssh import Connection, RawOutput
+from checks.survey import Survey
+from tests.lab.faults.forwarding import forwarding_switched_off
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
 RUNS = 20
+_SLOWEST = 3
+
+
+@dataclass
+class _Measured:
+    """What the runs took. ``probes`` has the milliseconds of each command on the host, one a run."""
+
+    ms: list[float] = field(default_factory=list)
+    probes: dict[str, list[float]] = field(default_factory=dict)
+    execs: int = 0
+    received: int = 0  # bytes that the commands printed, and the Engine answered
+    found: str = ""
+
+    def add(self, took_ms: float, facts: Facts | None, told: Report) -> None:
+        self.ms.append(took_ms)
+        self.found = told.diagnosis.root.cause if told.diagnosis.root else told.status.value
+        for name, output in facts.outputs.items() if facts else ():
+            if output.ms is None:  # it is the Engine's, and came by its own channel
+                self.received += len(output.stdout.encode())
+            else:
+                self.probes.setdefault(name, []).append(output.ms)
+
+    def __str__(self) -> str:
+        medians = {name: statistics.median(ms) for name, ms in self.probes.items()}
+        slowest = sorted(medians.items(), key=lambda one: -one[1])[:_SLOWEST]
+        return (
+            f"{self.found}: {len(self.ms)} warm checks: median {statistics.median(self.ms):.0f} ms,"
+            f" worst {max(self.ms):.0f} ms; {self.execs / len(self.ms):g} SSH execs and"
+            f" {self.received / len(self.ms) / 1000:.0f} kB each; slowest on the host:"
+            f" {', '.join(f'{name} {ms:.0f} ms' for name, ms in slowest)}"
+        )
 
 
 def measure(lab: Lab, host: LabHost) -> str:
-    """One line for a person: median and worst of the runs, and the slowest command on the host."""
-    return asyncio.run(_measure(lab, host))
+    """A line for a person as the host is, and one with forwarding switched off."""
+    as_it_is = asyncio.run(_measured(lab, host))
+    forwarding_switched_off(host)
+    try:
+        broken = asyncio.run(_measured(lab, host))
+    finally:
+        host.restore()
+    return f"{host.name}: {as_it_is}\n{host.name}: {broken}"
 
 
-async def _measure(lab: Lab, host: LabHost) -> str:
+async def _measured(lab: Lab, host: LabHost) -> _Measured:
     service = Service("registry", f"http://{host.address}:5000/v2/", container="registry")
     login = Login(lab.user, identity_file=lab.identity_file, known_hosts=lab.known_hosts)
     known = Host(host.name, host.address, (service,), login)
-    checker = Checker([known], clock=lambda: datetime.now(UTC))
-    took = []
+    survey = Survey([known], lambda: datetime.now(UTC), concurrency=1)
+    measured = _Measured()
     try:
-        await checker.check(known)  # the login
-        for _ in range(RUNS):
-            started = time.perf_counter()
-            await checker.check(known)
-            took.append((time.perf_counter() - started) * 1000)
+        await _check(survey, known)  # the login
+        connection = survey.connections[known.name]
+        with patch.object(connection, "run", _counting(connection, measured)):
+            for _ in range(RUNS):
+                started = time.perf_counter()
+                facts, told = await _check(survey, known)
+                measured.add((time.perf_counter() - started) * 1000, facts, told)
     finally:
-        await checker.close()
-    slowest, ms = await _slowest(known, service)
-    return (
-        f"{host.name}: {RUNS} warm checks: median {statistics.median(took):.0f} ms, worst {max(took):.0f} ms;"
-        f" slowest command on the host: {slowest}, {ms:.0f} ms"
-    )
+        await survey.close()
+    return measured
 
 
-async def _slowest(host: Host, service: Service) -> tuple[str, float]:
-    connection = Connection(host)
-    engine = Engine(connection)
-    try:
-        facts = await gather(connection, engine, (service,), lambda: datetime.now(UTC))
-    finally:
-        await engine.close()
-        await connection.close()
-    return max(((name, output.ms or 0) for name, output in facts.outputs.items()), key=lambda one: one[1])
+async def _check(survey: Survey, host: Host) -> tuple[Facts | None, Report]:
+    [look] = await survey.look(host, host.services)
+    return look.facts, report(look, datetime.now(UTC), 0)
+
+
+def _counting(connection: Connection, measured: _Measured) -> Any:
+    run = connection.run
+
+    async def counted(command: str, **how: Any) -> RawOutput:
+        raw = await run(command, **how)
+        measured.execs += 1
+        measured.received += len(raw.stdout) + len(raw.stderr)
+        return raw
+
+    return counted

@@ -15,6 +15,9 @@ from tests.lab.command import run
 BRIDGE = "br-lab"
 SUBNET = "10.77.0.0/24"
 OUTSIDE_ADDRESS = "10.77.0.1"
+OFFICE_PREFIX = "10.77.1"
+OFFICE_ADDRESS = f"{OFFICE_PREFIX}.1"
+_SUBNETS = (SUBNET, f"{OFFICE_PREFIX}.0/24")
 _MAC = "02:00:0a:4d:00:01"  # fixed: a bridge otherwise takes on a new one with its ports, and peers' ARP goes stale
 _LOCK = Path("/run/dockerhealth-lab.lock")
 
@@ -22,11 +25,13 @@ _LOCK = Path("/run/dockerhealth-lab.lock")
 def set_up() -> None:
     """Make the bridge and the guard route. Labs may share them, so what is there already stays."""
     with _one_at_a_time():
-        run("ip", "route", "replace", "unreachable", SUBNET, "metric", "4000")
+        for subnet in _SUBNETS:
+            run("ip", "route", "replace", "unreachable", subnet, "metric", "4000")
         if not _bridge().exists():
             run("ip", "link", "add", BRIDGE, "address", _MAC, "type", "bridge")
         Path(f"/proc/sys/net/ipv4/conf/{BRIDGE}/forwarding").write_text("0")
-        run("ip", "address", "replace", f"{OUTSIDE_ADDRESS}/24", "dev", BRIDGE)
+        for address in (OUTSIDE_ADDRESS, OFFICE_ADDRESS):
+            run("ip", "address", "replace", f"{address}/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
 
 
@@ -37,7 +42,26 @@ def tear_down() -> None:
             if any((_bridge() / "brif").iterdir()):
                 return
             run("ip", "link", "delete", BRIDGE)
-        run("ip", "route", "delete", "unreachable", SUBNET, "metric", "4000", check=False)
+        for subnet in _SUBNETS:
+            run("ip", "route", "delete", "unreachable", subnet, "metric", "4000", check=False)
+
+
+def cut_off(name: str, rules: str) -> None:
+    """Have this machine drop or reject what it would send to a host: a firewall somewhere on the way.
+
+    ``rules`` are those of an nftables chain in the output hook.
+    """
+    chain = f"chain output {{\n type filter hook output priority 0\n {rules}\n}}\n"
+    run("nft", "-f", "-", stdin=f"table ip {_table(name)} {{\n{chain}}}\n")
+
+
+def join(name: str) -> None:
+    """Undo `cut_off`."""
+    run("nft", "delete", "table", "ip", _table(name), check=False)
+
+
+def _table(name: str) -> str:
+    return f"dockerhealth-lab-{name}"
 
 
 def _bridge() -> Path:

@@ -1,89 +1,81 @@
-"""Records what every probe prints on a host in every state that a test knows: `python -m tests.lab record`."""
+"""Records what a look finds on a host in every scenario: `python -m tests.lab record`."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 
-from checks.engine import Engine
+from checks.causes.cause import Look
 from checks.facts.engine import ENGINE
 from checks.facts.system import SYSTEM
-from checks.gather import gather
-from checks.model import Host, Login, Service
+from checks.model import Host, Login
 from checks.source import Facts, Unavailable
-from checks.ssh import Connection
+from checks.survey import Survey
 from tests import recordings
-from tests.lab import faults
 from tests.lab.command import LabError
+from tests.lab.faults import SCENARIOS
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
+from tests.lab.scenario import Scenario, broken
 
-
-def _both_at_once(host: LabHost) -> None:
-    faults.firewalld_started_after_deaf_dockerd(host)
-    faults.forwarding_switched_off(host)
-
-
-def _heard_firewalld(host: LabHost) -> None:
-    faults.firewalld_started_after_deaf_dockerd(host)
-    host.run("systemctl", "restart", "docker.service")
-
-
-def _rule_deleted(host: LabHost) -> None:
-    _heard_firewalld(host)
-    host.run("iptables", "-t", "nat", "-F", "DOCKER")
-
-
-def _open_without_forwarding(host: LabHost) -> None:
-    faults.registry_on_host_network_with_port_open(host)
-    faults.forwarding_switched_off(host)
-
-
-STATES: Mapping[str, Callable[[LabHost], object]] = MappingProxyType(
+WHOLE = frozenset(
     {
-        "healthy": lambda _: None,
-        "ip-forward-off": faults.forwarding_switched_off,
-        "ip-forward-off-hardened": faults.hardening_file_says_zero,
-        "firewalld-started-after-deaf-dockerd": faults.firewalld_started_after_deaf_dockerd,
-        "chains-missing-and-ip-forward-off": _both_at_once,
-        "firewalld-running-healthy": _heard_firewalld,
-        "docker-nat-rule-missing": _rule_deleted,
-        "host-network-port-closed": faults.registry_on_host_network_with_firewalld_closed,
-        "host-network-port-open-forwarding-off": _open_without_forwarding,
-        "container-stopped": faults.container_stopped,
-        "container-missing": faults.container_removed,
-        "dockerd-down": faults.dockerd_stopped,
-        "chains-missing-but-served": faults.chains_flushed_but_served_by_proxy,
+        "healthy",
+        "ip-forward-off",
+        "ip-forward-off-hardened",
+        "firewalld-started-after-deaf-dockerd",
+        "chains-missing-and-ip-forward-off",
+        "firewalld-running-healthy",
+        "docker-nat-rule-missing",
+        "host-network-port-closed",
+        "host-network-port-open-forwarding-off",
+        "container-stopped",
+        "container-missing",
+        "dockerd-down",
+        "chains-missing-but-served",
     }
 )
+"""Recorded in full, because others read them on their own: the demo packages some. All else refers to `healthy`."""
 
 
-def record(lab: Lab, host: LabHost, folder: Path) -> list[Path]:
-    """Break the host in each way in turn, and write down what it then says of itself."""
-    written, platform = [], ""
-    for state, act in STATES.items():
-        host.restore()
-        platform = platform or _platform(asyncio.run(_snapshot(lab, host)))
-        act(host)
-        path = folder / platform / f"{state}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(recordings.dump(asyncio.run(_snapshot(lab, host)), host.address))
-        written.append(path)
+def record(lab: Lab, host: LabHost, folder: Path, scenarios: Sequence[Scenario] = SCENARIOS) -> Iterator[Path]:
+    """Break the host in each way in turn, and write down what a look at it finds."""
     host.restore()
-    return written
+    healthy = next(scenario for scenario in SCENARIOS if scenario.name == recordings.BASE)
+    base = _look(lab, host, healthy)
+    if base.facts is None:
+        raise LabError(f"{host.name} cannot be looked at: {base.trouble}")
+    platform = folder / _platform(base.facts)
+    platform.mkdir(parents=True, exist_ok=True)
+    kept = base.facts if healthy in scenarios else recordings.load(platform / f"{recordings.BASE}.json")
+    for scenario in scenarios:
+        if not scenario.applies_to(host):
+            continue
+        host.restore()
+        look = base if scenario is healthy else _look(lab, host, scenario)
+        path = platform / f"{scenario.name}.json"
+        outputs = None if scenario.name in WHOLE else kept.outputs
+        path.write_text(recordings.dump(look, scenario.causes, scenario.risks, outputs))
+        yield path
+    host.restore()
 
 
-async def _snapshot(lab: Lab, host: LabHost) -> Facts:
-    service = Service("registry", f"http://{host.address}:5000/v2/", container="registry")
+def _look(lab: Lab, host: LabHost, scenario: Scenario) -> Look:
+    """Break the host, and look at it by a login from before."""
+    return asyncio.run(_survey(lab, host, scenario))
+
+
+async def _survey(lab: Lab, host: LabHost, scenario: Scenario) -> Look:
     login = Login(lab.user, identity_file=lab.identity_file, known_hosts=lab.known_hosts)
-    connection = Connection(Host(host.name, host.address, (service,), login))
-    engine = Engine(connection)
+    known = Host(host.name, host.address, (scenario.service_of(host),), login)
+    survey = Survey([known], lambda: datetime.now(UTC), concurrency=1)
     try:
-        return await gather(connection, engine, (service,), lambda: datetime.now(UTC))
+        await survey.connections[host.name].connected()
+        await asyncio.to_thread(broken, host, scenario)
+        [look] = await survey.look(known, known.services)
+        return look
     finally:
-        await engine.close()
-        await connection.close()
+        await survey.close()
 
 
 def _platform(facts: Facts) -> str:

@@ -230,22 +230,3 @@ def as_the_bot(lab: Lab, host: LabHost, command: str) -> subprocess.CompletedPro
 
 def test_the_sudoers_files_are_valid(host: LabHost) -> None:
     assert "parsed OK" in host.sh("visudo -c")
-
-
-STATE = """
-iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'
-nft -s list ruleset
-cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null
-sysctl -a 2>/dev/null | grep -E '^net.(ipv4|ipv6).(ip_|conf)' | grep -vE 'stable_secret'
-find /etc /usr/local /home /root /run/dockerhealth* /dev/shm -type f -exec sha256sum {} + 2>/dev/null
-systemctl list-units --all --no-legend --plain -t service | awk '{print $1, $3}' | grep -vE '^(session|user)'
-"""
-
-
-async def test_looking_changes_nothing(site: Site) -> None:
-    """Read-only, by comparison: rules, loaded tables, sysctls, files and units, before and after."""
-    await site.look()
-    before = site.lab.sh(STATE)
-    for _ in range(20):
-        await site.look()
-    assert site.lab.sh(STATE) == before

@@ -13,6 +13,7 @@ from checks.apply import OnProgress, Progress
 from checks.model import (
     Applied,
     Diagnosis,
+    Digest,
     Ended,
     Evidence,
     Finding,
@@ -134,6 +135,7 @@ class Looker:
         self.reading: Callable[[datetime], Reading] = good
         self.report: Callable[[datetime], Report] = healthy
         self.looks = 0
+        self.remembered: dict[tuple[str, str], Digest] = {}
         self.before_look: Callable[[], None] = lambda: None
 
     async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
@@ -143,6 +145,9 @@ class Looker:
         self.looks += 1
         self.before_look()
         return (self.report(self.clock()),)
+
+    def remember(self, host: str, service: str, good: Digest) -> None:
+        self.remembered[host, service] = good
 
 
 class Mender:

@@ -17,7 +17,7 @@ from bot.store import Store, StoreError
 from checks.apply import Progress
 from checks.check import Checker
 from checks.errors import SshUnreachableError
-from checks.model import Host, NoChange, Outcome, Report, Service, Status
+from checks.model import Digest, Host, NoChange, Outcome, Report, Service, Status
 from tests.unit.test_trust import line
 from tests.unit.view_samples import HEALTHY, PLAN, REPORT, applied
 
@@ -152,6 +152,25 @@ def test_check_prints_the_diagnosis(config: Path, found: list[Report]) -> None:
     assert "IPv4 forwarding is switched off" in result.output
     found[:] = [HEALTHY]
     assert invoke("check", "host1", "registry", "-c", config).exit_code == 0
+
+
+@pytest.mark.usefixtures("found")
+def test_check_knows_how_it_was_when_the_bot_last_saw_it_well(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[tuple[str, str, Digest]] = []
+    monkeypatch.setattr(Checker, "remember", lambda _checker, *good: known.append(good))
+    assert invoke("check", "host1", "-c", config).exit_code == 1
+    assert known == []
+    assert sorted(path.name for path in config.parent.iterdir()) == [config.name]
+    good = replace(HEALTHY, digest=Digest(HEALTHY.at, {"net.ipv4.ip_forward": "1"}))
+    asyncio.run(_kept(f"sqlite:///{config.parent}/dockerhealth.db", good))
+    assert invoke("check", "host1", "-c", config).exit_code == 1
+    assert known == [(good.host, good.service, good.digest)]
+
+
+async def _kept(url: str, good: Report) -> None:
+    store = await Store.open(url)
+    await store.good_looks.keep(good)
+    await store.close()
 
 
 def test_check_prints_json_and_nothing_else(config: Path, found: list[Report]) -> None:

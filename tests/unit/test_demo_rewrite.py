@@ -68,7 +68,7 @@ def test_the_published_port_is_another_and_the_one_of_the_container_stays(record
     assert {rung.vantage: rung.address for rung in now.need(PATH).ways[36123].rungs} == {
         Vantage.LOOPBACK: "127.0.0.1",
         Vantage.HOST: "127.0.0.2",
-        Vantage.CONTAINER: f"172.17.0.2:{PORT}",
+        Vantage.CONTAINER: "172.17.0.2",
     }
 
 

@@ -71,7 +71,7 @@ def test_the_port_opened_in_firewalld_hides_the_missing_chains_and_dockerd_must_
     served = _after(broken, _plan(_report(TRIXIE, broken), "open-firewalld-port"))
     assert "chains-missing-but-served" in _ids(_report(TRIXIE, served).diagnosis.risks)
     mended = _after(served, _plan(_report(TRIXIE, served), "restart-docker"))
-    assert _ids(_report(TRIXIE, mended).diagnosis.risks) == {"ip-forward-not-persisted"}
+    assert _ids(_report(TRIXIE, mended).diagnosis.risks) == {"ip-forward-not-persisted", "firewalld-not-enabled"}
 
 
 def test_a_port_that_was_opened_only_for_now_is_closed_again_by_a_new_firewalld() -> None:

@@ -44,8 +44,33 @@ def test_what_was_ruled_out_what_was_not_told_what_changed_and_what_will_break_a
     assert "works now, will break: The container would stay down" in text
 
 
+def test_what_will_break_stands_with_the_fix_that_prevents_it_and_before_all_that_it_is_not() -> None:
+    prevents = replace(PLAN, title="Give it a policy", cause="restart-policy-missing")
+    text = shown(lambda console: print_report(console, replace(REPORT, plans=(PLAN, prevents))))
+    parts = (
+        "fix: Switch",
+        "what changed before",
+        "works now",
+        "to prevent it: Give it",
+        "ruled out (1)",
+        "could not be",
+    )
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_advice_is_lines_to_copy_and_what_is_said_of_them_stands_behind_a_hash() -> None:
+    advised = replace(CAUSE, advice=("# ask who made it, then:", "sudo iptables -F   # by hand"))
+    report = replace(REPORT, diagnosis=Diagnosis((advised,)))
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
+    print_report(console, report)
+    text = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    assert "\x1b[36msudo iptables -F \x1b[0m\x1b[2m# by hand\x1b[0m" in text
+    assert "\x1b[2m# ask who made it, then:\x1b[0m" in text
+
+
 def test_a_healthy_service_is_short() -> None:
-    lines = shown(lambda console: print_report(console, HEALTHY)).splitlines()
+    lines = shown(lambda console: print_report(console, replace(HEALTHY, timeline=REPORT.timeline))).splitlines()
     assert lines[0] == "✓ host1/registry  healthy"
     assert len(lines) == 4
 

@@ -7,7 +7,19 @@ import pytest
 
 from bot.incidents import Incident, State, Transition
 from bot.slack.views import alert
-from checks.model import Confidence, Diagnosis, Finding, NoChange, Outcome, Report, Status, Step, Trouble, Verdict
+from checks.model import (
+    Confidence,
+    Diagnosis,
+    Evidence,
+    Finding,
+    NoChange,
+    Outcome,
+    Report,
+    Status,
+    Step,
+    Trouble,
+    Verdict,
+)
 from tests.unit.view_samples import (
     ACKNOWLEDGED,
     APPROVER,
@@ -330,7 +342,9 @@ def test_when_nothing_was_proven_what_it_is_not_stands_at_the_top() -> None:
     text = body(
         alert(replace(OPEN, report=replace(REPORT, diagnosis=replace(REPORT.diagnosis, causes=(unknown,)))), NOW)
     )
-    assert text.index("*Ruled out*") < text.index("*Runs*")
+    assert text.index("*What is known*") < text.index("*Ruled out*") < text.index("*Runs*")
+    assert "*Proof*" not in text
+    assert "Likely" not in text
 
 
 def test_a_host_that_could_not_be_looked_at_says_why() -> None:
@@ -345,8 +359,43 @@ def test_a_host_that_could_not_be_looked_at_says_why() -> None:
 def test_a_look_that_found_it_healthy_is_not_an_empty_cause() -> None:
     incident = replace(OPEN, report=HEALTHY, offers=())
     assert header(incident) == "🔴 host1/registry: answered when it was looked at"
+    well = replace(HEALTHY, diagnosis=replace(REPORT.diagnosis, causes=()))
+    assert "*Ruled out*" not in body(alert(replace(incident, report=well), NOW))
     assert problems(alert(incident, NOW)) == []
 
 
 def test_risks_stand_beside_the_cause() -> None:
     assert "The container would stay down" in body(alert(OPEN, NOW))
+
+
+# --- a wall of text ---
+
+
+def test_where_the_cause_is_known_only_a_few_of_those_that_it_is_not_are_told() -> None:
+    many = tuple(Finding(f"cause-{n}", "registry", Verdict.PASS, "", why=f"value {n}") for n in range(12))
+    text = body(alert(replace(OPEN, report=replace(REPORT, diagnosis=replace(REPORT.diagnosis, ruled_out=many))), NOW))
+    assert "• `cause-4` value 4\n• and 7 more, all in `dockerhealth check host1 registry`" in text
+
+
+def test_a_reason_that_rules_out_many_names_some_of_them() -> None:
+    many = tuple(Finding(f"cause-{n}", "registry", Verdict.SKIP, "", why="no sudo") for n in range(40))
+    text = body(alert(replace(OPEN, report=replace(REPORT, diagnosis=replace(REPORT.diagnosis, not_told=many))), NOW))
+    assert "`cause-5` and 34 more suspects: no sudo" in text
+
+
+def test_a_rule_survives_as_it_is_typed() -> None:
+    rule = "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 5000 -j DNAT --to-destination 172.17.0.2:5000"
+    for says, shown in (
+        (f"nat: {rule}", f"nat: `{rule}`"),
+        (f"chain DOCKER: {rule}: 4 more while 3 attempts", f"chain DOCKER: `{rule}`: 4 more"),
+        ('-A IN -m comment --comment "_x_ *y*" -j DROP', '`-A IN -m comment --comment "_x_ *y*" -j DROP`'),
+    ):
+        proven = replace(REPORT.diagnosis.causes[0], evidence=(Evidence("rules", says),))
+        assert shown in body(alert(replace(OPEN, report=replace(REPORT, diagnosis=Diagnosis((proven,)))), NOW))
+
+
+def test_times_in_the_proof_are_those_of_the_reader_as_in_the_timeline() -> None:
+    says = "network.service was restarted at 2026-03-04 03:01:40 UTC; 2026-99-99 99:99:99 UTC is none"
+    proven = replace(REPORT.diagnosis.causes[0], evidence=(Evidence("journal", says),))
+    text = body(alert(replace(OPEN, report=replace(REPORT, diagnosis=Diagnosis((proven,)))), NOW))
+    assert "restarted at <!date^1772593300^{date_short_pretty} {time_secs}|2026-03-04 03:01:40 UTC>; 2026-99-99" in text

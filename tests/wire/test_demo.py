@@ -100,7 +100,8 @@ async def test_a_host_can_break_and_be_mended_again_and_again(bookworm: Site) ->
         [broken] = await bookworm.checker.check(bookworm.host)
         assert broken.diagnosis.root is not None
         assert broken.diagnosis.root.cause == "ip-forward-off"
-        assert max(change.at for change in broken.timeline) < _now() - timedelta(hours=2)
+        told = [change.what for change in broken.timeline]
+        assert not [what for what in told if what.endswith(" started")]  # a switched sysctl starts nothing
         for step in broken.plans[0].steps:
             assert (await bookworm.checker.run(bookworm.host, step)).status == 0
         [mended] = await bookworm.checker.check(bookworm.host)

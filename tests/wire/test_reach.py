@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from checks import reach as reach_module
+from checks.answer import judge
 from checks.model import Ended, Phase, Reading, Service, ServiceKind
-from checks.reach import judge, reach
+from checks.reach import reach
 
 
 @contextlib.asynccontextmanager
@@ -76,10 +78,10 @@ async def test_nobody_listening_is_refused_at_connect() -> None:
     assert reading.detail == "Connection refused"
 
 
-async def test_a_server_that_accepts_and_is_silent_times_out_in_http(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach_module, "TOTAL_DEADLINE", 0.2)
+async def test_a_server_that_accepts_and_is_silent_times_out_in_http() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        reading = await read(f"http://127.0.0.1:{mute.getsockname()[1]}/v2/")
+        service = Service("registry", f"http://127.0.0.1:{mute.getsockname()[1]}/v2/")
+        reading = await reach(service, lambda: datetime.now(UTC), deadline=0.2)
     assert (reading.phase, reading.ended) == (Phase.HTTP, Ended.TIMED_OUT)
 
 
@@ -109,6 +111,7 @@ def self_signed() -> bytes:
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now)
         .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     encoded = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -122,6 +125,21 @@ async def test_a_certificate_of_nobody_known_is_untrusted(tmp_path: Path) -> Non
     async with serving(REGISTRY, tls) as port:
         reading = await read(f"https://127.0.0.1:{port}/v2/")
     assert (reading.phase, reading.ended) == (Phase.TLS, Ended.CERTIFICATE_UNTRUSTED)
+
+
+async def test_when_a_trusted_certificate_expires_is_part_of_the_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pem").write_bytes(self_signed())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "pem")
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "pem"))
+    monkeypatch.setattr(reach_module, "_tls_context", lambda: trusting)
+    async with serving(REGISTRY, tls) as port:
+        reading = await read(f"https://127.0.0.1:{port}/v2/")
+    assert reading.ok
+    assert reading.expires is not None
+    assert timedelta(minutes=55) < reading.expires - reading.at <= timedelta(hours=1)
 
 
 @pytest.mark.parametrize(("status", "ended"), [(200, Ended.ANSWERED), (404, Ended.ANSWERED), (502, Ended.BAD_STATUS)])

@@ -15,8 +15,9 @@ def asked(command: str) -> tuple[str, ...] | None:
     if not command.startswith("exec timeout "):
         return None
     try:
-        names = _NAMES.search(shlex.split(command)[-1])
-    except ValueError:
+        words = shlex.split(command)
+        names = _NAMES.search(words[words.index("-c") + 1])
+    except (ValueError, IndexError):
         return None
     return tuple(names[1].split()) if names else None
 

@@ -18,9 +18,13 @@ PORT = 5000
 
 @dataclass(frozen=True)
 class Recording:
-    """One host in one state, with what the outputs say of where and when they were recorded."""
+    """One host in one state, with what the outputs say of where and when they were recorded.
+
+    ``counted`` is what those that count printed again, after some attempts from outside; empty for a healthy host.
+    """
 
     outputs: Mapping[str, Output]
+    counted: Mapping[str, Output]
     address: str
     client: str  # who asked, as the host saw it
     taken: datetime
@@ -31,16 +35,21 @@ def load(platform: str, state: str) -> Recording:
     """Read a packaged recording."""
     text = (FOLDER / platform / f"{state}.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
-    outputs = {
-        name: Output("\n".join(one["stdout"]), "\n".join(one["stderr"]), one["status"], one["ms"])
-        for name, one in data["outputs"].items()
-    }
+    outputs = _outputs(data["outputs"])
     return Recording(
         outputs=outputs,
+        counted=_outputs(data["recount"]["outputs"]) if data["recount"] else {},
         address=data["address"],
         client=_found(rf"^@ {PORT} client (\S+)$", outputs["path"]),
         taken=datetime.fromtimestamp(float(_found(r"^clock=([\d.]+)$", outputs["system"])), UTC),
     )
+
+
+def _outputs(recorded: Mapping[str, Any]) -> dict[str, Output]:
+    return {
+        name: Output("\n".join(one["stdout"]), "\n".join(one["stderr"]), one["status"], one["ms"])
+        for name, one in recorded.items()
+    }
 
 
 def _found(pattern: str, output: Output) -> str:

@@ -5,8 +5,9 @@ Rewritten are:
 - the host's address and the client's, wherever they stand as a whole;
 - the published port: in the sections of the path probe, where it stands beside 127.0.0.1 or the host's address, in the
   DNAT rule, in the listening sockets and in what Docker says of its bindings. The container's own port stays;
-- times of units (``Mon 2026-11-23 04:14:22 UTC``) and of Docker (RFC 3339), by as much as the state of the demo's host
-  began later than the recording was taken; and the host's clock.
+- times of units (``Mon 2026-11-23 04:14:22 UTC``), of Docker (RFC 3339), of the journal (microseconds) and of
+  configuration files (seconds), by as much as the state of the demo's host began later than the recording was taken;
+  and the host's clock.
 
 Everything else is as the real host printed it: other addresses of the lab, counters, process ids, the comments of
 iptables-save and the Date headers that curl saw.
@@ -23,6 +24,8 @@ from checks.model import Output
 _UNIT_TIME = re.compile(r"\b[A-Z][a-z]{2} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\b")
 _DOCKER_TIME = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?=(?:\.\d+)?Z)")
 _CLOCK = re.compile(r"^clock=.*$", flags=re.MULTILINE)
+_JOURNAL_TIME = re.compile(r'(_REALTIME_TIMESTAMP" *: *")(\d+)')
+_FILE_TIME = re.compile(r"^\d+(?= )", flags=re.MULTILINE)
 _NEVER = "0001-"  # how Docker writes that something has not happened
 
 
@@ -76,6 +79,10 @@ def _published(name: str, address: str) -> tuple[str, ...]:
 def _dated(name: str, text: str, later: timedelta, now: datetime) -> str:
     if name == "system":
         return _CLOCK.sub(f"clock={now.timestamp():.9f}", text)
+    if name == "journal":
+        return _JOURNAL_TIME.sub(lambda found: f"{found[1]}{int(found[2]) + later // timedelta(microseconds=1)}", text)
+    if name == "config-files":
+        return _FILE_TIME.sub(lambda found: str(int(found[0]) + later // timedelta(seconds=1)), text)
     text = _UNIT_TIME.sub(lambda found: f"{_moved(found[1], later):%a %Y-%m-%d %H:%M:%S} UTC", text)
     return _DOCKER_TIME.sub(lambda found: _moved_unless_never(found[1], later), text)
 

@@ -30,24 +30,26 @@ MOST_TRANSITIONS = 6
 def alert(incident: Incident, now: datetime) -> Message:
     """The whole message as it should stand at ``now``."""
     mark, colour = LOOKS[incident.state]
-    name = f"{incident.host}/{incident.service}"
     parts = [*BODIES[incident.state](incident, now), _history(incident)]
-    more = f"All of it: `dockerhealth check {prose(incident.host)} {prose(incident.service)}`"
-    top = [header(f"{mark} {name}: {_headline(incident)}")]
+    target = "HOST" if incident.of_all else f"{prose(incident.host)} {prose(incident.service)}"
+    more = f"All of it: `dockerhealth check {target}`"
+    top = [header(f"{mark} {incident.name}: {_headline(incident)}")]
     return message(_sentence(incident, now), top, [Card(colour, tuple(parts))], more)
 
 
 def _headline(incident: Incident) -> str:
     if incident.state is State.RESOLVED:
-        return f"answers again after {_down(incident)}"
+        return f"{'reached' if incident.of_all else 'answers'} again after {_down(incident)}"
     if incident.report is None:
         return "does not answer, looking for the cause"
     return _cause(incident) or "answered when it was looked at"
 
 
 def _sentence(incident: Incident, now: datetime) -> str:
-    name = f"{incident.host}/{incident.service}"
+    name = incident.name
     cause = _cause(incident)
+    if incident.of_all:
+        return _sentence_of_all(incident, cause)
     if incident.state is State.RESOLVED:
         return f"{name} answers again. It was down for {_down(incident)}.{f' It was: {cause}.' if cause else ''}"
     if incident.state is State.FIXING:
@@ -57,6 +59,12 @@ def _sentence(incident: Incident, now: datetime) -> str:
     mending, _ = apart(on_offer(incident.offers, now), incident.report)
     ready = " A fix is ready to approve." if mending else ""
     return f"{name} does not answer: {cause}.{ready}"
+
+
+def _sentence_of_all(incident: Incident, cause: str) -> str:
+    if incident.state is State.RESOLVED:
+        return f"Hosts are reached again, after {_down(incident)}. It was: {cause}."
+    return f"No host is reached from here: {cause}. What is broken on them shows when it is back."
 
 
 def _cause(incident: Incident) -> str:

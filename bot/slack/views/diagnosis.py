@@ -4,26 +4,32 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bot.slack.views.blocks import ALWAYS, Part, part
 from bot.slack.views.markup import code, preformatted, prose, valued, when
-from bot.words import ladder, ruled_out_by, undetermined
-from checks.model import Change, Confidence, Finding, NoChange, Reading, Report, Trouble
+from bot.words import brief, by_reason, counted, evidence, ladder, telling, trouble, undetermined, weight
+from checks.model import Confidence, Evidence, Finding, NoChange, Reading, Report, Status, Trouble
 
-MOST_EVIDENCE = 8
-MOST_FINDINGS = 20
+MOST_EVIDENCE = 10
+MOST_RISKS = 20
+MOST_REASONS = 20
+NEAREST = 5  # reasons that are shown where the cause is known
+MOST_IN_A_REASON = 6
 MOST_CHANGES = 12
+LONGEST_EVIDENCE = 400  # characters
 MOST_READINGS = 12
 
 
 def proof(report: Report) -> list[Part]:
     """What a person needs before they decide: what is wrong, why that is certain, what to do by hand."""
     parts = []
-    if report.trouble is not None:
-        parts.append(part("the trouble with the host", ALWAYS, _trouble(report.trouble)))
+    if (untold := trouble(report)) is not None:
+        parts.append(part("the trouble with the host", ALWAYS, _trouble(untold)))
     for number, cause in enumerate(report.diagnosis.causes, 1):
         parts.append(
-            part("proof", ALWAYS, _proof(cause)) if number == 1 else part("more causes", 2, _also(number, cause))
+            part("proof", ALWAYS, _proof(cause, report.readings))
+            if number == 1
+            else part("more causes", 2, _also(number, cause, report.readings))
         )
     parts += readings(report.readings)
-    if undetermined(report):  # then what it is not is all that is known
+    if undetermined(report) and report.status is not Status.HEALTHY:  # then what it is not is all that is known
         parts += [*_ruled_out(report, 3), *_not_told(report, 3)]
     return parts
 
@@ -37,7 +43,7 @@ def details(report: Report) -> list[Part]:
 
 
 def timeline(report: Report) -> list[Part]:
-    return [part("timeline", 9, _timeline(report.timeline))] if report.timeline else []
+    return [part("timeline", 9, _timeline(report))] if report.timeline else []
 
 
 def was(report: Report) -> list[Part]:
@@ -45,15 +51,15 @@ def was(report: Report) -> list[Part]:
     root = report.diagnosis.root
     if root is None:
         return []
-    return [part("the cause", 2, [f"*It was:* {prose(root.title, 300)}", *_evidence(root, MOST_EVIDENCE)])]
+    return [part("the cause", 2, [f"*It was:* {prose(root.title, 300)}", *_evidence(evidence(root), MOST_EVIDENCE)])]
 
 
 def risks(report: Report) -> list[Part]:
     if not report.diagnosis.risks:
         return []
     lines = ["*Works now, will break*"]
-    for risk in report.diagnosis.risks[:MOST_FINDINGS]:
-        lines += [f":warning: {prose(risk.title, 200)}", *_evidence(risk, 3)]
+    for risk in report.diagnosis.risks[:MOST_RISKS]:
+        lines += [f":warning: {prose(risk.title, 200)}", *_evidence(evidence(risk), 3)]
     return [part("risks", 6, lines)]
 
 
@@ -62,7 +68,8 @@ def readings(made: Sequence[Reading], title: str = "Reached from") -> list[Part]
         return []
     rows = [(name, "✓" if ok else "✗", says, took) for name, ok, says, took in ladder(made)[:MOST_READINGS]]
     widest = max(len(row[2]) for row in rows)
-    table = "\n".join(f"{name:<13}{mark} {says:<{min(widest, 40)}}  {took:>8}" for name, mark, says, took in rows)
+    place = max(13, *(len(row[0]) + 1 for row in rows))
+    table = "\n".join(f"{name:<{place}}{mark} {says:<{min(widest, 40)}}  {took:>8}" for name, mark, says, took in rows)
     return [part("readings", 5, [f"*{title}*", preformatted(table)])]
 
 
@@ -75,23 +82,24 @@ def _trouble(trouble: Trouble) -> list[str]:
     return [f"*Could not look at the host* ({code(trouble.id, 60)})", valued(trouble.says, 800)]
 
 
-def _proof(finding: Finding) -> Iterator[str]:
-    yield "*Proof*" if finding.confidence is Confidence.PROVEN else "*Likely, not proven*"
-    yield from _evidence(finding, MOST_EVIDENCE)
+def _proof(finding: Finding, made: Sequence[Reading]) -> Iterator[str]:
+    yield f"*{weight(finding).capitalize()}*"
+    yield from _evidence(evidence(finding, made), MOST_EVIDENCE)
     yield from _advice(finding)
 
 
-def _also(number: int, finding: Finding) -> Iterator[str]:
-    yield f"*{number}. Also wrong, to mend after that:* {prose(finding.title, 200)}"
-    yield from _evidence(finding, MOST_EVIDENCE)
+def _also(number: int, finding: Finding, made: Sequence[Reading]) -> Iterator[str]:
+    likely = "" if finding.confidence is Confidence.PROVEN else " (likely, not proven)"
+    yield f"*{number}. Also wrong, to mend after that:* {prose(finding.title, 200)}{likely}"
+    yield from _evidence(evidence(finding, made), MOST_EVIDENCE)
     yield from _advice(finding)
 
 
-def _evidence(finding: Finding, most: int) -> Iterator[str]:
-    for evidence in finding.evidence[:most]:
-        yield f"• {valued(evidence.says, 300)}"
-    if len(finding.evidence) > most:
-        yield f"• and {len(finding.evidence) - most} more"
+def _evidence(shown: Sequence[Evidence], most: int) -> Iterator[str]:
+    for each in shown[:most]:
+        yield f"• {valued(brief(each.says), LONGEST_EVIDENCE)}"
+    if len(shown) > most:
+        yield f"• and {len(shown) - most} more"
 
 
 def _advice(finding: Finding) -> Iterator[str]:
@@ -101,29 +109,36 @@ def _advice(finding: Finding) -> Iterator[str]:
 
 
 def _ruled_out(report: Report, rank: int) -> list[Part]:
-    return _listed("ruled out", "Ruled out", report.diagnosis.ruled_out, rank)
+    """All of it where that is all that is known, else a few: the rest is for whoever doubts the cause."""
+    most = MOST_REASONS if undetermined(report) else NEAREST
+    lines = _listed(by_reason(report.diagnosis.ruled_out), most, report)
+    return [part("ruled out", rank, ["*Ruled out*", *lines])] if lines else []
 
 
 def _not_told(report: Report, rank: int) -> list[Part]:
-    return _listed("what could not be told", "Could not be told", report.diagnosis.not_told, rank)
+    lines = _listed(by_reason(report.diagnosis.not_told, report.trouble), MOST_REASONS, report)
+    return [part("what could not be told", rank, ["*Could not be told*", *lines])] if lines else []
 
 
-def _listed(name: str, title: str, findings: Sequence[Finding], rank: int) -> list[Part]:
-    if not findings:
-        return []
-    lines = [
-        f"• {code(finding.cause, 60)} {valued(ruled_out_by(finding), 200)}" for finding in findings[:MOST_FINDINGS]
-    ]
-    if len(findings) > MOST_FINDINGS:
-        lines.append(f"• and {len(findings) - MOST_FINDINGS} more")
-    return [part(name, rank, [f"*{title}*", *lines])]
+def _listed(groups: Sequence[tuple[str, tuple[str, ...]]], most: int, report: Report) -> list[str]:
+    lines = [f"• {_ids(ids)} {valued(brief(why), 200)}" for why, ids in groups[:most]]
+    return [*lines, *_more(sum(len(ids) for _, ids in groups[most:]), report)]
 
 
-def _timeline(changes: Sequence[Change]) -> Iterator[str]:
-    """The newest changes, oldest first."""
+def _more(count: int, report: Report) -> list[str]:
+    return [f"• and {count} more, all in {code(f'dockerhealth check {report.host} {report.service}')}"] if count else []
+
+
+def _ids(ids: Sequence[str]) -> str:
+    shown = " ".join(code(ident, 60) for ident in ids[:MOST_IN_A_REASON])
+    rest = len(ids) - MOST_IN_A_REASON
+    return f"{shown} and {counted(rest, 'more suspect')}:" if rest > 0 else shown
+
+
+def _timeline(report: Report) -> Iterator[str]:
+    """The changes that tell most, oldest first."""
     yield "*What changed before*"
-    if len(changes) > MOST_CHANGES:
-        yield f"• {len(changes) - MOST_CHANGES} earlier ones"
-    for change in changes[-MOST_CHANGES:]:
-        by = f" ({prose(change.who, 60)})" if change.who else ""
-        yield f"• {when(change.at)} {valued(change.what, 200)}{by}"
+    for change in telling(report.timeline, MOST_CHANGES):
+        by = f" ({valued(change.who, 200)})" if change.who else ""
+        yield f"• {when(change.at)} {valued(change.what, 300)}{by}"
+    yield from _more(max(len(report.timeline) - MOST_CHANGES, 0), report)

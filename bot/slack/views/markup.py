@@ -11,7 +11,12 @@ MENTION = re.compile(r"@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
 EMOJI = re.compile(r":(?=[\w+'-]+:)")
 EDGE_UNDERSCORE = re.compile(r"(?<!\w)_|_(?!\w)")
 FENCE = re.compile(r"`{3,}")
-VALUE = re.compile(r"`([^`]*[^`\s][^`]*)`|([\w./-]+ = [^\s,;()`]*[^\s,;()`.:])")
+VALUE = re.compile(
+    r"(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC"
+    r"|`(?P<quoted>[^`]*[^`\s][^`]*)`"
+    r"|(?P<setting>[\w./-]+ = [^\s,;()`]*[^\s,;()`.:])"
+    r"|(?<![\w-])(?P<rule>-A [\w.-]+ [^`]*?[^`:;])(?=: |; |$)"
+)
 SHORTEST_VALUE = 12  # characters of room that a value is worth beginning in
 JOINER = "\u2060"  # takes no room, and ends what would have been a mention or an emoji
 GRAVE = "ˋ"  # noqa: RUF001  # looks like a backtick, that is its point
@@ -37,15 +42,28 @@ def _words(line: str, limit: int) -> str:
 
 
 def valued(text: str, limit: int = 500) -> str:
-    """Running text whose values stand out as code: ``name = value``, and what its author put between backticks."""
+    """Running text whose values stand out as code: ``name = value``, a rule of iptables, what stands in backticks.
+
+    Times are each reader's own, as they are beside it.
+    """
     line, shown, end = plain(text), "", 0
     for match in VALUE.finditer(line):
         if len(shown) > limit - SHORTEST_VALUE:
             break
         shown += _words(line[end : match.start()], limit - len(shown) - SHORTEST_VALUE + 1)
-        shown += code(match[1] or match[2], limit - len(shown) - 2)
+        shown += _value(match, limit - len(shown))
         end = match.end()
     return shown + _words(line[end:], limit - len(shown)) if len(shown) < limit else shown
+
+
+def _value(match: re.Match[str], limit: int) -> str:
+    if match["time"] is None:
+        return code(match["quoted"] or match["setting"] or match["rule"], limit - 2)
+    try:
+        stamp = when(datetime.fromisoformat(f"{match['time']}+00:00"))
+    except ValueError:  # digits that only look like a time
+        stamp = ""
+    return stamp if 0 < len(stamp) <= limit else _words(match[0], limit)
 
 
 def code(text: str, limit: int = 300) -> str:

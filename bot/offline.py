@@ -1,0 +1,65 @@
+"""The watcher that is cut off itself: when one notice stands for the incidents of all services. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from bot.incidents import ALL_HOSTS
+from checks.model import Diagnosis, Phase, Reading, Report, Vantage
+
+WATCHER_OFFLINE = "watcher-offline"
+"""The id of that cause."""
+
+Key = tuple[str, str]  # host, service
+
+EVERYWHERE: Key = (ALL_HOSTS, "")
+"""Whose incident the notice is. No host of a configuration can have that name."""
+
+
+def may_be_cut_off(
+    key: Key, since: datetime, newest: Mapping[Key, Reading | None], with_incident: Collection[Key]
+) -> bool:
+    """Whether a service that fails ``since`` then may fail because nothing at all is reached from here.
+
+    ``newest``: the newest reading of every service. What has an incident of its own was broken before, and is no
+    sign of it; a service that was reached since then is a sign of the contrary. While the notice stands, it holds.
+    """
+    if _reached(newest.get(key)):
+        return False
+    if EVERYWHERE in with_incident:
+        return True
+    others = {other for other in newest if other[0] != key[0] and other not in with_incident}
+    if not others:
+        return False
+    return not any(_reached(reading) and reading.at >= since for reading in newest.values() if reading is not None)
+
+
+def cut_off(reports: Sequence[Report]) -> Report | None:
+    """The report that finds the watcher cut off, as it stands in the notice: without what is true of one host only."""
+    for report in reports:
+        root = report.diagnosis.root
+        if root is not None and root.cause == WATCHER_OFFLINE:
+            readings = tuple(one for one in report.readings if one.vantage in {Vantage.OUTSIDE, Vantage.PEER})
+            return replace(
+                report,
+                host=ALL_HOSTS,
+                service="",
+                readings=readings,
+                diagnosis=Diagnosis((root,)),
+                plans=(),
+                refused=(),
+                timeline=(),
+                digest=None,
+            )
+    return None
+
+
+def not_cut_off(reports: Sequence[Report]) -> str:
+    """What rules it out, by the newest look; empty where that could not be told."""
+    ruled_out = (finding for report in reports for finding in report.diagnosis.ruled_out)
+    return next((finding.why for finding in ruled_out if finding.cause == WATCHER_OFFLINE), "")
+
+
+def _reached(reading: Reading | None) -> bool:
+    """Whether something accepted the connection, however that went on."""
+    return reading is not None and (reading.ok or reading.phase not in {Phase.RESOLVE, Phase.CONNECT})

@@ -1,0 +1,25 @@
+"""Whether an HTTP answer is that of a healthy service."""
+
+from collections.abc import Mapping
+
+from checks.model import Ended, ServiceKind
+
+_REGISTRY_HEADER = "docker-distribution-api-version"
+_OK = 200
+_UNAUTHORIZED = 401
+_SERVER_ERROR = 500
+
+
+def judge(kind: ServiceKind, status: int, headers: Mapping[str, str]) -> tuple[Ended, str]:
+    """Whether an HTTP answer is that of a healthy service of this kind. Header names are in lower case.
+
+    A registry that asks for a login (401) is reachable; ``GET /`` answers 200 on anything, so only the header of
+    ``/v2/`` tells a registry (the distribution project's HTTP API V2, "API Version Check").
+    """
+    if kind is not ServiceKind.REGISTRY:
+        return (Ended.ANSWERED if status < _SERVER_ERROR else Ended.BAD_STATUS), ""
+    if status not in {_OK, _UNAUTHORIZED}:
+        return Ended.BAD_STATUS, ""
+    if _REGISTRY_HEADER in headers or status == _UNAUTHORIZED:
+        return Ended.ANSWERED, ""
+    return Ended.NOT_A_REGISTRY, f"{status} without the header Docker-Distribution-Api-Version"

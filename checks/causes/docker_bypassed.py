@@ -1,0 +1,56 @@
+"""Docker's rules are whole, and no packet comes to them: something before them has let it through as it is."""
+
+from checks.causes.cause import Cause, Judgement, Look, fail, passed
+from checks.causes.docker_rules import answers_inside, instead, not_by_iptables
+from checks.causes.packet import followed, packet_of
+from checks.facts.firewalld import FIREWALLD
+from checks.facts.netfilter import NETFILTER
+from checks.model import Evidence
+from checks.walk import Hook
+
+
+def _docker_nat_rule_bypassed(look: Look) -> Judgement:
+    """An ACCEPT in nat PREROUTING ends the table for the packet, before Docker's jump is asked.
+
+    Seen on Docker 28.5 with firewalld 2.5 and its iptables backend: the zone's chain ends with ACCEPT, and dockerd
+    adds its jump behind that. The packet then meets INPUT, as if the port were not published.
+    """
+    not_its_work = not_by_iptables(look)
+    if not_its_work:
+        return passed(not_its_work)
+    netfilter = look.need(NETFILTER)
+    rule = next(netfilter.dnat(look.service.port), None)
+    if rule is None or not netfilter.jumps("nat", "PREROUTING", "DOCKER"):
+        return passed("there is no DNAT rule for the port, or nothing jumps to it")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    asked, meant = packet_of(look).destination, rule.option("-d", "--destination")
+    if meant is not None and meant.partition("/")[0] != asked:
+        return passed(f"nat: {rule.says}: not for {asked}")
+    trace = followed(look)
+    if trace.translated is not None or trace.hook_reached in {Hook.INGRESS, Hook.PREROUTING} or not trace.complete:
+        return passed(f"nat: {rule.says}")
+    rules = netfilter.rules("nat", "PREROUTING")
+    before = rules[: next(number for number, one in enumerate(rules) if one.target == "DOCKER")]
+    firewalld = look.may(FIREWALLD)
+    return fail(
+        Evidence("netfilter", f"nat: {rule.says}, and no packet comes to it"),
+        Evidence("netfilter", f"before Docker's jump something accepts it: {'; '.join(one.says for one in before)}"),
+        *instead(look),
+        sure=answers_inside(look) and bool(before),
+        advice=(
+            "sudo sed -i 's/^FirewallBackend=.*/FirewallBackend=nftables/' /etc/firewalld/firewalld.conf",
+            "sudo systemctl restart firewalld.service && sudo systemctl restart docker.service",
+        )
+        if firewalld is not None and firewalld.running and firewalld.backend == "iptables"
+        else ("sudo iptables -t nat -nvL PREROUTING --line-numbers   # what stands before Docker's jump",),
+    )
+
+
+DOCKER_NAT_RULE_BYPASSED = Cause(
+    "docker-nat-rule-bypassed",
+    "packets never come to Docker's NAT rule: another rule accepts them before",
+    _docker_nat_rule_bypassed,
+    rank=21,
+    fixes=("open-firewalld-port",),
+)

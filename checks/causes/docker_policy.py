@@ -1,0 +1,68 @@
+"""What keeps clients out because somebody wanted it so: the admin's rules in DOCKER-USER, and dockerd's settings."""
+
+from checks.causes.cause import Cause, Judgement, Look, fail, passed
+from checks.causes.docker_rules import answers_inside, inside
+from checks.causes.packet import Owner, agrees, eaters
+from checks.facts.daemon import DAEMON
+from checks.facts.netfilter import NETFILTER
+from checks.model import Evidence
+from checks.walk import Hook
+
+
+def _docker_user_drop(look: Look) -> Judgement:
+    """Somebody's policy: it is shown, and changed only by who owns it."""
+    if look.bridged is None:
+        return passed("this service is not published through NAT")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    eater = next((one for one in eaters(look) if one.owner is Owner.DOCKER_USER), None)
+    if eater is None:
+        return passed("chain DOCKER-USER lets a client's packet through")
+    if eater.flat and not eater.stop.certain:
+        return passed(f"{eater.stop.says}: its counter did not rise")
+    client, port = look.way.client, look.service.port
+    return fail(
+        *eater.evidence,
+        Evidence("rules", "DOCKER-USER is the admin's own chain: this is somebody's policy, not a fault of Docker"),
+        *inside(look),
+        sure=agrees(look, eater),
+        advice=(
+            "# ask who made that rule; if these clients shall come in, put one before it:",
+            f"sudo iptables -I DOCKER-USER 1 -p tcp -m conntrack --ctorigdstport {port} -s {client}/32 -j ACCEPT",
+            "# undo:",
+            f"sudo iptables -D DOCKER-USER -p tcp -m conntrack --ctorigdstport {port} -s {client}/32 -j ACCEPT",
+        ),
+    )
+
+
+def _docker_iptables_disabled(look: Look) -> Judgement:
+    """By its settings dockerd writes no rules: only docker-proxy, or rules of somebody else, serve the port."""
+    settings = look.need(DAEMON)
+    if settings.iptables:
+        return passed("dockerd writes iptables rules, by its settings")
+    if look.bridged is None:
+        return passed("this service is not published through NAT")
+    if look.outside.ok:
+        return passed(f"iptables=false, yet it {look.outside.says} from outside")
+    if next(look.need(NETFILTER).dnat(look.service.port), None) is not None:
+        return passed("somebody else wrote a DNAT rule for the port")
+    instead = [one for one in eaters(look) if one.stop.hook is Hook.INPUT]
+    if not instead and settings.userland_proxy:
+        return passed("docker-proxy alone serves the port, and nothing on the host keeps clients from it")
+    return fail(
+        Evidence("dockerd's settings", "iptables is false: dockerd writes no DNAT rule for any published port"),
+        Evidence("netfilter", f"nothing translates port {look.service.port}"),
+        *(line for one in instead for line in one.evidence),
+        *inside(look),
+        sure=answers_inside(look),
+        advice=(
+            '# remove "iptables": false from /etc/docker/daemon.json (or --iptables=false), unless somebody needs it',
+            "sudo systemctl restart docker   # writes the rules; every container stops for some seconds",
+        ),
+    )
+
+
+DOCKER_USER_DROP = Cause("docker-user-drop", "a rule in DOCKER-USER keeps clients out", _docker_user_drop, rank=51)
+DOCKER_IPTABLES_DISABLED = Cause(
+    "docker-iptables-disabled", "dockerd is told to write no iptables rules", _docker_iptables_disabled, rank=24
+)

@@ -1,0 +1,163 @@
+"""Firewalls beside Docker's and firewalld's: whose rule it is is not known, but which rule it is."""
+
+from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.causes.docker_rules import inside, not_by_iptables
+from checks.causes.host import peers_reach_it
+from checks.causes.kernel import taken_for_spoofed
+from checks.causes.packet import Eater, Owner, agrees, docker_backend, eaters, followed, risen
+from checks.facts.counters import COUNTERS
+from checks.facts.netfilter import NETFILTER
+from checks.facts.units import UNITS
+from checks.model import Evidence, Phase
+from checks.walk import Backend, Hook, Place
+
+_JUMP_TO_DOCKER = "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"
+_FIREWALLS = ("nftables.service", "iptables.service", "ufw.service")
+_BEFORE_IT = ("TcpExtIPReversePathFilter",)
+
+
+def _foreign_firewall_drop(look: Look) -> Judgement:
+    """A rule of nobody that is known here ends the packet: in a table of its own, or above Docker's."""
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    foreign = [one for one in eaters(look) if one.owner is Owner.FOREIGN and _on_its_way(look, one)]
+    felt = [one for one in foreign if one.stop.certain or not one.flat]
+    if not felt:
+        possible = "; ".join(f"{one.stop.says}: its counter did not rise" for one in foreign)
+        return passed(possible or "no rule of another firewall ends a client's packet")
+    eater = next((one for one in felt if agrees(look, one)), felt[0])
+    return fail(
+        *eater.evidence,
+        *_firewalls(look),
+        *inside(look),
+        sure=agrees(look, eater),
+        advice=_advice(look, eater.stop.place),
+    )
+
+
+def _iptables_backends_split(look: Look) -> Judgement:
+    """Docker's rules are in one variant of iptables, and a rule of the other ends the packet: the kernel asks both."""
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    eater = next((one for one in eaters(look) if one.owner is Owner.OTHER_BACKEND), None)
+    if eater is None:
+        return passed("no second set of iptables tables ends a client's packet")
+    docker_s = docker_backend(look)
+    return fail(
+        Evidence("netfilter", f"Docker's rules are in {docker_s}; the kernel asks the tables of both variants"),
+        *eater.evidence,
+        *inside(look),
+        sure=agrees(look, eater),
+        advice=(
+            "update-alternatives --display iptables   # which variant the command iptables is",
+            f"sudo {_command(eater.stop.place)}   # what is in the other one: save it before you flush it",
+            "# let one variant hold all rules: set the alternative, restart docker, flush the other variant's tables",
+        ),
+    )
+
+
+def _blocked_before_host(look: Look) -> Judgement:
+    """What clients send never comes to the host's packet filter: a firewall, a switch or a cloud's rules have it."""
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    if look.outside.phase is not Phase.CONNECT:
+        return passed(f"it {look.outside.says}: the connection was made, or the name is not known")
+    if look.recount is None:
+        raise MissingError(COUNTERS.name, "the counters were not read again after attempts from outside")
+    ended = _ended_before_counting(look)
+    if ended:
+        return passed(f"the host itself ends it: {ended}")
+    seen, attempts = _arrivals(look), look.recount.attempts
+    if seen >= attempts:
+        return passed(
+            f"table nat, chain PREROUTING counted {seen} more while {attempts} attempts were made: they arrive"
+        )
+    peers = (Evidence("peers", f"from {one.host} it {one.seen.says}") for one in peers_reach_it(look) if one.seen)
+    return fail(
+        Evidence(
+            "rules", f"{attempts} attempts were made from outside, and table nat, chain PREROUTING counted {seen}"
+        ),
+        Evidence("path", f"from outside: {look.outside.says}; over SSH the same machine reaches the host"),
+        *peers,
+        sure=seen == 0,
+        advice=(
+            f"sudo tcpdump -ni any tcp port {look.service.port}   # on the host, while a client tries: nothing comes",
+            "# look at what is between: a cloud's security group, a hardware firewall, an ACL of a switch",
+            "tc filter show dev NIC ingress; ip link show NIC   # on the host itself only tc and XDP come earlier",
+        ),
+    )
+
+
+def _arrivals(look: Look) -> int:
+    """How many new connections came to the host: all of them come to Docker's jump, if no rule before ends the chain.
+
+    Policies are no proof: one of iptables-nft may not count.
+    """
+    chain = {place: rise for place, rise in risen(look).items() if (place.table, place.chain) == ("nat", "PREROUTING")}
+    if not any(place.text == _JUMP_TO_DOCKER for place in chain):
+        raise MissingError(NETFILTER.name, "no rule counts the connections that arrive")
+    return max(chain.values())
+
+
+def _ended_before_counting(look: Look) -> str:
+    """What of the host itself may end a packet before the rule that counts arrivals; empty where nothing does."""
+    if taken_for_spoofed(look):
+        return "the reverse path filter takes its source for a false one"
+    early = (one for one in eaters(look) if one.stop.hook in {Hook.INGRESS, Hook.PREROUTING} and not one.flat)
+    eater = next(early, None)
+    return eater.stop.says if eater else _dropped_by_kernel(look)
+
+
+def _dropped_by_kernel(look: Look) -> str:
+    before, after = look.need(COUNTERS), look.recounted(COUNTERS)
+    if after is None:
+        raise MissingError(COUNTERS.name, "they were not read again")
+    risen = [name for name in _BEFORE_IT if after.packets.get(name, 0) > before.packets.get(name, 0)]
+    if after.dropped is not None and before.dropped is not None and after.dropped > before.dropped:
+        risen.append("connections that could not be tracked")
+    return ", ".join(risen)
+
+
+def _on_its_way(look: Look, eater: Eater) -> bool:
+    """Whether the packet would come by there if Docker's rules were whole: it would not meet INPUT."""
+    if eater.stop.hook is not Hook.INPUT or look.bridged is None or not_by_iptables(look):
+        return True
+    return followed(look).translated is not None
+
+
+def _firewalls(look: Look) -> tuple[Evidence, ...]:
+    units = look.may(UNITS) or {}
+    active = [name for name in _FIREWALLS if name in units and units[name].is_active]
+    return (Evidence("units", f"active: {', '.join(active)}"),) if active else ()
+
+
+def _command(place: Place) -> str:
+    if place.backend is Backend.NFTABLES:
+        return f"nft -a list chain {place.family} {place.table} {place.chain}"
+    variant = "iptables-legacy" if place.backend is Backend.LEGACY else "iptables"
+    return f"{variant} -t {place.table} -nvL {place.chain} --line-numbers"
+
+
+def _advice(look: Look, place: Place) -> tuple[str, ...]:
+    """Where to look, and whom to ask: a rule of somebody else is not taken away by us."""
+    lines = [f"sudo {_command(place)}   # the rule, among its neighbours"]
+    if place.backend is Backend.NFTABLES:
+        lines.append(
+            "grep -rn 'flush ruleset\\|hook forward' /etc/nftables.conf /etc/nftables.d   # where it may come from"
+        )
+    lines.append(f"# ask its owner to let port {look.service.port}/tcp in; what it is for is not known here")
+    return tuple(lines)
+
+
+FOREIGN_FIREWALL_DROP = Cause(
+    "foreign-firewall-drop", "another firewall's rule keeps clients out", _foreign_firewall_drop, rank=53
+)
+IPTABLES_BACKENDS_SPLIT = Cause(
+    "iptables-backends-split",
+    "two sets of iptables tables are in force, and one drops",
+    _iptables_backends_split,
+    rank=25,
+)
+BLOCKED_BEFORE_HOST = Cause(
+    "blocked-before-host", "what clients send never reaches the host", _blocked_before_host, rank=54
+)

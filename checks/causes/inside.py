@@ -1,0 +1,58 @@
+"""How the service answers on its own host: a rung of the reach ladder, judged as the reading from outside is."""
+
+from checks.answer import judge
+from checks.causes.cause import Look, MissingError
+from checks.facts.path import PATH, Rung
+from checks.model import Ended, Evidence, Phase, ServiceKind, Vantage
+
+_NAMES = {
+    Vantage.LOOPBACK: "at 127.0.0.1",
+    Vantage.HOST: "at the host's own address",
+    Vantage.CONTAINER: "at the container's own address",
+}
+
+
+def rung(look: Look, vantage: Vantage) -> Rung | None:
+    return next((rung for rung in look.way.rungs if rung.vantage is vantage), None)
+
+
+def innermost(look: Look) -> Rung:
+    """The rung nearest to the program: no rule and no proxy is in its way. Raises MissingError where none was tried."""
+    look.need(PATH)
+    found = rung(look, Vantage.CONTAINER) or rung(look, Vantage.HOST)
+    if found is None:
+        raise MissingError(PATH.name, f"nobody tried to reach port {look.service.port} on the host")
+    return found
+
+
+def ending(look: Look, tried: Rung) -> Ended:
+    """How an attempt ended, for a service of this kind."""
+    if tried.status is None:
+        return tried.ended
+    headers = {"docker-distribution-api-version": ""} if tried.registry else {}
+    return judge(look.service.kind, tried.status, headers)[0]
+
+
+def is_good(look: Look, vantage: Vantage) -> bool | None:
+    """Whether the service answers from a vantage as a healthy one does; None where that was not tried."""
+    tried = rung(look, vantage)
+    return None if tried is None else ending(look, tried) is Ended.ANSWERED
+
+
+def was_accepted(look: Look, tried: Rung) -> bool:
+    """Whether the connection was made, whatever came of it."""
+    return tried.phase is not Phase.CONNECT or (look.service.kind is ServiceKind.TCP and tried.ended is Ended.ANSWERED)
+
+
+def shown(look: Look, *vantages: Vantage) -> tuple[Evidence, ...]:
+    """What was seen on the host, beside the reading from outside, in one line."""
+    tried = [found for vantage in vantages if (found := rung(look, vantage)) is not None]
+    inside = [f"{_NAMES[one.vantage]}: {says(look, one)}" for one in tried]
+    return (Evidence("ladder", "; ".join((f"from outside: {look.outside.says}", *inside))),)
+
+
+def says(look: Look, tried: Rung) -> str:
+    words = ending(look, tried).value.replace("-", " ")
+    if tried.status is not None:
+        return f"{words} {tried.status}"
+    return words if tried.ended is Ended.ANSWERED else f"{words} at {tried.phase}"

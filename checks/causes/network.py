@@ -1,0 +1,170 @@
+"""The links and routes below it all: the container's bridge, the way back to clients, the size of packets."""
+
+import ipaddress
+import re
+
+from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.facts.addresses import ADDRESSES, Addresses
+from checks.facts.engine import Container
+from checks.facts.path import PATH, Route
+from checks.model import Ended, Evidence, Phase, Vantage
+
+_OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
+
+
+def bridge_of(look: Look, container: Container) -> str | None:
+    """The bridge that the container is plugged into, as Docker names it. None where it is in no network."""
+    network = next(iter(container.networks), None)
+    if network is None:
+        return None
+    addresses = look.may(ADDRESSES)
+    owner = addresses.owner_of(network.gateway) if addresses else None  # an option may have named it otherwise
+    return owner or network.bridge
+
+
+def _bridge_down(look: Look) -> Judgement:
+    """Docker believes that the container is connected, and its bridge is down, bare or without the container."""
+    container = look.bridged
+    if container is None or not container.running:
+        return passed("no running container publishes the port through a bridge")
+    addresses, bridge = look.need(ADDRESSES), bridge_of(look, container)
+    if bridge is None:
+        return passed(f"container {container.name} is in no network")
+    wrong = _wrong_with(addresses, bridge)
+    if not wrong:
+        return passed(f"{bridge} is up, has its address and a container plugged in")
+    if look.outside.ok or look.answers_at(Vantage.CONTAINER):
+        return passed(f"{wrong}, yet the container answers")
+    return fail(
+        Evidence("addresses", wrong),
+        Evidence("containers", f"container {container.name} is behind it, and Docker believes that it runs"),
+        *_ladder(look),
+        sure=look.answers_at(Vantage.CONTAINER) is False,
+        advice=(
+            "nmcli -t device   # is it NetworkManager that manages it? It should say: unmanaged",
+            "networkctl list   # or systemd-networkd",
+        ),
+    )
+
+
+def _wrong_with(addresses: Addresses, bridge: str) -> str:
+    link = addresses.links.get(bridge)
+    if link is None:
+        return f"there is no interface {bridge}"
+    if not link.up:
+        return f"{bridge} is switched off"
+    if not addresses.addresses.get(bridge):
+        return f"{bridge} has lost its address"
+    if not addresses.ports_of(bridge):
+        return f"nothing is plugged into {bridge}: the container's end (veth) is detached from it"
+    off = [port.name for port in addresses.ports_of(bridge) if not port.up]
+    if off:
+        return f"{', '.join(off)}, plugged into {bridge}, is switched off: a container's cable"
+    return ""
+
+
+def _ladder(look: Look) -> tuple[Evidence, ...]:
+    inside = look.answers_at(Vantage.CONTAINER)
+    if inside is None:
+        return ()
+    return (Evidence("path", f"the container's own address {'answers' if inside else 'does not answer either'}"),)
+
+
+def _subnet_overlap(look: Look) -> Judgement:
+    """A Docker network has the clients' addresses for its own: the answers go to a bridge, and never leave the host."""
+    back, addresses = _back(look), look.need(ADDRESSES)
+    bridge = back.device if back.device and _OF_DOCKER.fullmatch(back.device) else None
+    if bridge is None:
+        return passed(f"`{back.question}` answers: {back.answer}")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    subnet = ", ".join(str(network) for network in addresses.networks.get(bridge, ()))
+    return fail(
+        Evidence("route", f"`{back.question}` answers: {back.answer}"),
+        Evidence("addresses", f"{bridge} has {subnet}: the host takes {look.way.client} for one of its containers"),
+        sure=look.outside.ended is Ended.TIMED_OUT,
+        advice=(
+            "docker network ls; docker network inspect NETWORK   # which network has that subnet",
+            '# in /etc/docker/daemon.json: "bip" (docker0) and "default-address-pools" (all others), outside the LAN',
+            "sudo systemctl restart docker   # then recreate the network: docker compose down && docker compose up -d",
+        ),
+    )
+
+
+def _return_route_missing(look: Look) -> Judgement:
+    """What clients send arrives, and the host knows no way back to them, or one by a gateway that is not there."""
+    back, addresses = _back(look), look.need(ADDRESSES)
+    gateway = re.search(r" via ([\d.]+) ", back.answer)
+    dead = gateway[1] if gateway and addresses.is_silent(gateway[1]) else None
+    if back.device is not None and dead is None:
+        return passed(f"`{back.question}` answers: {back.answer}")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    routes = "; ".join(route.says for route in addresses.routes) or "none"
+    return fail(
+        Evidence("route", f"`{back.question}` answers: {back.answer}"),
+        Evidence("addresses", f"gateway {dead} does not answer on its link" if dead else f"its routes: {routes}"),
+        sure=look.outside.ended is Ended.TIMED_OUT,
+        advice=(
+            f"sudo ip route replace {_network_of(look)} via GATEWAY   # now; GATEWAY: who leads to these clients",
+            "# lastingly: a route in the configuration of the interface (nmcli, .network, ifcfg, interfaces)",
+        ),
+    )
+
+
+def _back(look: Look) -> Route:
+    look.need(PATH)
+    if look.way.back is None:
+        raise MissingError(PATH.name, "where clients come from is not known")
+    asked = look.outside.address or look.service.target
+    if asked not in look.need(ADDRESSES).every_address:
+        raise MissingError(ADDRESSES.name, f"the host has no address {asked} to answer from")
+    return look.way.back
+
+
+def _network_of(look: Look) -> str:
+    return str(ipaddress.ip_network(f"{look.way.client}/24", strict=False))
+
+
+def _mtu_black_hole(look: Look) -> Judgement:
+    """The connection is made, for its packets are small; whatever is large is lost, and nobody tells the sender."""
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    if look.outside.phase not in {Phase.TLS, Phase.HTTP} or look.outside.ended is not Ended.TIMED_OUT:
+        return passed(f"it {look.outside.says}: the large packets are not what is lost")
+    if look.small is None:
+        raise MissingError("reading", "no attempt with small packets was made")
+    if not look.small.ok:
+        return passed(f"with small packets it {look.small.says} as well")
+    inside = look.answers_at(Vantage.HOST)
+    sizes = _sizes(look)
+    return fail(
+        Evidence("reading", f"from outside: {look.outside.says}; asked for small packets only: {look.small.says}"),
+        Evidence("path", f"on the host, by its own address, it {'answers' if inside else 'does not answer'}"),
+        Evidence("addresses", f"MTU: {', '.join(f'{name} {mtu}' for name, mtu in sizes.items())}"),
+        sure=inside is True or len(set(sizes.values())) > 1,
+        advice=(
+            f"ping -M do -s 1472 -c 3 {look.host.address}   # from a client: the largest packet of an MTU of 1500",
+            "sudo iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+            '# lastingly: "mtu" in /etc/docker/daemon.json sized as the smallest link, then recreate the networks',
+        ),
+    )
+
+
+def _sizes(look: Look) -> dict[str, int]:
+    """The MTU of each link that the container's packets cross on the host."""
+    container, addresses = look.bridged, look.may(ADDRESSES)
+    if addresses is None:
+        return {}
+    names = [addresses.interface_of(look.service.target) or ""]
+    for network in container.networks if container else ():
+        names += [network.bridge, *(port.name for port in addresses.ports_of(network.bridge))]
+    return {name: addresses.links[name].mtu for name in names if name in addresses.links}
+
+
+BRIDGE_DOWN = Cause("bridge-down", "the container's bridge is down", _bridge_down, rank=35, fixes=("restart-docker",))
+SUBNET_OVERLAP = Cause("subnet-overlap", "a Docker network overlaps the clients' network", _subnet_overlap, rank=36)
+RETURN_ROUTE_MISSING = Cause(
+    "return-route-missing", "the host has no route back to the clients", _return_route_missing, rank=36
+)
+MTU_BLACK_HOLE = Cause("mtu-black-hole", "large packets are lost on the way to clients", _mtu_black_hole, rank=65)

@@ -1,0 +1,200 @@
+"""A client's packet in the rules of the host: which of them eats it, whose it is, and whether the counters agree."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from checks.causes.cause import Look, MissingError
+from checks.facts.addresses import ADDRESSES
+from checks.facts.firewalld import FIREWALLD
+from checks.facts.legacy import LEGACY
+from checks.facts.netfilter import NETFILTER, Netfilter, Variant, read
+from checks.facts.nftables import NFTABLES
+from checks.facts.path import PATH
+from checks.model import Evidence
+from checks.source import Outputs, Source, Unavailable
+from checks.walk import Backend, Packet, Place, Ruleset, Stop, Trace, rises, ruleset, walk
+
+_MOST = 6
+"""Stops in a row that are looked for: each is found by lifting the one before it."""
+
+_OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
+_OF_FIREWALLD = re.compile(
+    r"(IN|FWD|FWDI|FWDO|PRE|OUT|POST)_\w+|\w+_(direct|ZONES|ZONES_SOURCE|POLICIES|POLICIES_pre|POLICIES_post)"
+)
+_ENDS_OF_FIREWALLD = re.compile(
+    r"-A (INPUT|FORWARD) (-j REJECT --reject-with \S+|-m conntrack --ctstate INVALID -j DROP)"
+)
+
+
+class Owner(StrEnum):
+    """Whose a rule is."""
+
+    DOCKER = "docker"  # its own chains, or the policy that it sets
+    DOCKER_USER = "docker-user"  # the chain that it leaves to the admin
+    FIREWALLD = "firewalld"
+    OTHER_BACKEND = "other-backend"  # iptables tables beside those that Docker's rules are in
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True)
+class Eater:
+    """A rule or policy that ends a client's packet, or may.
+
+    ``rise`` is by how much it counted during the known attempts; None where it has no counter, or was read once.
+    """
+
+    stop: Stop
+    owner: Owner
+    rise: int | None
+    attempts: int | None
+
+    @property
+    def counted(self) -> bool:
+        """Whether it ate what was sent, by its own counter."""
+        return self.rise is not None and self.attempts is not None and self.rise >= self.attempts
+
+    @property
+    def flat(self) -> bool:
+        """Whether its counter says that it ate nothing of what was sent."""
+        return self.rise is not None and self.attempts is not None and self.rise < self.attempts
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        rule = Evidence("rules", self.stop.says)
+        if self.rise is None or self.attempts is None:
+            return (rule,)
+        rise = f"rose by {self.rise}" if self.rise else "did not rise"
+        rose = f"its counter {rise} while {self.attempts} attempts were made from outside"
+        return (rule, Evidence("rules", rose))
+
+
+def _parse(outputs: Outputs) -> Ruleset | Unavailable:
+    """A table that iptables cannot say is taken from nft, which is why this reads what NETFILTER refuses."""
+    legacy, nftables = LEGACY.parse(outputs), NFTABLES.parse(outputs)
+    if isinstance(legacy, Unavailable):
+        return legacy
+    if isinstance(nftables, Unavailable):
+        return nftables
+    return ruleset(read(outputs["iptables"]), legacy, nftables)
+
+
+RULES = Source("rules", (*NETFILTER.probes, *LEGACY.probes, *NFTABLES.probes), _parse)
+"""All rules of the host in one: a fact made of others, so that it is made once for all who ask."""
+
+
+def packet_of(look: Look) -> Packet:
+    """What a client sends, as it comes in on the host. Raises MissingError where that is not known."""
+    addresses = look.need(ADDRESSES)
+    look.need(PATH)
+    if look.way.client is None:
+        raise MissingError(PATH.name, "the address from which clients come is not known")
+    asked = (look.outside.address or "", look.service.target, look.host.address)
+    destination = next((one for one in asked if _is_ipv4(one)), "")
+    interface = addresses.owner_of(destination)
+    if interface is None or interface == "lo":
+        raise MissingError(
+            ADDRESSES.name, f"{destination or look.service.target} is no IPv4 address that the host has for clients"
+        )
+
+    def route(address: str) -> str | None:
+        found = addresses.route_to(address)
+        return found.device if found else None
+
+    return Packet(look.way.client, destination, look.service.port, interface, addresses.every_address, route)
+
+
+def followed(look: Look) -> Trace:
+    """The way of a client's packet. Raises MissingError where the host was not looked at."""
+    return walk(look.need(RULES), packet_of(look))
+
+
+def eaters(look: Look) -> tuple[Eater, ...]:
+    """Every rule in a row that ends a client's packet: the first one, then what would once that one is lifted.
+
+    Raises MissingError where rules or the way of packets are not known.
+    """
+    rules, packet = look.need(RULES), packet_of(look)
+    rise = risen(look)
+    attempts = look.recount.attempts if look.recount else None
+    found: list[Eater] = []
+    for _ in range(_MOST):
+        stops = walk(rules, packet).stops
+        if not stops:
+            break
+        found += [Eater(stop, _owner(look, stop), rise.get(stop.place), attempts) for stop in stops]
+        rules = rules.without(frozenset(stop.place for stop in stops))
+    return tuple(found)
+
+
+def known_eaters(look: Look) -> tuple[Eater, ...]:
+    """The same for evidence that only refines: none where they cannot be known."""
+    try:
+        return eaters(look)
+    except MissingError:
+        return ()
+
+
+def agrees(look: Look, eater: Eater) -> bool:
+    """Whether the way in which the attempt ended, and the rule's counter where it has one, say the same as the rule."""
+    return (eater.stop.certain or eater.counted) and not eater.flat and eater.stop.ended is look.outside.ended
+
+
+def risen(look: Look) -> dict[Place, int]:
+    """By how much each rule and policy that counts rose during the known attempts; empty without such."""
+    again = look.recounted(RULES)
+    return rises(look.need(RULES), again) if again else {}
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        return bool(IPv4Address(text))
+    except ValueError:
+        return False
+
+
+def _owner(look: Look, stop: Stop) -> Owner:
+    place, netfilter = stop.place, look.may(NETFILTER)
+    docker_s = docker_backend(look)
+    if place.backend is Backend.NFTABLES:
+        of_iptables = place.family == "ip" and place.table in _OF_IPTABLES and docker_s is Backend.LEGACY
+        firewalld_s = place.table.startswith("firewalld")
+        return Owner.OTHER_BACKEND if of_iptables else Owner.FIREWALLD if firewalld_s else Owner.FOREIGN
+    if place.chain in below(netfilter, "filter", "DOCKER-USER"):
+        return Owner.DOCKER_USER
+    if _is_firewalld_s(look, place):
+        return Owner.FIREWALLD
+    if docker_s is not None and place.backend is not docker_s:
+        return Owner.OTHER_BACKEND
+    of_docker = place.chain.startswith("DOCKER") or (place.chain == "FORWARD" and place.is_policy)
+    return Owner.DOCKER if of_docker and place.table == "filter" and docker_s is not None else Owner.FOREIGN
+
+
+def _is_firewalld_s(look: Look, place: Place) -> bool:
+    firewalld = look.may(FIREWALLD)
+    if firewalld is None or not firewalld.running:
+        return False
+    return bool(_OF_FIREWALLD.fullmatch(place.chain) or _ENDS_OF_FIREWALLD.fullmatch(place.text))
+
+
+def docker_backend(look: Look) -> Backend | None:
+    """The variant of iptables that Docker's rules are in; None where they are in none, or in both."""
+    netfilter, legacy = look.may(NETFILTER), look.may(LEGACY)
+    holding = {
+        Backend.LEGACY if one.variant is Variant.LEGACY else Backend.IPTABLES
+        for one in (netfilter, legacy)
+        if one is not None and one.chain("nat", "DOCKER") is not None
+    }
+    return holding.pop() if len(holding) == 1 else None
+
+
+def below(netfilter: Netfilter | None, table: str, chain: str) -> frozenset[str]:
+    """A chain and all that it jumps to."""
+    found, coming = set(), [chain]
+    while netfilter is not None and coming:
+        name = coming.pop()
+        if name not in found and netfilter.chain(table, name) is not None:
+            found.add(name)
+            coming += [rule.target for rule in netfilter.rules(table, name) if rule.target]
+    return frozenset(found)

@@ -1,0 +1,290 @@
+"""Where a port is published, and where its clients go: on which address, by which name, against whom."""
+
+import ipaddress
+import shlex
+from collections.abc import Iterable
+
+from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.causes.inside import is_good, shown
+from checks.causes.recreate import recreate
+from checks.causes.state import PROXY, State, holders, port_refused, state_of
+from checks.facts.addresses import ADDRESSES
+from checks.facts.engine import CONTAINERS, Binding, Container
+from checks.facts.sockets import SOCKETS
+from checks.model import Ended, Evidence, Phase, Vantage
+
+
+def _published_on_loopback(look: Look) -> Judgement:
+    container = look.container
+    bindings = _in_force(look, container)
+    if container is None or not bindings:
+        return passed("no running container publishes the port")
+    if not all(binding.on_loopback for binding in bindings):
+        return passed(f"published on {_places(bindings)}")
+    if look.outside.ok or _is_loopback(look.service.target):
+        return passed(f"published on {_places(bindings)}, and its client comes from the host itself")
+    asked = [binding for binding in container.bindings if binding.host_port == look.service.port]
+    by_default = any(not binding.on_loopback for binding in asked)
+    return fail(
+        Evidence(
+            "containers", f"container {container.name} publishes {look.service.port} on {_places(bindings)} alone"
+        ),
+        *(
+            (Evidence("dockerd's settings", "no address was asked for: dockerd's `ip` setting makes it so"),)
+            if by_default
+            else ()
+        ),
+        *shown(look, Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER),
+        sure=is_good(look, Vantage.HOST) is not True,
+        advice=recreate(container, *_everywhere(bindings)),
+    )
+
+
+def _published_address_gone(look: Look) -> Judgement:
+    """The port is published on one address, which the host does not have (any more)."""
+    container = look.container
+    if container is None or (not container.running and state_of(look, container) is not State.ADDRESS_GONE):
+        return passed("no container publishes the port, or another thing keeps it down")
+    asked = container.bindings_of(look.service.port)
+    named = [one for one in asked if not one.everywhere and not one.on_loopback and ":" not in one.host_ip]
+    if not named or len(named) < len(asked):
+        return passed(f"published on {_places(asked)}" if asked else f"it does not publish {look.service.port}")
+    owned = look.need(ADDRESSES).every_address
+    if any(binding.host_ip in owned for binding in named):
+        return passed(f"published on {_places(asked)}, which the host has")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    return fail(
+        Evidence("containers", f"container {container.name} publishes {look.service.port} on {_places(asked)} alone"),
+        Evidence("addresses", f"the host has no such address; it has {_list(owned)}"),
+        *((Evidence("containers", f"Docker says: {container.error}"),) if container.error else ()),
+        *shown(look, Vantage.HOST, Vantage.CONTAINER),
+        sure=is_good(look, Vantage.HOST) is not True,
+        advice=(
+            f"sudo ip address add {named[0].host_ip}/24 dev NIC   # give it back; lastingly where NIC is configured",
+            "# or publish on every address:",
+            *recreate(container, *_everywhere(asked)),
+        ),
+    )
+
+
+def _published_on_another_address(look: Look) -> Judgement:
+    """The port is published on an address of the host, and clients go to another one of it."""
+    container = look.container
+    bindings = _in_force(look, container)
+    if container is None or not bindings:
+        return passed("no running container publishes the port")
+    places = {binding.host_ip for binding in bindings}
+    if any(binding.everywhere or binding.on_loopback for binding in bindings):
+        return passed(f"published on {_places(bindings)}")
+    owned = look.need(ADDRESSES).every_address
+    tried = _tried(look)
+    if tried is None or tried in places or not places & owned:
+        return passed(f"published on {_places(bindings)}, and clients go to {tried or 'an unknown address'}")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    if tried not in owned:
+        return passed(f"clients go to {tried}, which the host does not have")
+    return fail(
+        Evidence(
+            "containers", f"container {container.name} publishes {look.service.port} on {_places(bindings)} alone"
+        ),
+        Evidence("reading", f"clients go to {tried}, another address of the host"),
+        *shown(look, Vantage.HOST, Vantage.CONTAINER),
+        sure=is_good(look, Vantage.HOST) is not True,
+        advice=(f"# send clients to {_places(bindings)}, or:", *recreate(container, *_everywhere(bindings))),
+    )
+
+
+def _port_not_published(look: Look) -> Judgement:
+    """The container runs, and no port of the host leads to it; or there is no container that publishes the port."""
+    container, port = look.container, look.service.port
+    innocent = _published_or_not_needed(look, container)
+    if innocent:
+        return passed(innocent)
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    if any(one.port == port for one in look.need(SOCKETS)) or look.outside.phase is not Phase.CONNECT:
+        return passed(f"something listens on {port} of the host all the same")
+    nobody = Evidence("sockets", f"nothing on the host listens on port {port}")
+    if container is None:
+        running = _list(one.name for one in look.need(CONTAINERS) if one.running)
+        return fail(
+            Evidence("containers", f"no container publishes port {port}; those that run: {running}"),
+            nobody,
+            *shown(look, Vantage.HOST),
+            sure=look.outside.ended is Ended.REFUSED,
+        )
+    places = _places(container.published) or "nothing"
+    return fail(
+        Evidence("containers", f"container {container.name} runs, and publishes {places}"),
+        nobody,
+        *shown(look, Vantage.HOST),
+        sure=is_good(look, Vantage.HOST) is not True,
+        advice=recreate(container, f"{port}:{_inner_port(look)}"),
+    )
+
+
+def _published_or_not_needed(look: Look, container: Container | None) -> str:
+    """Why the port need not be published by this container, or is; empty where it is missing."""
+    port = look.service.port
+    if container is None:
+        name = look.service.container
+        return f"there is no container {name}" if name is not None else ""
+    if not container.running or container.on_host_network:
+        return f"container {container.name} is {container.status}, network {container.network_mode!r}"
+    if container.bindings_of(port):
+        return f"container {container.name} publishes {port}"
+    if container.network_mode.startswith("container:") or container.made.swarm:
+        raise MissingError(CONTAINERS.name, f"another one publishes for container {container.name}")
+    return "it is reached at the container's own address" if look.service.target in container.addresses else ""
+
+
+def _port_conflict(look: Look) -> Judgement:
+    """The container cannot have its port, because somebody else has it."""
+    container = look.container
+    if container is None or container.running:
+        return passed("no container waits for its port")
+    if state_of(look, container) is not State.PORT_TAKEN:
+        look.need(SOCKETS)
+        return passed(f"nobody else holds port {look.service.port}")
+    if look.outside.ok:
+        return passed(f"somebody else answers on port {look.service.port}, as a healthy service does")
+    port = look.service.port
+    held_by = holders(look, container)
+    who = _list(held_by) if held_by else "somebody; the sockets of the host could not be read"
+    said = port_refused(look, container)
+    refused = [Evidence("containers", f"it was told: {said}")] if said else []
+    return fail(
+        Evidence("sockets", f"port {port} of the host is held by: {who}"),
+        Evidence("containers", f"container {container.name} does not run: {container.status}"),
+        *refused,
+        *shown(look, Vantage.HOST),
+        sure=bool(refused) and bool(held_by),
+        advice=(
+            f"sudo ss -ltnp 'sport = :{port}'   # who holds it; then: systemctl status PID",
+            *(
+                ("sudo systemctl restart docker   # if it is a docker-proxy that an earlier dockerd left behind",)
+                if any(PROXY in one for one in held_by)
+                else ()
+            ),
+            "# stop that one, then:",
+            f"docker start {shlex.quote(container.name)}",
+        ),
+    )
+
+
+def _name_does_not_resolve(look: Look) -> Judgement:
+    if look.outside.ended is not Ended.NAME_UNKNOWN:
+        return passed(
+            f"{look.service.target} resolves: {look.outside.address}" if look.outside.address else "it resolves"
+        )
+    return fail(
+        Evidence("reading", f"{look.service.target} does not resolve where dockerhealth runs: {look.outside.detail}"),
+        *shown(look, Vantage.HOST, Vantage.CONTAINER),
+        advice=(
+            f"getent ahosts {shlex.quote(look.service.target)}   # on a client: does it there?",
+            f"# let its record, or a line of /etc/hosts, say the host's address; SSH goes to {look.host.address}",
+        ),
+    )
+
+
+def _name_resolves_elsewhere(look: Look) -> Judgement:
+    """The URL's name leads to an address that the host does not have.
+
+    Behind NAT no address that clients use is the host's own: only where SSH goes to an address that the host has
+    itself is it known that there is none.
+    """
+    target, tried = look.service.target, look.outside.address
+    if _is_address(target):
+        return passed(f"the URL has an address: {target}")
+    if look.outside.ok:
+        return passed(f"{target} resolves to {tried}, which answers")
+    if tried is None:
+        raise MissingError("reading", f"{target} was not resolved")
+    if ":" in tried:
+        raise MissingError(ADDRESSES.name, f"{target} resolves to {tried}, and IPv6 addresses are not looked at")
+    owned = {one for one in look.need(ADDRESSES).every_address if not _is_loopback(one)}
+    if tried in owned:
+        return passed(f"{target} resolves to {tried}, which the host has")
+    if look.host.address in {target, tried}:
+        return passed(f"SSH reaches the host at {look.host.address} too: it is behind NAT")
+    return fail(
+        Evidence("reading", f"{target} resolves to {tried}, which {look.outside.says}"),
+        Evidence("addresses", f"the host, to which SSH goes by {look.host.address}, has {_list(owned)}"),
+        *shown(look, Vantage.LOOPBACK, Vantage.CONTAINER),
+        sure=look.host.address in owned and is_good(look, Vantage.LOOPBACK) is True,
+        advice=(
+            f"getent ahostsv4 {shlex.quote(target)}   # on a client, and here: an old record, or a line of /etc/hosts?",
+            f"# let the name say {look.host.address}, or give the service in dockerhealth the URL of its clients",
+        ),
+    )
+
+
+def _in_force(look: Look, container: Container | None) -> tuple[Binding, ...]:
+    if container is None or not container.running or container.on_host_network:
+        return ()
+    return container.bindings_of(look.service.port)
+
+
+def _everywhere(bindings: tuple[Binding, ...]) -> tuple[str, ...]:
+    """The words of ``-p``, in order and each once: the container may be bound twice, for IPv4 and IPv6."""
+    return tuple(dict.fromkeys(f"0.0.0.0:{one.host_port}:{one.container_port}" for one in bindings))
+
+
+def _places(bindings: tuple[Binding, ...]) -> str:
+    """Without what Docker adds by itself for IPv6."""
+    doubled = {one.host_port for one in bindings if one.host_ip == "0.0.0.0"}  # noqa: S104  # Docker's word for it
+    shown = [one for one in bindings if one.host_ip != "::" or one.host_port not in doubled]
+    return ", ".join(dict.fromkeys(one.says for one in shown))
+
+
+def _inner_port(look: Look) -> int:
+    """The container's port that is meant: the only one that it listens on, else the service's own number."""
+    ports = {one.port for one in look.way.listening or () if not one.address.is_loopback}
+    return ports.pop() if len(ports) == 1 else look.service.port
+
+
+def _tried(look: Look) -> str | None:
+    return look.outside.address or (look.service.target if _is_address(look.service.target) else None)
+
+
+def _is_address(target: str) -> bool:
+    try:
+        ipaddress.ip_address(target)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(target: str) -> bool:
+    return _is_address(target) and ipaddress.ip_address(target).is_loopback
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+PUBLISHED_ON_LOOPBACK = Cause(
+    "published-on-loopback", "the port is published on 127.0.0.1 only", _published_on_loopback, rank=60
+)
+PUBLISHED_ADDRESS_GONE = Cause(
+    "published-address-gone",
+    "the port is published on an address that the host has lost",
+    _published_address_gone,
+    rank=60,
+)
+PUBLISHED_ON_ANOTHER_ADDRESS = Cause(
+    "published-on-another-address",
+    "the port is published on another address of the host",
+    _published_on_another_address,
+    rank=60,
+)
+PORT_NOT_PUBLISHED = Cause("port-not-published", "the port is not published", _port_not_published, rank=60)
+PORT_CONFLICT = Cause("port-conflict", "another program holds the container's port", _port_conflict, rank=29)
+NAME_DOES_NOT_RESOLVE = Cause(
+    "name-does-not-resolve", "the service's name does not resolve", _name_does_not_resolve, rank=5
+)
+NAME_RESOLVES_ELSEWHERE = Cause(
+    "name-resolves-elsewhere", "the service's name leads to another machine", _name_resolves_elsewhere, rank=5
+)

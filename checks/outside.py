@@ -1,0 +1,79 @@
+"""The attempts from outside of one look: none is waited for longer than it takes to know how it ends."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from checks.model import Ended, Phase, Reading, Service, Vantage
+from checks.reach import SMALL_SEGMENT, Knocks, knock, reach
+
+_AT_ONCE = 0.3
+"""Seconds in which a healthy service has answered. One that has not is knocked at, instead of waited for."""
+
+_SMALL_DEADLINE = 1.0
+"""Seconds for an attempt with small packets: where they make the difference it is answered at once."""
+
+
+class Outside:
+    """One attempt a service, begun at once. Ask for results once the task group has ended."""
+
+    def __init__(self, services: Sequence[Service], clock: Callable[[], datetime], group: asyncio.TaskGroup) -> None:
+        self._services = services
+        self._clock = clock
+        self._group = group
+        self._began = time.perf_counter()
+        self._attempts = {one.name: group.create_task(reach(one, clock)) for one in services}
+        self._knocks: dict[str, Knocks] = {}
+        self._silent: dict[str, Reading] = {}
+        self._small: dict[str, asyncio.Task[Reading]] = {}
+
+    @property
+    def suspects(self) -> tuple[Service, ...]:
+        """The services that have not answered as they should, so far."""
+        return tuple(one for one in self._services if not self._is_good(one))
+
+    async def settle(self) -> None:
+        """Let the healthy ones answer."""
+        left = self._began + _AT_ONCE - time.perf_counter()
+        await asyncio.wait(self._attempts.values(), timeout=max(0.0, left))
+
+    async def knock(self) -> None:
+        """Ask each suspect for a known number of connections.
+
+        What is accepted, and then not answered, is tried again with small packets: large ones may be lost on the way.
+        """
+        suspects = self.suspects
+        for service, made in zip(suspects, await asyncio.gather(*map(knock, suspects)), strict=True):
+            if made is None:
+                continue
+            self._knocks[service.name] = made
+            if made.accepted and not self._attempts[service.name].done():
+                trying = reach(service, self._clock, segment=SMALL_SEGMENT, deadline=_SMALL_DEADLINE)
+                self._small[service.name] = self._group.create_task(trying)
+
+    def give_up(self) -> None:
+        """End each attempt that need not be waited for: more were made since, and none was answered."""
+        ms = (time.perf_counter() - self._began) * 1000
+        for name, made in self._knocks.items():
+            if not made.accepted and self._attempts[name].cancel():
+                self._silent[name] = Reading(
+                    Vantage.OUTSIDE, Phase.CONNECT, Ended.TIMED_OUT, ms, self._clock(), address=made.address
+                )
+
+    def reading(self, service: Service) -> Reading:
+        return self._silent.get(service.name) or self._attempts[service.name].result()
+
+    def asked(self, service: Service) -> int | None:
+        """How many connections were asked for beside the attempt; None where there were no knocks."""
+        made = self._knocks.get(service.name)
+        return made.asked if made else None
+
+    def small(self, service: Service) -> Reading | None:
+        """The attempt with small packets, where one was made."""
+        trying = self._small.get(service.name)
+        return trying.result() if trying else None
+
+    def _is_good(self, service: Service) -> bool:
+        attempt = self._attempts[service.name]
+        return attempt.done() and not attempt.cancelled() and attempt.result().ok

@@ -1,0 +1,159 @@
+"""All that is found out about a host at one time: readings, facts, counters, and what its peers see."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from checks.causes.cause import Before, Look, Peer, Recount
+from checks.engine import Engine
+from checks.errors import LookError
+from checks.facts.units import UNITS
+from checks.gather import RECENTLY, count, gather
+from checks.model import Digest, Host, Reading, Service, Trouble
+from checks.outside import Outside
+from checks.peers import ask_peers
+from checks.reach import reach
+from checks.source import Facts, Unavailable
+from checks.ssh import Connection
+
+_PATIENCE, _PAUSE = 3, 1.0
+"""How often, and with how many seconds between, facts are taken again because something moved."""
+
+_SOON = 2.0
+"""Seconds in which a host has been looked into. After that it may not be there, and peers are asked beside the look.
+
+Otherwise they are asked last: their packets would be counted with the known ones from here.
+"""
+
+_MARGIN = timedelta(minutes=2)
+"""How much further back than the last good look the host's journal is read."""
+
+_Key = tuple[str, str]  # host, service
+
+
+class Survey:
+    """Surveys hosts over SSH connections that stay warm, and remembers how each service was before."""
+
+    def __init__(self, hosts: Iterable[Host], clock: Callable[[], datetime], concurrency: int) -> None:
+        self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
+        self.connections = {name: Connection(host) for name, host in self.hosts.items()}
+        self._engines = {name: Engine(connection) for name, connection in self.connections.items()}
+        self._clock = clock
+        self._looking = asyncio.Semaphore(concurrency)
+        self._before: dict[_Key, Before] = {}
+
+    async def reach(self, host: Host, service: Service) -> Reading:
+        """One attempt from outside, which is remembered. Never raises."""
+        reading = await reach(service, self._clock)
+        self._remember(host, service, reading)
+        return reading
+
+    def remember(self, host: str, service: str, good: Digest) -> None:
+        """Take a healthy look for the newest one of its service."""
+        key = host, service
+        self._before[key] = replace(self._before.get(key, Before()), good=good)
+
+    async def look(self, host: Host, services: Sequence[Service]) -> tuple[Look, ...]:
+        """Look at a host: one look a service. Never raises for a host that cannot be looked at."""
+        before = {one.name: self._before.get((host.name, one.name), Before()) for one in services}
+        async with asyncio.TaskGroup() as group:
+            outside = Outside(services, self._clock, group)
+            looking = group.create_task(self._look_inside(host, _back(before.values(), self._clock())))
+            await asyncio.wait((looking,), timeout=_SOON)
+            cold = not looking.done() and not self.connections[host.name].is_warm
+            early = group.create_task(self._ask_peers(host, outside)) if cold else None
+            inside = await looking
+            await outside.settle()
+            counted = None if cold or inside.facts is None else await self._count(host, outside)
+            asking = early or group.create_task(self._ask_peers(host, outside, sshd=inside.facts is None))
+            outside.give_up()
+        for one in services:
+            self._remember(host, one, outside.reading(one))
+        return tuple(
+            Look(
+                host,
+                one,
+                outside.reading(one),
+                inside.facts,
+                inside.trouble,
+                _recount(outside.asked(one), counted),
+                asking.result().get(one.name, ()),
+                before[one.name],
+                outside.small(one),
+            )
+            for one in services
+        )
+
+    async def close(self) -> None:
+        """End every connection."""
+        for engine in self._engines.values():
+            await engine.close()
+        for connection in self.connections.values():
+            await connection.close()
+
+    def _remember(self, host: Host, service: Service, reading: Reading) -> None:
+        key = host.name, service.name
+        before = self._before.get(key, Before())
+        if reading.ok:
+            self._before[key] = replace(before, answered_at=reading.at, failed_at=None)
+        elif before.failed_at is None:
+            self._before[key] = replace(before, failed_at=reading.at)
+
+    async def _ask_peers(self, host: Host, outside: Outside, *, sshd: bool = True) -> dict[str, tuple[Peer, ...]]:
+        """What peers see of the services that have not answered, and of the host's ``sshd``."""
+        return await ask_peers(self.connections, host, outside.suspects, self._clock, sshd=sshd)
+
+    async def _count(self, host: Host, outside: Outside) -> Facts | None:
+        """Knock at each service that does not answer, then read the counters again: what rose by that has eaten it."""
+        suspects = outside.suspects
+        if not suspects:
+            return None
+        await outside.knock()
+        try:
+            return await count(self.connections[host.name], suspects, self._clock)
+        except LookError:
+            return None  # the counters confirm what is known without them
+
+    async def _look_inside(self, host: Host, back: timedelta) -> "_Inside":
+        try:
+            async with self._looking:
+                return _Inside(await self._gather_at_rest(host, back), None)
+        except LookError as error:
+            return _Inside(None, Trouble(error.id, str(error)))
+
+    async def _gather_at_rest(self, host: Host, back: timedelta) -> Facts:
+        """Facts taken while a unit starts or stops fit together badly: take them again, a few times at most."""
+        for _ in range(_PATIENCE):
+            facts = await self._gather(host, back)
+            if not moving(facts):
+                return facts
+            await asyncio.sleep(_PAUSE)
+        return await self._gather(host, back)
+
+    async def _gather(self, host: Host, back: timedelta) -> Facts:
+        return await gather(self.connections[host.name], self._engines[host.name], host.services, self._clock, back)
+
+
+@dataclass(frozen=True)
+class _Inside:
+    """What the host says of itself, or why it could not be asked."""
+
+    facts: Facts | None
+    trouble: Trouble | None
+
+
+def moving(facts: Facts) -> bool:
+    """Whether a unit that matters was starting or stopping while the facts were taken. Pure."""
+    units = facts.get(UNITS)
+    return not isinstance(units, Unavailable) and any(unit.is_moving for unit in units.values())
+
+
+def _back(before: Iterable[Before], now: datetime) -> timedelta:
+    """How far back it matters what happened: to the oldest of the last good looks."""
+    looked = [one.good.at for one in before if one.good is not None]
+    return max(now - min(looked) + _MARGIN, RECENTLY) if looked else RECENTLY
+
+
+def _recount(asked: int | None, counted: Facts | None) -> Recount | None:
+    return Recount(asked, counted) if asked is not None and counted is not None else None

@@ -1,0 +1,108 @@
+"""Tables of iptables-save in the common form. Targets and their meaning: iptables-extensions(8)."""
+
+from collections.abc import Mapping, Sequence
+
+from checks.facts.netfilter import Chain, Netfilter
+from checks.facts.netfilter import Rule as SavedRule
+from checks.walk.iptables_matches import option, parted
+from checks.walk.packet import Hook
+from checks.walk.rules import (
+    Backend,
+    BaseChain,
+    Does,
+    Effect,
+    Place,
+    Rule,
+    Table,
+    Verdict,
+    connection_marked,
+    marked,
+    unchanged,
+    unknown,
+    untracked,
+)
+from checks.walk.translation import destination_nat, redirect
+
+_HOOKS = {hook.name: hook for hook in Hook}
+_PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}  # linux/netfilter_ipv4.h
+_VERDICTS = {
+    "ACCEPT": Does.ACCEPT,
+    "DROP": Does.DROP,
+    "RETURN": Does.RETURN,
+    "DNAT": Does.ACCEPT,
+    "REDIRECT": Does.ACCEPT,
+    "SNAT": Does.ACCEPT,
+    "MASQUERADE": Does.ACCEPT,
+}
+_NOTES = frozenset({"AUDIT", "IDLETIMER", "LED", "LOG", "NFLOG", "RATEEST", "SET", "TEE", "TRACE", "ULOG"})
+_MARKS = frozenset({"CLASSIFY", "CONNMARK", "CONNSECMARK", "CT", "MARK", "NOTRACK", "SECMARK"})
+_HEADERS = frozenset({"CHECKSUM", "DSCP", "ECN", "HL", "TCPMSS", "TCPOPTSTRIP", "TOS", "TTL"})
+_GO_ON = _NOTES | _MARKS | _HEADERS
+
+
+def tables(netfilter: Netfilter, backend: Backend) -> tuple[Table, ...]:
+    """Every table in the common form."""
+    return tuple(_table(name, chains, backend) for name, chains in netfilter.tables.items())
+
+
+def _table(table: str, chains: Mapping[str, Chain], backend: Backend) -> Table:
+    return Table(
+        backend,
+        "ip",
+        table,
+        tuple(_base_chain(table, chain, backend) for chain in chains.values() if chain.name in _HOOKS),
+        {chain.name: _rules(table, chain, backend) for chain in chains.values()},
+    )
+
+
+def _base_chain(table: str, chain: Chain, backend: Backend) -> BaseChain:
+    return BaseChain(
+        name=chain.name,
+        hook=_HOOKS[chain.name],
+        priority=_PRIORITIES.get(table, 0),
+        kind="nat" if table == "nat" else "filter",
+        policy=Verdict(Does.DROP if chain.policy == "DROP" else Does.ACCEPT),
+        place=Place(backend, "ip", table, chain.name, None, f"policy {chain.policy}"),
+        packets=chain.packets,
+    )
+
+
+def _rules(table: str, chain: Chain, backend: Backend) -> tuple[Rule, ...]:
+    return tuple(
+        _rule(Place(backend, "ip", table, chain.name, number, rule.says), rule)
+        for number, rule in enumerate(chain.rules, start=1)
+    )
+
+
+def _rule(place: Place, rule: SavedRule) -> Rule:
+    try:
+        matches, jump, target = parted(rule.words)
+    except ValueError:  # a quotation that does not end
+        return Rule(place, rule.packets, (unknown,), Verdict(Does.UNKNOWN))
+    return Rule(place, rule.packets, matches, _verdict(jump, target), _effect(jump, target))
+
+
+def _verdict(jump: str, target: Sequence[str]) -> Verdict:
+    name = target[0] if target else ""
+    if not name or name in _GO_ON:
+        return Verdict(Does.CONTINUE)
+    if name == "REJECT":
+        return Verdict(Does.REJECT, how=option(target, "--reject-with") or "icmp-port-unreachable")
+    if name in _VERDICTS:
+        return Verdict(_VERDICTS[name])
+    return Verdict(Does.GOTO if jump == "-g" else Does.JUMP, name)  # a chain, or a target that is not known here
+
+
+def _effect(jump: str, target: Sequence[str]) -> Effect:
+    name = target[0] if target and jump == "-j" else ""
+    if name == "DNAT":
+        return destination_nat(option(target, "--to-destination"))
+    if name == "REDIRECT":
+        return redirect(option(target, "--to-ports"))
+    if name == "NOTRACK" or "--notrack" in target:
+        return untracked
+    return {"MARK": marked, "CONNMARK": _connmark(target)}.get(name, unchanged)
+
+
+def _connmark(target: Sequence[str]) -> Effect:
+    return marked if "--restore-mark" in target else connection_marked

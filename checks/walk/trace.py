@@ -1,0 +1,90 @@
+"""What becomes of a packet."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from checks.model import Ended
+from checks.walk.packet import Hook
+from checks.walk.rules import Place
+
+
+class Fate(StrEnum):
+    """How a packet ends at a stop."""
+
+    DROP = "drop"
+    REJECT = "reject"
+    UNKNOWN = "unknown"  # if it ends there: a program or a module decides
+
+
+# What the kernel tells a connecting client: net/ipv4/icmp.c, icmp_err_convert
+_REJECTIONS = {
+    "tcp-reset": Ended.REFUSED,
+    "icmp-port-unreachable": Ended.REFUSED,
+    "icmp-host-unreachable": Ended.NO_ROUTE,
+    "icmp-host-prohibited": Ended.NO_ROUTE,
+    "icmp-admin-prohibited": Ended.NO_ROUTE,
+    "icmp-net-unreachable": Ended.NETWORK_UNREACHABLE,
+    "icmp-net-prohibited": Ended.NETWORK_UNREACHABLE,
+    "icmp-proto-unreachable": Ended.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A rule or a policy that ends the packet, or may.
+
+    ``certain``: a packet such as this one does get there, and does end there. ``reply``: it is the answer that ends.
+    """
+
+    place: Place
+    fate: Fate
+    certain: bool
+    hook: Hook
+    how: str = ""  # of a rejection: icmp-host-prohibited, tcp-reset...
+    reply: bool = False
+
+    @property
+    def ended(self) -> Ended | None:
+        """What a client gets of it. None: cannot be told."""
+        if self.fate is Fate.UNKNOWN:
+            return None
+        if self.fate is Fate.DROP or self.reply:  # a rejected answer is told to the container, not to the client
+            return Ended.TIMED_OUT
+        return _REJECTIONS.get(self.how)
+
+    @property
+    def says(self) -> str:
+        return self.place.says
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The way of a packet, and of the answer to it.
+
+    ``stops`` are in the order of the way, up to the first certain one. ``translated`` is the address and port that it
+    was sent on to, ``egress`` the interface; both are None where there is none, or more than one is possible.
+    ``blocked``: no packet gets through, whichever of the stops ends it.
+    """
+
+    stops: tuple[Stop, ...]
+    translated: tuple[str, int] | None
+    egress: str | None
+    hook_reached: Hook
+    blocked: bool
+    complete: bool  # every rule that can meet it was known and judged
+
+    @property
+    def stop(self) -> Stop | None:
+        """The rule that certainly ends it: None where there is none, or one before it may."""
+        return next((stop for stop in self.stops if stop.certain), None)
+
+    @property
+    def clear(self) -> bool:
+        """Whether nothing of the firewall stops it, for certain."""
+        return self.complete and not self.stops and not self.blocked
+
+    @property
+    def ended(self) -> Ended | None:
+        """What a client gets, as far as the firewall goes: None where it gets through, or that cannot be told."""
+        endings = {stop.ended for stop in self.stops}
+        return endings.pop() if self.blocked and len(endings) == 1 else None

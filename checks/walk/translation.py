@@ -1,0 +1,38 @@
+"""What destination NAT does to a packet."""
+
+import re
+from ipaddress import IPv4Address
+
+from checks.walk.packet import State
+from checks.walk.rules import Effect
+
+_TARGET = re.compile(r"^(?P<address>[\d.]+)?(?::(?P<port>\d+))?$")
+
+
+def destination_nat(target: str | None) -> Effect:
+    """To ``172.17.0.2:5000``, ``172.17.0.2`` or ``:5000``. Of any other target (a range) the result is not known."""
+    match = _TARGET.match(target or "-")
+    if match is None:
+        return _somewhere
+    address = IPv4Address(match["address"]) if match["address"] else None
+    port = _only(match["port"])
+    return lambda state: state.translated(address or state.destination, port or state.port)
+
+
+def redirect(ports: str | None) -> Effect:
+    """To the host itself, whichever of its addresses; to the same port where none is given."""
+    port = _only(ports) if ports and ports.isdigit() else None
+
+    def effect(state: State) -> State:
+        own = state.destination if state.is_local(state.destination) else min(state.local, default=None)
+        return state.translated(own, port if ports else state.port)
+
+    return effect
+
+
+def _only(port: str | None) -> range | None:
+    return range(int(port), int(port) + 1) if port else None
+
+
+def _somewhere(state: State) -> State:
+    return state.translated(None, None)

@@ -1,0 +1,100 @@
+"""The room for tracked connections: one value for the whole kernel, which the count of each host is held against.
+
+Only this machine may write it. So one host at a time has it changed, below or close to what that host alone tracks;
+the others track a few dozen connections and do not notice. The file that is locked for it keeps the value to put back,
+so that the next `give_back` of any host mends what a killed run has left.
+"""
+
+import fcntl
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from tests.lab.command import wait_for
+
+HELD = 1500
+"""Connections that the host holds: established and assured, the kind that the kernel never drops for new ones."""
+
+_MAXIMUM = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+_LOCK = Path("/run/dockerhealth-lab-conntrack.lock")
+_PATIENCE = 120.0  # seconds that the other hosts may take, one after the other
+_UNIT = "crowd.service"
+# Closed with a reset, a connection is forgotten after 10 seconds, and not after two minutes.
+_CROWD = f"""
+import resource, socket, struct, time
+resource.setrlimit(resource.RLIMIT_NOFILE, ({3 * HELD}, {3 * HELD}))
+held = []
+with socket.create_server(("127.0.0.1", 7000)) as server:
+    while len(held) < {2 * HELD}:
+        client = socket.create_connection(("127.0.0.1", 7000))
+        served, _ = server.accept()
+        for one, other in ((client, served), (served, client)):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            one.send(b".")
+            other.recv(1)
+        held += [client, served]
+time.sleep(3600)
+"""
+_COUNT = "cat /proc/net/nf_conntrack >/dev/null; cat /proc/sys/net/netfilter/nf_conntrack_count"  # the first forgets
+_taken: dict[str, TextIO] = {}
+
+
+class Host(Protocol):
+    """As much of a host as is needed here."""
+
+    name: str
+
+    def run(self, *argv: str) -> object: ...
+    def sh(self, script: str) -> str: ...
+
+
+def crowd(host: Host, maximum: int) -> None:
+    """Have the host hold its connections, and give the kernel room for so many; other hosts wait until `give_back`."""
+    _take(host.name)
+    host.run("systemd-run", "--quiet", f"--unit={_UNIT}", "/usr/bin/python3", "-c", _CROWD)
+    wait_for(f"{host.name}: its connections", lambda: _count(host) >= HELD, timeout=20)
+    _MAXIMUM.write_text(str(maximum))
+
+
+def give_back(host: Host) -> None:
+    """Put the value back that this host or a killed run has changed; what another host has is left alone."""
+    taken = host.name in _taken
+    with _taken.pop(host.name, None) or _LOCK.open("a+") as lock:
+        if _locked(lock):
+            _put_back(lock)
+        if taken:
+            host.sh(f"systemctl stop {_UNIT} 2>/dev/null || true")
+            wait_for(f"{host.name}: its connections forgotten", lambda: _count(host) < HELD / 2, timeout=20)
+
+
+def _take(name: str) -> None:
+    lock = _LOCK.open("a+")
+    try:
+        wait_for(f"{name}: another host has the table of connections", lambda: _locked(lock), _PATIENCE, every=0.2)
+    except BaseException:
+        lock.close()
+        raise
+    _taken[name] = lock
+    _put_back(lock)
+    lock.write(_MAXIMUM.read_text())
+    lock.flush()
+
+
+def _put_back(lock: TextIO) -> None:
+    lock.seek(0)
+    value = lock.read()
+    if value:
+        _MAXIMUM.write_text(value)
+        lock.truncate(0)
+
+
+def _locked(lock: TextIO) -> bool:
+    """Whether the lock is held by this open file, now or already."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _count(host: Host) -> int:
+    return int(host.sh(_COUNT))

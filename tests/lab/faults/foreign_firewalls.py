@@ -1,0 +1,160 @@
+"""Rules that are not Docker's: in DOCKER-USER, in iptables, in tables of nftables, before the host."""
+
+from tests.lab import network
+from tests.lab.faults.serving import on_host_network
+from tests.lab.host import LabHost
+from tests.lab.scenario import Act, fault, healthy, one_after_the_other, typed
+
+POLICY, FOREIGN, BEFORE = "docker-user-drop", "foreign-firewall-drop", "blocked-before-host"
+
+_UFW = """
+iptables -P FORWARD DROP
+for chain in before-logging-input before-input user-input before-forward user-forward; do iptables -N ufw-$chain; done
+iptables -A INPUT -j ufw-before-logging-input; iptables -A INPUT -j ufw-before-input
+iptables -A ufw-before-input -j ufw-user-input
+iptables -A FORWARD -j ufw-before-forward; iptables -A ufw-before-forward -j ufw-user-forward
+"""
+
+
+def nft(table: str, chain: str, rules: str = "") -> Act:
+    """A table of nftables with one base chain: ``chain`` is its type line, ``rules`` follow."""
+
+    def act(host: LabHost) -> None:
+        host.run("nft", "-f", "-", stdin=f"table {table} {{\n chain only {{\n {chain}\n {rules}\n }}\n}}\n")
+
+    return act
+
+
+def cut_off(rules: str) -> Act:
+    """A firewall on the way: this machine itself does not let the request out."""
+
+    def act(host: LabHost) -> None:
+        network.cut_off(host.name, f"ip daddr {host.address} {rules}")
+
+    return act
+
+
+SCENARIOS = (
+    fault("docker-user-drops", typed("iptables -I DOCKER-USER -p tcp --dport 5000 -j DROP"), POLICY, core=True),
+    fault(
+        "docker-user-rejects-the-published-port",
+        typed("iptables -I DOCKER-USER -p tcp -m conntrack --ctorigdstport 5000 -j REJECT"),
+        POLICY,
+        outside="refused",
+    ),
+    fault("docker-user-drops-the-client", typed("iptables -I DOCKER-USER -s $CLIENT -j DROP"), POLICY),
+    fault(
+        "docker-user-admits-only-another-network",
+        typed("iptables -I DOCKER-USER -i host0 ! -s 192.168.7.0/24 -j DROP"),
+        POLICY,
+    ),
+    fault(
+        "docker-user-jumps-to-a-chain-that-drops",
+        typed(
+            "iptables -N corp; iptables -A corp -s 192.168.7.0/24 -j RETURN; iptables -A corp -i host0 -j DROP\n"
+            "iptables -I DOCKER-USER -j corp"
+        ),
+        POLICY,
+    ),
+    fault(
+        "nft-forward-policy-drop",
+        nft("inet corp", "type filter hook forward priority 0; policy drop;", "ct state established accept"),
+        FOREIGN,
+        core=True,
+    ),
+    fault(
+        "nft-forward-rejects-late",
+        nft("inet corp", "type filter hook forward priority 10;", "tcp dport 5000 reject with icmpx admin-prohibited"),
+        FOREIGN,
+        outside="no route",
+    ),
+    fault(
+        "nft-forward-rejects-plainly",
+        nft("ip corp", "type filter hook forward priority -10;", 'iifname "host0" oifname "docker0" reject'),
+        FOREIGN,
+        outside="refused",
+    ),
+    fault(
+        "nft-prerouting-drops",
+        nft("inet corp", "type filter hook prerouting priority -350;", "tcp dport 5000 drop"),
+        FOREIGN,
+    ),
+    fault(
+        "nft-netdev-ingress-drops",
+        nft("netdev corp", 'type filter hook ingress device "host0" priority 0;', "tcp dport 5000 drop"),
+        FOREIGN,
+    ),
+    fault("raw-prerouting-drops", typed("iptables -t raw -I PREROUTING -p tcp --dport 5000 -j DROP"), FOREIGN),
+    fault("mangle-forward-drops", typed("iptables -t mangle -A FORWARD -p tcp --dport 5000 -j DROP"), FOREIGN),
+    fault(
+        "mangle-prerouting-drops-the-client",
+        typed("iptables -t mangle -A PREROUTING -s $CLIENT -p tcp --dport 5000 -j DROP"),
+        FOREIGN,
+    ),
+    fault("forward-rule-above-docker-s-drops", typed("iptables -I FORWARD -p tcp --dport 5000 -j DROP"), FOREIGN),
+    fault(
+        "forward-rule-above-docker-s-rejects",
+        typed("iptables -I FORWARD -i host0 -o docker0 -j REJECT --reject-with icmp-host-prohibited"),
+        FOREIGN,
+        outside="no route",
+    ),
+    fault(
+        "answers-are-dropped",
+        typed("iptables -I FORWARD -i docker0 -p tcp --sport 5000 -j DROP"),
+        FOREIGN,
+    ),
+    fault(
+        "host-network-input-drops",
+        one_after_the_other(on_host_network, typed("iptables -A INPUT -p tcp --dport 5000 -j DROP")),
+        FOREIGN,
+    ),
+    fault(
+        "host-network-input-policy-drops",
+        one_after_the_other(
+            on_host_network,
+            typed(
+                "iptables -A INPUT -i lo -j ACCEPT; iptables -A INPUT -p tcp --dport 22 -j ACCEPT\n"
+                "iptables -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT; iptables -P INPUT DROP"
+            ),
+        ),
+        FOREIGN,
+    ),
+    fault(
+        "host-network-nft-input-rejects",
+        one_after_the_other(
+            on_host_network,
+            nft("inet corp", "type filter hook input priority 0;", "tcp dport 5000 reject with tcp reset"),
+        ),
+        FOREIGN,
+        outside="refused",
+    ),
+    fault("dropped-before-the-host", cut_off("tcp dport 5000 drop"), BEFORE),
+    fault(
+        "rejected-before-the-host",
+        cut_off("tcp dport 5000 reject with icmp type host-prohibited"),
+        BEFORE,
+        outside="no route",
+    ),
+    fault("reset-before-the-host", cut_off("tcp dport 5000 reject with tcp reset"), BEFORE, outside="refused"),
+    healthy("ufw-without-rules", typed(_UFW)),
+    healthy("nft-table-that-accepts", nft("inet corp", "type filter hook forward priority 0; policy accept;")),
+    healthy(
+        "nft-table-that-drops-another-port",
+        nft("inet corp", "type filter hook forward priority 0; policy accept;", "tcp dport 5432 drop"),
+        core=True,
+    ),
+    healthy(
+        "nft-table-that-drops-but-not-this",
+        nft("inet corp", "type filter hook forward priority 0; policy drop;", "ct status dnat accept"),
+    ),
+    healthy(
+        "nft-input-policy-drop-behind-dnat",
+        nft("inet corp", "type filter hook input priority 0; policy drop;", "tcp dport 22 accept\n iif lo accept"),
+    ),
+    healthy("docker-user-drops-another-client", typed("iptables -I DOCKER-USER -s 192.168.7.0/24 -j DROP")),
+    healthy("forward-rule-below-docker-s-drops", typed("iptables -A FORWARD -p tcp --dport 5000 -j DROP")),
+    healthy(
+        "raw-rule-drops-another-client",
+        typed("iptables -t raw -A PREROUTING -s 192.168.7.0/24 -p tcp --dport 5000 -j DROP"),
+    ),
+)

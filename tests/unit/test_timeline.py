@@ -1,0 +1,234 @@
+"""What changed before: the differences between two looks, and what happened on the host between them."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from checks.causes.cause import Before, Look
+from checks.digest import FILE, digest
+from checks.facts.sysctl_order import IP_FORWARD
+from checks.model import Change, Digest
+from checks.timeline import differences, timeline
+from tests import histories, looks
+from tests.histories import NOW, at, journal, look, record, restart, sudo, unit
+
+GOOD = Digest(at("14:03:10"), {IP_FORWARD: "1"})
+LOGIN = record("14:02:50", "Accepted publickey for ops from 10.0.0.5 port 50 ssh2", SYSLOG_IDENTIFIER="sshd")
+
+
+def shown(seen: Look) -> str:
+    return "\n".join(f"{change.at:%H:%M:%S} {change.what} [{change.who}]" for change in timeline(seen))
+
+
+def between(**values: tuple[str | None, str | None]) -> list[str]:
+    """The differences of two looks, by what each value was and is; None where it could not be had."""
+    names = {name: name.replace("__", FILE + "/") for name in values}
+    was = {names[name]: old for name, (old, _) in values.items() if old is not None}
+    now = {names[name]: new for name, (_, new) in values.items() if new is not None}
+    return [change.what for change in differences(Digest(at("14:03:10"), was), Digest(NOW, now))]
+
+
+# --- two looks -------------------------------------------------------------------------------------------------
+
+
+def test_the_story_is_told_in_the_order_in_which_it_happened() -> None:
+    asked = sudo("14:03:13", "webpanel", "/bin/systemctl restart network", "webpanel.service")
+    seen = look(journal(LOGIN, asked, *restart("14:03:14", "network.service")), good=GOOD)
+    lines = shown(replace(seen, before=Before(GOOD, at("14:03:12"), at("14:03:16")))).splitlines()
+    assert [line for line in lines if "docker" not in line and "container" not in line] == [
+        "14:02:50 ops logged in over SSH from 10.0.0.5 [ops]",
+        "14:03:10 the last look that found it healthy []",
+        "14:03:12 it answered from outside for the last time []",
+        (
+            "14:03:14 network.service restarted "
+            "[webpanel (in webpanel.service) ran `sudo /bin/systemctl restart network`]"
+        ),
+        "14:03:16 it did not answer from outside for the first time []",
+        "14:03:20 net.ipv4.ip_forward was 1 at 14:03:10, and is 0 at 14:03:20 UTC []",
+    ]
+
+
+def test_both_times_of_a_difference_are_said_with_their_days_where_these_differ() -> None:
+    long_ago = Digest(at("14:03:10") - timedelta(days=2), {"a": "1"})
+    [change] = differences(long_ago, Digest(NOW, {"a": "2"}))
+    assert change == Change(NOW, "a was 1 at 2026-11-22 14:03:10, and is 2 at 2026-11-24 14:03:20 UTC")
+
+
+def test_what_could_not_be_had_this_time_or_that_time_is_no_difference() -> None:
+    assert between(a=("1", None), b=(None, "2"), c=("3", "3")) == []
+
+
+def test_the_host_s_switch_says_as_much_as_those_of_its_interfaces() -> None:
+    values = {IP_FORWARD: ("1", "0"), "net.ipv4.conf.eth0.forwarding": ("1", "0")}
+    good, now = (Digest(when, {name: both[i] for name, both in values.items()}) for i, when in enumerate((NOW, NOW)))
+    assert [change.what.split()[0] for change in differences(good, now)] == [IP_FORWARD]
+
+
+def test_another_container_is_not_told_by_its_start_and_address_too() -> None:
+    states = {"container": ("a 1", "a 2"), "container started": ("t", "u"), "address of the container": ("x", "none")}
+    good, now = (Digest(when, {name: both[i] for name, both in states.items()}) for i, when in enumerate((NOW, NOW)))
+    assert [change.what.split(" was")[0] for change in differences(good, now)] == ["container"]
+
+
+def test_without_its_chains_no_rule_of_docker_s_is_told() -> None:
+    good = Digest(at("14:03:10"), {"chain DOCKER": "there", "DNAT rule of port 5000": "-p tcp"})
+    now = Digest(NOW, {"chain DOCKER": "missing", "DNAT rule of port 5000": "none"})
+    assert [change.what.split(" was")[0] for change in differences(good, now)] == ["chain DOCKER"]
+
+
+@pytest.mark.parametrize("state", [{"container": "none"}, {"container's state": "exited"}])
+def test_a_rule_of_docker_s_that_went_with_its_container_is_not_told(state: dict[str, str]) -> None:
+    good = Digest(at("14:03:10"), {"DNAT rule of port 5000": "-p tcp"})
+    assert list(differences(good, Digest(NOW, {"DNAT rule of port 5000": "none", **state}))) == []
+    assert len(list(differences(good, Digest(NOW, {"DNAT rule of port 5000": "none"})))) == 1
+
+
+def test_a_rule_stands_in_backticks_and_a_unit_that_is_told_by_its_start_is_not_told_again() -> None:
+    good = Digest(at("14:03:10"), {"what drops": "none", "firewalld.service": "inactive"})
+    now = Digest(NOW, {"what drops": "-p tcp -j DROP", "firewalld.service": "active"})
+    [change] = differences(good, now, {"firewalld.service"})
+    assert change.what == "what drops was none at 14:03:10, and is `-p tcp -j DROP` at 14:03:20 UTC"
+
+
+def test_one_reading_is_told_once_as_the_last_good_look() -> None:
+    told = shown(replace(look(journal(), good=GOOD), before=Before(GOOD, GOOD.at, at("14:03:16"))))
+    assert "the last look that found it healthy" in told
+    assert "for the last time" not in told
+
+
+def test_a_configuration_file_that_is_gone_is_a_difference_where_files_could_be_listed() -> None:
+    [gone] = between(__a=("2026", None), __b=("2026", "2026"))
+    assert gone == "/a was there at 14:03:10 UTC, and is not any more"
+    assert between(__a=("2026", None), c=("1", "1")) == []
+
+
+# --- the host's journal ----------------------------------------------------------------------------------------
+
+
+def test_what_happened_long_before_the_last_good_look_is_left_out() -> None:
+    old = sudo("13:30:00", "ops", "/bin/true")
+    assert "/bin/true" not in shown(look(journal(old), good=GOOD))
+    assert "/bin/true" in shown(look(journal(old)))
+    assert "/bin/ls" not in shown(look(journal(sudo("12:30:00", "ops", "/bin/ls"))))
+
+
+def test_sysctl_files_that_the_network_service_applies_are_no_change_of_their_own() -> None:
+    inner = restart("14:03:14.020", "systemd-sysctl.service")
+    outer = [
+        unit("14:03:14.000", "Stopping", "network.service"),
+        unit("14:03:14.010", "Stopped", "network.service"),
+        unit("14:03:14.015", "Starting", "network.service"),
+        *inner,
+        unit("14:03:14.040", "Started", "network.service"),
+    ]
+    told = shown(look(journal(*outer), good=GOOD))
+    assert "network.service restarted" in told
+    assert "systemd-sysctl" not in told
+    assert "systemd-sysctl.service restarted" in shown(look(journal(*inner), good=GOOD))
+
+
+def test_what_is_repeated_stands_there_once() -> None:
+    every_minute = [sudo(f"14:03:{second}", "nagios", "/usr/lib/check_raid") for second in ("11", "12", "13")]
+    told = shown(look(journal(*every_minute), good=GOOD))
+    assert told.count("check_raid") == 1
+    assert "14:03:13 nagios (in login session 4) ran `sudo /usr/lib/check_raid` (the last of 3 times)" in told
+
+
+def test_of_many_changes_the_newest_are_kept() -> None:
+    many = [sudo(f"14:03:{second}", "ops", f"/bin/echo {second}") for second in range(11, 20)]
+    files = "".join(f"{int(at('14:03:12').timestamp())} root /etc/sysctl.d/{n}.conf\n" for n in range(40))
+    changes = timeline(look(journal(*many), good=GOOD, outputs={"config-files": f"{files}end\n"}))
+    assert len(changes) == 30
+    of_history = [change for change in changes if "container" not in change.what]  # that is as old as its recording
+    assert of_history[-1].what.startswith(IP_FORWARD)
+
+
+def test_a_journal_that_was_too_long_is_said_to_begin_late() -> None:
+    cut = journal(sudo("14:03:15", "ops", "/bin/true")).replace("ended 0\n", "ended 124\n")
+    assert "14:03:15 the host's journal was read from here on" in shown(look(cut, good=GOOD))
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(600, "600 s ahead"), (-90, "90 s behind")])
+def test_a_clock_that_is_off_is_said_and_corrected(ahead: int, words: str) -> None:
+    off = timedelta(seconds=ahead)
+    theirs = f"{NOW - timedelta(seconds=5) + off:%H:%M:%S}"
+    written = int((NOW - timedelta(seconds=4) + off).timestamp())
+    files = {"config-files": f"{written} root /etc/docker/daemon.json\nend\n"}
+    told = shown(look(journal(sudo(theirs, "ops", "/bin/true")), clock=NOW + off, good=GOOD, outputs=files))
+    assert f"the host's clock is {words}; times from the host are corrected by that" in told
+    assert "14:03:15 ops (in login session 4) ran" in told
+    assert "14:03:16 /etc/docker/daemon.json was written; it is root's" in told
+
+
+def test_a_second_of_difference_is_the_way_of_the_answer() -> None:
+    told = shown(look(journal(sudo("14:03:15", "ops", "/bin/true")), clock=NOW + timedelta(seconds=1), good=GOOD))
+    assert "clock" not in told
+    assert "14:03:15 ops" in told
+
+
+# --- what else the host tells ----------------------------------------------------------------------------------
+
+
+def test_without_a_journal_the_last_changes_of_units_are_told_by_systemd() -> None:
+    units = {"units": histories.units(at("14:03:15"))}
+    assert "14:03:15 docker.service started []" in shown(look(None, good=GOOD, outputs=units))
+
+
+def test_what_somebody_did_just_before_the_last_good_look_may_have_had_its_effect_later() -> None:
+    assert "/bin/true" in shown(look(journal(sudo("14:03:01", "ops", "/bin/true")), good=GOOD))
+
+
+def test_what_runs_since_before_the_last_good_look_did_not_break_it() -> None:
+    units = {"units": histories.units(at("09:00:00"))}
+    assert "docker.service" not in shown(look(None, good=GOOD, outputs=units))
+    assert "firewalld" not in shown(look(journal(*restart("14:03:02", "firewalld.service")), good=GOOD))
+
+
+def test_a_change_that_the_journal_has_is_not_told_twice() -> None:
+    started = [unit("14:03:14", "Starting", "docker.service"), unit("14:03:15", "Started", "docker.service")]
+    told = shown(look(journal(*started), good=GOOD, outputs={"units": histories.units(at("14:03:15"))}))
+    assert told.count("docker.service") == 1
+
+
+def test_packages_are_told_in_utc_whatever_the_host_s_zone() -> None:
+    log = {"packages": "zone +0200\ndpkg 2026-11-24 16:03:12 upgrade docker.io:amd64 20.10 26.1\nend\n"}
+    assert "14:03:12 package docker.io upgraded from 20.10 to 26.1 []" in shown(look(journal(), good=GOOD, outputs=log))
+
+
+def test_nothing_is_told_of_a_host_that_could_not_be_looked_at() -> None:
+    seen = look(journal())
+    assert timeline(replace(seen, facts=None)) == ()
+    assert digest(replace(seen, facts=None)) is None
+
+
+# --- digests ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("platform", ["debian12-docker20.10.24", "debian13-docker26.1.5"])
+def test_a_digest_tells_healthy_from_broken_by_the_values_that_broke(platform: str) -> None:
+    well = digest(looks.look(platform, "healthy", looks.ANSWERED))
+    broken = digest(looks.look(platform, "ip-forward-off", looks.TIMED_OUT))
+    assert well is not None
+    assert broken is not None
+    assert (well.values[IP_FORWARD], broken.values[IP_FORWARD]) == ("1", "0")
+    assert well.values["chain DOCKER"] == "there"
+    assert "--dport 5000" in well.values["DNAT rule of port 5000"]
+
+
+def test_a_value_that_could_not_be_had_is_not_in_the_digest() -> None:
+    seen = looks.look("debian12-docker20.10.24", "healthy", looks.ANSWERED)
+    blind = digest(looks.without(seen, "iptables", "sudo-refused"))
+    assert blind is not None
+    assert "chain DOCKER" not in blind.values
+    assert blind.values[IP_FORWARD] == "1"
+
+
+def test_a_digest_holds_nothing_that_moves_by_itself() -> None:
+    seen = looks.look("debian12-docker20.10.24", "healthy", looks.ANSWERED)
+    counted = looks.changed(seen, "iptables", "[0:0]", "[7:420]")
+    later = looks.changed(counted, "system", "clock=", "clock=1")
+    one, other = digest(seen), digest(later)
+    assert one is not None
+    assert other is not None
+    assert one.values == other.values

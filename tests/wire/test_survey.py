@@ -1,0 +1,124 @@
+"""A survey of a host over real SSH: how much it asks for, and what it makes of a service that keeps silent."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.demo.hosts.endpoint import Endpoint
+from bot.demo.hosts.states import Reachable
+from checks.causes.cause import Look
+from checks.facts.counters import COUNTERS
+from checks.model import Ended, Host, Phase, Service, ServiceKind
+from checks.source import Unavailable
+from checks.survey import Survey
+from tests.wire.sshd import Sshd, sshd
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Sshd]:
+    async with sshd(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def registry() -> AsyncIterator[Endpoint]:
+    endpoint = Endpoint("127.0.0.1", 0)
+    try:
+        yield endpoint
+    finally:
+        await endpoint.close()
+
+
+@contextlib.contextmanager
+def accepting() -> Iterator[int]:
+    """A port whose connections are made by the kernel, and answered by nobody."""
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as listener:
+        yield listener.getsockname()[1]
+
+
+async def surveyed(server: Sshd, port: int, kind: ServiceKind = ServiceKind.REGISTRY) -> Look:
+    service = Service("registry", f"http://127.0.0.1:{port}/v2/", kind, container="registry")
+    host = replace(server.host, services=(service,))
+    survey = Survey([host], lambda: datetime.now(UTC), concurrency=1)
+    try:
+        await survey.look(host, host.services)  # the login
+        server.commands.clear()
+        [look] = await survey.look(host, host.services)
+    finally:
+        await survey.close()
+    return look
+
+
+async def test_a_service_that_answers_costs_its_host_one_command(server: Sshd, registry: Endpoint) -> None:
+    await registry.become(Reachable.ANSWERS)
+    look = await surveyed(server, registry.port)
+    assert look.outside.ok
+    assert look.recount is None
+    assert len(server.commands) == 1
+
+
+async def test_a_service_that_does_not_answer_costs_a_second_one_for_the_counters_alone(
+    server: Sshd, registry: Endpoint
+) -> None:
+    await registry.become(Reachable.REFUSES)
+    look = await surveyed(server, registry.port)
+    assert look.outside.ended is Ended.REFUSED
+    facts, counters = server.commands
+    assert "names='counters'" not in facts
+    assert "path" not in counters.partition("names=")[2].partition("\n")[0]
+    assert look.recount is not None
+    assert look.recount.attempts == 3
+    assert not isinstance(look.recount.facts.get(COUNTERS), Unavailable)
+
+
+async def test_silence_is_knocked_at_and_not_waited_for(server: Sshd, registry: Endpoint) -> None:
+    await registry.become(Reachable.SILENT)
+    look = await surveyed(server, registry.port)
+    assert (look.outside.phase, look.outside.ended) == (Phase.CONNECT, Ended.TIMED_OUT)
+    assert look.outside.address == "127.0.0.1"
+
+
+async def test_what_is_accepted_and_not_answered_is_tried_again_with_small_packets(server: Sshd) -> None:
+    with accepting() as port:
+        look = await surveyed(server, port)
+    assert (look.outside.phase, look.outside.ended) == (Phase.HTTP, Ended.TIMED_OUT)
+    assert look.small is not None
+    assert look.small.ended is Ended.TIMED_OUT
+
+
+async def test_what_was_before_is_remembered_with_its_time(server: Sshd, registry: Endpoint) -> None:
+    service = Service("registry", f"http://127.0.0.1:{registry.port}/v2/")
+    host: Host = replace(server.host, services=(service,))
+    survey = Survey([host], lambda: datetime.now(UTC), concurrency=1)
+    try:
+        await registry.become(Reachable.ANSWERS)
+        good = await survey.reach(host, service)
+        await registry.become(Reachable.REFUSES)
+        bad = await survey.reach(host, service)
+        await survey.reach(host, service)
+        [look] = await survey.look(host, host.services)
+    finally:
+        await survey.close()
+    assert (look.before.answered_at, look.before.failed_at) == (good.at, bad.at)
+
+
+async def test_a_host_that_cannot_be_looked_at_is_no_reason_to_raise(server: Sshd, registry: Endpoint) -> None:
+    server.server.close()
+    server.cut()
+    await asyncio.sleep(0)
+    service = Service("registry", f"http://127.0.0.1:{registry.port}/v2/")
+    host = replace(server.host, services=(service,))
+    survey = Survey([host], lambda: datetime.now(UTC), concurrency=1)
+    try:
+        [look] = await survey.look(host, host.services)
+    finally:
+        await survey.close()
+    assert look.facts is None
+    assert look.trouble is not None
+    assert look.trouble.id == "ssh-refused"
