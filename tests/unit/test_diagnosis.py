@@ -169,3 +169,31 @@ def test_a_port_that_only_some_other_reading_broke_is_likely_at_most() -> None:
     diagnosis = diagnose(look("debian12-docker20.10.24", "host-network-port-closed", bad_status))
     assert diagnosis.root is not None
     assert diagnosis.root.confidence is Confidence.LIKELY
+
+
+@pytest.mark.parametrize("platform", recordings.having("docker-user-drops"))
+def test_a_rule_that_ends_the_packet_but_did_not_count_it_is_likely_at_most(platform: str) -> None:
+    """The counters contradict: something before it must have eaten what was sent."""
+    seen = recordings.replay(recordings.FOLDER / platform / "docker-user-drops.json")
+    assert diagnose(seen).causes[0].confidence is Confidence.PROVEN
+    assert seen.facts is not None
+    assert seen.recount is not None
+    flat = replace(seen, recount=replace(seen.recount, facts=seen.facts))
+    [finding] = [finding for finding in diagnose(flat).causes if finding.cause == "docker-user-drop"]
+    assert finding.confidence is Confidence.LIKELY
+
+
+@pytest.mark.parametrize("platform", recordings.having("nft-forward-policy-drop"))
+def test_rules_that_could_not_be_read_are_never_taken_for_clear(platform: str) -> None:
+    seen = recordings.replay(recordings.FOLDER / platform / "nft-forward-policy-drop.json")
+    diagnosis = diagnose(without(seen, "nftables", "sudo-refused: nftables: a password is required"))
+    assert [finding.cause for finding in diagnosis.causes] == ["undetermined"]
+    untold = {finding.cause for finding in diagnosis.not_told}
+    assert {"foreign-firewall-drop", "docker-user-drop", "blocked-before-host"} <= untold
+
+
+@pytest.mark.parametrize("platform", recordings.having("dropped-before-the-host"))
+def test_packets_that_never_arrive_are_told_only_by_counters_that_were_read_twice(platform: str) -> None:
+    seen = recordings.replay(recordings.FOLDER / platform / "dropped-before-the-host.json")
+    assert [finding.cause for finding in diagnose(seen).causes] == ["blocked-before-host"]
+    assert [finding.cause for finding in diagnose(replace(seen, recount=None)).causes] == ["undetermined"]

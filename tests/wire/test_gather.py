@@ -100,6 +100,15 @@ def test_a_probe_that_floods_is_stopped_on_the_host(shell: str) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_what_a_probe_asks_first_spares_the_costly_command_and_gives_its_status(shell: str) -> None:
+    outputs = answered_by(
+        shell, Probe("spared", "echo ran", before="exit 252"), Probe("asked", "echo ran", before="test -e /")
+    )
+    assert (outputs["spared"].stdout, outputs["spared"].status) == ("", 252)
+    assert (outputs["asked"].stdout, outputs["asked"].status) == ("ran\n", 0)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_service_is_data_and_never_code(shell: str, tmp_path: Path) -> None:
     """What the configuration would refuse anyway does not run here either."""
     evil = Service("registry", f"http://127.0.0.1:5000/'$(touch {tmp_path}/owned);`touch {tmp_path}/owned`")
