@@ -3,6 +3,7 @@
 import shlex
 
 from checks.causes.cause import Cause, Judgement, Look, fail, passed, risk
+from checks.causes.origin import who_stopped
 from checks.causes.state import State, state_of
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container
 from checks.model import Evidence
@@ -16,7 +17,8 @@ def _container_stopped(look: Look) -> Judgement:
     other = _not_in(State.STOPPED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to be stopped")
-    return fail(*_ended(container), _policy(container), advice=(_log(container),))
+    evidence = (*_ended(container), *who_stopped(look, container.name), _policy(container))
+    return fail(*evidence, advice=(_log(container),))
 
 
 def _container_restarting(look: Look) -> Judgement:

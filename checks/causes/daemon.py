@@ -4,6 +4,7 @@ import ipaddress
 
 from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
 from checks.causes.inside import is_good, shown
+from checks.causes.origin import who_stopped
 from checks.causes.state import listeners
 from checks.facts.daemon import DAEMON
 from checks.facts.engine import CONTAINERS, ENGINE
@@ -35,6 +36,7 @@ def _dockerd_down(look: Look) -> Judgement:
         evidence.append(Evidence("units", f"its last run ended with: {docker.result}"))
     if docker.enabled == "masked":
         evidence.append(Evidence("units", "it is masked: somebody does not want it started"))
+    evidence += who_stopped(look, "docker.service")
     return fail(*evidence, advice=("journalctl -u docker.service -n 30 --no-pager   # what it said",))
 
 
