@@ -60,6 +60,11 @@ def load(path: Path) -> Facts:
     return Facts(path.parent.name, RECORDED_AT, _outputs_of(path, recording), recording["missing"])
 
 
+def outputs(path: Path) -> Outputs:
+    """What the probes of a recording printed; nothing where the host could not be looked at."""
+    return _outputs_of(path, _read(path))
+
+
 def replay(path: Path) -> Look:
     """The look that a recording holds, as if it were taken now."""
     recording = _read(path)
