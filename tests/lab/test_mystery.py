@@ -46,7 +46,7 @@ async def test_the_alert_says_what_switched_forwarding_off_and_when_and_who_aske
         assert SCRIPT in alert.shown
         assert "sysctl -w net.ipv4.ip_forward=0" in alert.shown
         assert asker in alert.shown
-        assert "net.ipv4.ip_forward was 1 at" in alert.shown
+        assert "net.ipv4.ip_forward was 1 at" in alert.shown, alert.shown
 
 
 async def test_what_it_was_like_is_known_after_a_restart_of_the_bot_and_at_the_terminal(

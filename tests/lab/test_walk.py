@@ -4,13 +4,11 @@ import shlex
 
 import pytest
 
+from checks.causes.packet import RULES
 from checks.facts.addresses import ADDRESSES, Addresses
-from checks.facts.legacy import LEGACY
-from checks.facts.netfilter import NETFILTER
-from checks.facts.nftables import NFTABLES
 from checks.model import Ended, Output
 from checks.source import Facts, Probe, Source, T, Unavailable
-from checks.walk import Packet, Place, Ruleset, Trace, rises, ruleset, walk
+from checks.walk import Packet, Place, Ruleset, Trace, rises, walk
 from tests.lab import faults
 from tests.lab.command import wait_for
 from tests.lab.host import LabHost
@@ -21,7 +19,7 @@ pytestmark = pytest.mark.lab
 
 ATTEMPTS = 3
 ONE_SYN = 0.9  # seconds: the second one is sent after 1
-_SOURCES: tuple[Source[object], ...] = (NETFILTER, LEGACY, NFTABLES, ADDRESSES)
+_SOURCES: tuple[Source[object], ...] = (RULES, ADDRESSES)
 
 
 def facts(host: LabHost) -> Facts:
@@ -43,7 +41,7 @@ def need(facts: Facts, source: Source[T]) -> T:
 
 
 def rules(facts: Facts) -> Ruleset:
-    return ruleset(need(facts, NETFILTER), need(facts, LEGACY), need(facts, NFTABLES))
+    return need(facts, RULES)
 
 
 def packet(host: LabHost, addresses: Addresses) -> Packet:
