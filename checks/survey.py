@@ -26,6 +26,9 @@ _SOON = 2.0
 Otherwise they are asked last: their packets would be counted with the known ones from here.
 """
 
+_OVERTAKEN = timedelta(seconds=10)
+"""How long before a failed reading a good look must have been, where there is one before it."""
+
 _MARGIN = timedelta(minutes=2)
 """How much further back than the last good look the host's journal is read."""
 
@@ -52,11 +55,13 @@ class Survey:
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Take a healthy look for the newest one of its service."""
         key = host, service
-        self._before[key] = replace(self._before.get(key, Before()), good=good)
+        before = self._before.get(key, Before())
+        self._before[key] = replace(before, good=good, earlier=before.good)
 
     async def look(self, host: Host, services: Sequence[Service]) -> tuple[Look, ...]:
         """Look at a host: one look a service. Never raises for a host that cannot be looked at."""
-        before = {one.name: self._before.get((host.name, one.name), Before()) for one in services}
+        now = self._clock()
+        before = {one.name: _settled(self._before.get((host.name, one.name), Before()), now) for one in services}
         async with asyncio.TaskGroup() as group:
             outside = Outside(services, self._clock, group)
             looking = group.create_task(self._look_inside(host, _back(before.values(), self._clock())))
@@ -147,6 +152,14 @@ def moving(facts: Facts) -> bool:
     """Whether a unit that matters was starting or stopping while the facts were taken. Pure."""
     units = facts.get(UNITS)
     return not isinstance(units, Unavailable) and any(unit.is_moving for unit in units.values())
+
+
+def _settled(before: Before, now: datetime) -> Before:
+    """What was before, without a good look that the fault may have overtaken: answered, and then seen inside."""
+    failed = before.failed_at or now
+    if before.good is None or before.earlier is None or before.good.at <= failed - _OVERTAKEN:
+        return before
+    return replace(before, good=before.earlier)
 
 
 def _back(before: Iterable[Before], now: datetime) -> timedelta:

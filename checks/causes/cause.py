@@ -51,6 +51,7 @@ class Before:
     good: Digest | None = None  # of the newest look that found it healthy
     answered_at: datetime | None = None  # the newest reading from outside that was good
     failed_at: datetime | None = None  # the first one after it that was not
+    earlier: Digest | None = None  # of the healthy look before ``good``
 
 
 @dataclass(frozen=True)
