@@ -61,7 +61,7 @@ class Survey:
     async def look(self, host: Host, services: Sequence[Service]) -> tuple[Look, ...]:
         """Look at a host: one look a service. Never raises for a host that cannot be looked at."""
         now = self._clock()
-        before = {one.name: _settled(self._before.get((host.name, one.name), Before()), now) for one in services}
+        before = {one.name: settled(self._before.get((host.name, one.name), Before()), now) for one in services}
         async with asyncio.TaskGroup() as group:
             outside = Outside(services, self._clock, group)
             looking = group.create_task(self._look_inside(host, _back(before.values(), self._clock())))
@@ -154,7 +154,7 @@ def moving(facts: Facts) -> bool:
     return not isinstance(units, Unavailable) and any(unit.is_moving for unit in units.values())
 
 
-def _settled(before: Before, now: datetime) -> Before:
+def settled(before: Before, now: datetime) -> Before:
     """What was before, without a good look that the fault may have overtaken: answered, and then seen inside."""
     failed = before.failed_at or now
     if before.good is None or before.earlier is None or before.good.at <= failed - _OVERTAKEN:

@@ -1,0 +1,31 @@
+"""A good look that the fault may have overtaken is not what a bad one is compared with."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from checks.causes.cause import Before
+from checks.model import Digest
+from checks.survey import settled
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+GOOD = Digest(T0, {"net.ipv4.ip_forward": "1"})
+OVERTAKEN = Digest(T0 + timedelta(minutes=5), {"net.ipv4.ip_forward": "0"})
+BOTH = Before(good=OVERTAKEN, earlier=GOOD)
+SOON = OVERTAKEN.at + timedelta(seconds=3)
+LATER = OVERTAKEN.at + timedelta(minutes=1)
+
+
+def test_a_good_look_just_before_the_failure_gives_way_to_the_one_before_it() -> None:
+    assert settled(replace(BOTH, failed_at=SOON), LATER).good == GOOD
+
+
+def test_without_a_failure_on_record_the_look_under_way_is_the_failure() -> None:
+    assert settled(BOTH, SOON).good == GOOD
+
+
+def test_a_good_look_well_before_the_failure_stays_the_one_compared_with() -> None:
+    assert settled(replace(BOTH, failed_at=LATER), LATER).good == OVERTAKEN
+
+
+def test_the_only_good_look_is_kept_however_close_the_failure_came() -> None:
+    assert settled(Before(good=OVERTAKEN, failed_at=SOON), LATER).good == OVERTAKEN
