@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from checks.model import Applied, Outcome, Plan, Reading, Report, Vantage
+from checks.model import Applied, Outcome, Plan, Reading, Report, Snapshot, Vantage
 
 ALL_HOSTS = "all hosts"
 """The host of the one incident that stands for all services, which has no service."""
@@ -39,7 +39,10 @@ class Approval:
 
 @dataclass(frozen=True)
 class Offer:
-    """A plan that stands under a message as a button. ``id`` is opaque and is all that the button carries."""
+    """A plan that stands under a message as a button. ``id`` is opaque and is all that the button carries.
+
+    Once approved it is a run, of the same id: it is approved once, carried out once, and ends once.
+    """
 
     id: str
     plan: Plan
@@ -49,6 +52,11 @@ class Offer:
     applied: Applied | None = None
     progress: str = ""  # what is being done right now, while the plan runs
     withdrawn: bool = False  # a later look made another plan of it
+    people: int = 1  # how many different people have to approve it
+    agreed: tuple[
+        Approval, ...
+    ] = ()  # who did so far, where one is not enough; ``approval`` is the one that started it
+    before: Snapshot | None = None  # the host just before the first step
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -237,25 +237,64 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
+ROOT_HELPER = "/usr/local/sbin/dockerhealth-root"
+"""Does what sudo's patterns are too weak to bound: see deploy/host."""
+
+BY, RUN = "--by=APPROVER", "--run=RUN"
+"""Words of a command that are known only once somebody has approved it."""
+
+
+class Lasts(StrEnum):
+    """How long what a plan does stays in force."""
+
+    FOR_GOOD = "for-good"  # over restarts and reboots
+    UNTIL_CHANGED = "until-changed"  # until something does to the host what was done to it before
+    UNTIL_REBOOT = "until-reboot"  # gone after the next boot, or the next restart of what holds it
+    STOP_GAP = "stop-gap"  # the service is back, its cause is not mended
+
+
 @dataclass(frozen=True)
 class Step:
-    """One command of a plan. ``argv`` is fixed in the source except for values checked against a strict pattern."""
+    """One command of a plan. ``argv`` is fixed in the source except for values checked against a strict pattern.
+
+    The words BY and RUN are filled in when the plan is carried out: see ``carried_out``.
+    """
 
     does: str  # for a person: "write /etc/sysctl.d/...: net.ipv4.ip_forward = 1"
-    argv: tuple[str, ...]
+    argv: tuple[str, ...]  # a root step begins with the absolute path of its program: sudo compares it
     root: bool = True
-    timeout: float = 30.0  # seconds
+    timeout: int = 30  # seconds, enforced on the host
+    undo: tuple["Step", ...] = ()  # what takes this step back, in this order
+    typed: str = ""  # what a person would type for the same, where ``argv`` goes through our own root helper
 
     @property
     def command(self) -> str:
         """The command line as a person would type it."""
-        return shlex.join((("sudo",) if self.root else ()) + self.argv)
+        program, *rest = self.argv
+        if program.startswith(("/usr/bin/", "/usr/sbin/")):
+            program = program.rpartition("/")[2]
+        return self.typed or shlex.join((("sudo",) if self.root else ()) + (program, *rest))
+
+    @property
+    def privileged(self) -> tuple[str, ...]:
+        """What is run: for root, one exact line of the sudoers file. A user cannot end what root started.
+
+        Our root helper takes any words, which it checks itself, and has deadlines of its own.
+        """
+        return (
+            self.argv if self.argv[0] == ROOT_HELPER else ("/usr/bin/timeout", "-k", "5", str(self.timeout), *self.argv)
+        )
 
     @property
     def shell(self) -> str:
         """The line that is run over SSH: the same words, each quoted; sudo never asks and is not used by root."""
-        words = shlex.join(self.argv)
+        words = shlex.join(self.privileged)
         return f'if [ "$(id -u)" = 0 ]; then exec {words}; else exec sudo -n {words}; fi' if self.root else words
+
+    def carried_out(self, by: str, run: str) -> "Step":
+        """The step as ``by`` approved it in this ``run``."""
+        filled = {BY: f"--by={by}", RUN: f"--run={run}"}
+        return replace(self, argv=tuple(filled.get(word, word) for word in self.argv))
 
 
 @dataclass(frozen=True)
@@ -269,20 +308,27 @@ class Plan:
     cause: str
     risk: Risk
     steps: tuple[Step, ...]
-    undo: tuple[Step, ...]
     blast_radius: str
     verify: str
     basis: Mapping[str, str]  # the values that the plan rests on; another value makes it stale
     notes: tuple[str, ...] = ()  # what a person should know: overridden files, what stays broken
+    preflight: tuple[str, ...] = ()  # what was looked at first, and is as it has to be
+    lasts: Lasts = Lasts.FOR_GOOD
+    changes: tuple[str, ...] = ()  # names of the snapshot's values that it may change, as shell patterns
+    undoes: str = ""  # the run that it takes back; empty for a fix
+    restores: Mapping[str, str] = field(default_factory=dict)  # of an undo: the values that are to be back
+    undo_unasked: bool = False  # whether it is safe to take back by itself where it did not help
+    by_hand: str = ""  # why only a person can run it; empty where dockerhealth can
+
+    @property
+    def undo(self) -> tuple[Step, ...]:
+        """What takes every step back, the last one first."""
+        return tuple(back for step in reversed(self.steps) for back in step.undo)
 
     @property
     def digest(self) -> str:
         """A SHA-256 (hex) of all that was shown and of what it rests on. Two equal digests are the same plan."""
-        shown = asdict(self) | {
-            "steps": [(step.does, step.shell) for step in self.steps],
-            "undo": [(step.does, step.shell) for step in self.undo],
-        }
-        return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -297,17 +343,47 @@ class Outcome(StrEnum):
     """How the carrying out of an approved plan ended."""
 
     FIXED = "fixed"
-    NOT_FIXED = "not-fixed"  # every step ran, the service still does not answer or the cause still holds
+    NOT_FIXED = "not-fixed"  # the service still does not answer, or the cause still holds
     FAILED = "failed"  # a step failed
     STALE = "stale"  # facts changed since the plan; nothing was run
     UNKNOWN = "unknown"  # contact was lost midway
+    UNDONE = "undone"  # of an undo: the host is as it was before the plan that it takes back
 
 
 @dataclass(frozen=True)
 class StepResult:
+    """``status`` is None where it began and nobody knows how it ended."""
+
     step: Step
-    status: int
+    status: int | None
     output: str  # stdout and stderr, cut to a length that a message can show
+    seconds: float = 0.0  # how long it took on the host
+
+    @property
+    def ok(self) -> bool:
+        return self.status == 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All of a host that a fix may change, each under a name: ``sysctl net.ipv4.ip_forward``, ``rules nat DOCKER``...
+
+    ``states`` can be brought back; ``moments`` (when a container or a daemon was started) cannot. A value whose fact
+    could not be had is in neither.
+    """
+
+    states: Mapping[str, str]
+    moments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value that is another one after a plan. ``None`` where there was, or is, no such value."""
+
+    name: str
+    before: str | None
+    after: str | None
+    announced: bool  # whether the plan said that it may change this
 
 
 @dataclass(frozen=True)
@@ -316,8 +392,14 @@ class Applied:
 
     outcome: Outcome
     says: str  # for a person, one sentence
-    results: tuple[StepResult, ...] = ()
+    results: tuple[StepResult, ...] = ()  # of the steps that were started
     readings: tuple[Reading, ...] = ()  # the outside readings of the verification
+    differences: tuple[Difference, ...] = ()  # the host before and after
+
+    @property
+    def ran(self) -> bool:
+        """Whether anything was done to the host."""
+        return bool(self.results)
 
 
 # --- reports ---------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from bot.store.mapping import (
     report_values,
     transition_values,
 )
-from bot.store.tables import incidents, messages, offers, reports, transitions
+from bot.store.tables import agreements, incidents, messages, offers, reports, transitions
 from checks.model import Applied, Outcome, Report
 
 
@@ -195,7 +195,10 @@ async def _load(connection: AsyncConnection, row: Any) -> Incident:
     offered = await connection.execute(
         select(offers).where(offers.c.incident_id == row.id).order_by(offers.c.offered_at, offers.c.position)
     )
-    return incident_from(row, of_this.all(), body.scalar(), offered.all())
+    agreed = await connection.execute(
+        select(agreements).join(offers).where(offers.c.incident_id == row.id).order_by(agreements.c.at)
+    )
+    return incident_from(row, of_this.all(), body.scalar(), offered.all(), agreed.all())
 
 
 async def _move(connection: AsyncConnection, incident_id: str, transition: Transition) -> bool:

@@ -1,5 +1,6 @@
 """Rows to the words of the product and back."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -7,11 +8,12 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from bot.incidents import Approval, Incident, Offer, State, Transition
-from checks.model import Applied, Plan, Report
+from checks.model import Applied, Plan, Report, Snapshot
 
 _REPORT = TypeAdapter(Report)
 _PLAN = TypeAdapter(Plan)
 _APPLIED = TypeAdapter(Applied)
+_SNAPSHOT = TypeAdapter(Snapshot)
 
 
 def report_json(report: Report) -> str:
@@ -69,15 +71,20 @@ def offer_values(incident_id: str, offer: Offer, position: int) -> dict[str, Any
         "offered_at": offer.offered_at,
         "expires_at": offer.expires_at,
         "withdrawn": offer.withdrawn,
+        "people": offer.people,
         "progress": offer.progress,
     }
+
+
+def snapshot_json(snapshot: Snapshot) -> str:
+    return _SNAPSHOT.dump_json(snapshot).decode()
 
 
 def applied_values(applied: Applied) -> dict[str, Any]:
     return {"outcome": applied.outcome, "applied": _APPLIED.dump_json(applied).decode()}
 
 
-def offer_from(row: Row[Any]) -> Offer:
+def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
     approval = None
     if row.approved_by is not None:
         approval = Approval(who=row.approved_by, at=row.approved_at, digest=row.digest)
@@ -90,12 +97,22 @@ def offer_from(row: Row[Any]) -> Offer:
         applied=_APPLIED.validate_json(row.applied) if row.applied is not None else None,
         progress=row.progress,
         withdrawn=row.withdrawn,
+        people=row.people,
+        agreed=tuple(Approval(who=each.who, at=each.at, digest=each.digest) for each in agreed),
+        before=_SNAPSHOT.validate_json(row.before) if row.before is not None else None,
     )
 
 
 def incident_from(
-    row: Row[Any], transition_rows: Iterable[Row[Any]], report: str | None, offer_rows: Iterable[Row[Any]]
+    row: Row[Any],
+    transition_rows: Iterable[Row[Any]],
+    report: str | None,
+    offer_rows: Iterable[Row[Any]],
+    agreement_rows: Iterable[Row[Any]],
 ) -> Incident:
+    agreed: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for each in agreement_rows:
+        agreed[each.offer_id].append(each)
     return Incident(
         id=row.id,
         host=row.host,
@@ -106,6 +123,6 @@ def incident_from(
             Transition(State(t.old) if t.old else None, State(t.new), t.reason, t.at, t.who) for t in transition_rows
         ),
         report=report_from(report) if report is not None else None,
-        offers=tuple(offer_from(offer) for offer in offer_rows),
+        offers=tuple(offer_from(offer, agreed[offer.id]) for offer in offer_rows),
         resolved_at=row.resolved_at,
     )

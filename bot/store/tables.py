@@ -118,11 +118,52 @@ offers = Table(
     Column("approved_by", String(255)),
     Column("approved_at", Utc),
     Column("lease_until", Utc),  # a runner that is alive keeps this in the future
+    Column("people", Integer, nullable=False, server_default="1"),  # how many have to approve it
     Column("progress", Text, nullable=False),
+    Column("before", Text),  # the host just before the first step
     Column("outcome", String(16)),
     Column("applied", Text),
     Column("ended_at", Utc),
 )
+
+# Who approved an offer for which one is not enough: each person once.
+agreements = Table(
+    "agreements",
+    metadata,
+    Column("offer_id", ForeignKey("offers.id"), primary_key=True),
+    Column("who", String(255), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("at", Utc, nullable=False),
+)
+
+# One fix at a time a host, whichever process carries it out: the row is there while the offer runs.
+host_locks = Table(
+    "host_locks",
+    metadata,
+    Column("host", String(63), primary_key=True),
+    Column("offer_id", ForeignKey("offers.id"), nullable=False),
+    Column("owner", String(64), nullable=False),  # the life of the process that carries it out
+    Column("lease_until", Utc, nullable=False),  # an owner that is alive keeps this in the future
+)
+
+# What was done to hosts, by whom: only ever added to, each row with the hash of the one before it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Utc, nullable=False),
+    Column("actor", String(255), nullable=False),  # as in an approval; empty for dockerhealth itself
+    Column("host", String(63), nullable=False),
+    Column("service", String(63), nullable=False),
+    Column("run", String(32), nullable=False),  # the offer; empty where there is none
+    Column("event", String(32), nullable=False),
+    Column("says", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON: exact commands, output, values
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+Index("ix_audit_run", audit.c.run, audit.c.number)
+Index("ix_audit_host", audit.c.host, audit.c.number)
 
 # What each incident's message must show, and what it shows: the outbox.
 messages = Table(

@@ -13,11 +13,9 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")  # moby: daemon/names Restrict
 
 
 def start(container: Container) -> Step:
-    return Step(f"start container {container.name}", ("docker", "start", _checked(container)), root=False)
-
-
-def _stop(container: Container) -> Step:
-    return Step(f"stop container {container.name}", ("docker", "stop", _checked(container)), root=False)
+    name = _checked(container)
+    stop = Step(f"stop container {name}", ("docker", "stop", name), root=False)
+    return Step(f"start container {name}", ("docker", "start", name), root=False, undo=(stop,))
 
 
 def _checked(container: Container) -> str:
@@ -40,7 +38,6 @@ def _prepare(look: Look, finding: Finding) -> Plan:
         cause=finding.cause,
         risk=Risk.LOW,
         steps=(start(container),),
-        undo=(_stop(container),),
         blast_radius=f"Only container {container.name}.",
         verify="the container is running, and the service answers from outside",
         basis={container.name: f"{container.status}, exit status {container.exit_code}"},
@@ -61,7 +58,6 @@ def _prepare_restart(look: Look, finding: Finding) -> Plan:
         cause=finding.cause,
         risk=Risk.LOW,
         steps=(Step(f"restart container {container.name}", ("docker", "restart", _checked(container)), root=False),),
-        undo=(),
         blast_radius=f"Only container {container.name}: it stops, within 10 s or by force, and starts again.",
         verify="the container is running, and the service answers from outside",
         basis={container.name: f"{container.status} since {container.started_at}"},
@@ -80,13 +76,17 @@ def _prepare_unpause(look: Look, finding: Finding) -> Plan:
         service=look.service.name,
         cause=finding.cause,
         risk=Risk.LOW,
-        steps=(Step(f"unpause container {container.name}", ("docker", "unpause", _checked(container)), root=False),),
-        undo=(Step(f"pause container {container.name}", ("docker", "pause", _checked(container)), root=False),),
+        steps=(_unpause(_checked(container)),),
         blast_radius=f"Only container {container.name}, whose processes go on where they were frozen.",
         verify="the container is running, and the service answers from outside",
         basis={container.name: container.status},
         notes=("Somebody, or a backup, paused it: ask whether that is still under way.",),
     )
+
+
+def _unpause(name: str) -> Step:
+    pause = Step(f"pause container {name}", ("docker", "pause", name), root=False)
+    return Step(f"unpause container {name}", ("docker", "unpause", name), root=False, undo=(pause,))
 
 
 def _refuse_without_chains(look: Look) -> None:

@@ -10,15 +10,14 @@ from checks.fixes.container import start
 from checks.fixes.fix import Fix, RefusedError
 from checks.model import Finding, Plan, Risk, Step
 
+_SYSTEMCTL = "/usr/bin/systemctl"
 _FORGET_FAILURES = Step(
     "clear systemd's count of starts, so that its start limit does not refuse",
-    ("systemctl", "reset-failed", "docker.service"),
+    (_SYSTEMCTL, "reset-failed", "docker.service"),
 )
-_RESTART = Step(
-    "restart dockerd, which writes its rules anew", ("systemctl", "restart", "docker.service"), timeout=120.0
-)
-_START = Step("start dockerd", ("systemctl", "start", "docker.service"), timeout=120.0)
-_STOP = Step("stop dockerd", ("systemctl", "stop", "docker.service", "docker.socket"), timeout=120.0)
+_RESTART = Step("restart dockerd, which writes its rules anew", (_SYSTEMCTL, "restart", "docker.service"), timeout=120)
+_STOP = Step("stop dockerd", (_SYSTEMCTL, "stop", "docker.service", "docker.socket"), timeout=120)
+_START = Step("start dockerd", (_SYSTEMCTL, "start", "docker.service"), timeout=120, undo=(_STOP,))
 
 
 def _prepare_restart(look: Look, finding: Finding) -> Plan:
@@ -37,7 +36,6 @@ def _prepare_restart(look: Look, finding: Finding) -> Plan:
         cause=finding.cause,
         risk=Risk.HIGH if lost else Risk.LOW if engine.live_restore else Risk.MEDIUM,
         steps=(_FORGET_FAILURES, _RESTART, *(start(container) for container in down)),
-        undo=(),
         blast_radius=_blast_radius(engine, running, down, lost),
         verify="Docker's chains and the port's DNAT rule are there, and the service answers from outside",
         basis={
@@ -89,7 +87,6 @@ def _prepare_start(look: Look, finding: Finding) -> Plan:
         cause=finding.cause,
         risk=Risk.LOW,
         steps=(_FORGET_FAILURES, _START),
-        undo=(_STOP,),
         blast_radius="Containers with a restart policy start again; others stay as they are.",
         verify="dockerd is active, and the service answers from outside",
         basis={"docker.service": f"{docker.active}, {docker.enabled}"},

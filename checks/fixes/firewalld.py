@@ -1,11 +1,13 @@
 """Open the service's port in firewalld: now, and after its next start."""
 
+from dataclasses import replace
+
 from checks.causes.cause import Look
 from checks.causes.firewalld import ruling_zone
 from checks.facts.firewalld import FIREWALLD, Zone
 from checks.facts.sockets import SOCKETS
 from checks.fixes.fix import Fix, RefusedError
-from checks.model import Finding, Plan, Risk, Step
+from checks.model import ROOT_HELPER, Finding, Plan, Risk, Step
 
 
 def _prepare(look: Look, finding: Finding) -> Plan:
@@ -27,8 +29,7 @@ def _prepare(look: Look, finding: Finding) -> Plan:
         service=look.service.name,
         cause=finding.cause,
         risk=Risk.MEDIUM,
-        steps=tuple(_change("add", zone, port, permanent=permanent) for permanent in missing),
-        undo=tuple(_change("remove", zone, port, permanent=permanent) for permanent in reversed(missing)),
+        steps=tuple(_open(zone, port, permanent=permanent) for permanent in missing),
         blast_radius=f"Port {port}/tcp of this host becomes reachable for everyone whom zone {zone.name} rules"
         f" ({interface}). Nothing restarts or reloads.",
         verify="the zone admits the port, and the service answers from outside",
@@ -37,11 +38,22 @@ def _prepare(look: Look, finding: Finding) -> Plan:
     )
 
 
+def _open(zone: Zone, port: int, *, permanent: bool) -> Step:
+    return replace(
+        _change("add", zone, port, permanent=permanent), undo=(_change("remove", zone, port, permanent=permanent),)
+    )
+
+
 def _change(verb: str, zone: Zone, port: int, *, permanent: bool) -> Step:
     when = "for its next starts" if permanent else "now"
     does = f"{'open' if verb == 'add' else 'close'} {port}/tcp in zone {zone.name}, {when}"
-    options = (f"--zone={zone.name}", f"--{verb}-port={port}/tcp", *(("--permanent",) if permanent else ()))
-    return Step(does, ("/usr/local/sbin/dockerhealth-root", "firewall-cmd", *options))
+    words = (
+        "firewall-cmd",
+        f"--zone={zone.name}",
+        f"--{verb}-port={port}/tcp",
+        *(("--permanent",) if permanent else ()),
+    )
+    return Step(does, (ROOT_HELPER, *words), typed=f"sudo {' '.join(words)}")
 
 
 def _stop_gap(finding: Finding) -> tuple[str, ...]:

@@ -1,20 +1,26 @@
 """Switch forwarding on so that it stays on."""
 
+from dataclasses import replace
+
 from checks.causes.cause import Look
 from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
 from checks.facts.sysctl_files import SYSCTL_CONF, SYSCTL_FILES, SysctlFiles, SysctlLine
 from checks.fixes.fix import Fix, RefusedError
-from checks.model import Finding, Plan, Risk, Step
+from checks.model import ROOT_HELPER, Finding, Plan, Risk, Step
 
 _FILE = "/etc/sysctl.d/99-zz-dockerhealth.conf"
 _CONTENT = "/usr/local/share/dockerhealth/ip-forward.conf"  # installed by the admin: see deploy/
 _LINE = SysctlLine(_FILE, 1, "net.ipv4.ip_forward", "1")
 
-_WRITE = Step(f"write {_FILE}: net.ipv4.ip_forward = 1", ("install", "-m", "0644", _CONTENT, _FILE))
-_LOAD = Step("load that file, and nothing else", ("sysctl", "-p", _FILE))
-_REMOVE = Step(f"remove {_FILE}", ("rm", "-f", _FILE))
-_SWITCH_OFF = Step("switch it off again", ("sysctl", "-w", "net.ipv4.ip_forward=0"))
+_REMOVE = Step(f"remove {_FILE}", ("/usr/bin/rm", "-f", _FILE))
+_WRITE = Step(
+    f"write {_FILE}: net.ipv4.ip_forward = 1",
+    ("/usr/bin/install", "-m", "0644", _CONTENT, _FILE),
+    undo=(_REMOVE,),
+)
+_LOAD = Step("load that file, and nothing else", ("/usr/sbin/sysctl", "-p", _FILE))
+_SWITCH_OFF = Step("switch it off again", ("/usr/sbin/sysctl", "-w", "net.ipv4.ip_forward=0"))
 
 
 def _prepare(look: Look, finding: Finding) -> Plan:
@@ -33,11 +39,10 @@ def _prepare(look: Look, finding: Finding) -> Plan:
         service=look.service.name,
         cause=finding.cause,
         risk=Risk.MEDIUM if losing else Risk.LOW,
-        steps=(*(_switch(line, "off") for line in losing), _WRITE, _LOAD),
-        undo=(
-            _REMOVE,
-            *(_switch(line, "on") for line in reversed(losing)),
-            *(() if forwarding.ip_forward else (_SWITCH_OFF,)),
+        steps=(
+            *(_comment_out(line) for line in losing),
+            _WRITE,
+            _LOAD if forwarding.ip_forward else replace(_LOAD, undo=(_SWITCH_OFF,)),
         ),
         blast_radius=_blast_radius(look, forwarding),
         verify="net.ipv4.ip_forward is 1, no file sets it to 0 afterwards, and the service answers from outside",
@@ -66,6 +71,10 @@ def _may_edit(line: SysctlLine) -> bool:
     return line.path == SYSCTL_CONF or line.path.startswith("/etc/sysctl.d/")
 
 
+def _comment_out(line: SysctlLine) -> Step:
+    return replace(_switch(line, "off"), undo=(_switch(line, "on"),))
+
+
 def _switch(line: SysctlLine, state: str) -> Step:
     """Comment one line out, or back in. The file as it was is kept beside it."""
     does = (
@@ -73,7 +82,7 @@ def _switch(line: SysctlLine, state: str) -> Step:
         if state == "off"
         else f"bring line {line.number} of {line.path} back"
     )
-    return Step(does, ("/usr/local/sbin/dockerhealth-root", "sysctl-line", state, line.path, str(line.number)))
+    return Step(does, (ROOT_HELPER, "sysctl-line", state, line.path, str(line.number)))
 
 
 def _notes(files: SysctlFiles, losing: tuple[SysctlLine, ...]) -> tuple[str, ...]:

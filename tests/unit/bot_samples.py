@@ -70,8 +70,13 @@ def plan(fix: str = "enable-ip-forward", basis: str = "0") -> Plan:
         service=SERVICE.name,
         cause="ip-forward-off",
         risk=Risk.LOW,
-        steps=(Step("switch it on", ("sysctl", "-w", "net.ipv4.ip_forward=1", "ä\n<&>")),),
-        undo=(Step("switch it off", ("sysctl", "-w", "net.ipv4.ip_forward=0")),),
+        steps=(
+            Step(
+                "switch it on",
+                ("sysctl", "-w", "net.ipv4.ip_forward=1", "ä\n<&>"),
+                undo=(Step("switch it off", ("sysctl", "-w", "net.ipv4.ip_forward=0")),),
+            ),
+        ),
         blast_radius="this host routes between its networks",
         verify="the service answers from outside",
         basis={"net.ipv4.ip_forward": basis},

@@ -39,7 +39,7 @@ def test_forwarding_is_switched_on_by_a_file_of_its_own_and_nothing_restarts(pla
         f"sudo install -m 0644 /usr/local/share/dockerhealth/ip-forward.conf {OURS}",
         f"sudo sysctl -p {OURS}",
     ]
-    assert [step.command for step in plan.undo] == [f"sudo rm -f {OURS}", "sudo sysctl -w net.ipv4.ip_forward=0"]
+    assert [step.command for step in plan.undo] == ["sudo sysctl -w net.ipv4.ip_forward=0", f"sudo rm -f {OURS}"]
     assert plan.risk is Risk.LOW
     assert "Nothing restarts" in plan.blast_radius
     assert "docker0, host0" in plan.blast_radius
@@ -129,7 +129,7 @@ def test_opening_the_port_for_missing_chains_says_what_stays_broken(platform: st
 @pytest.mark.parametrize("platform", recordings.platforms())
 def test_the_port_is_opened_now_and_for_the_next_start_in_the_zone_that_rules(platform: str) -> None:
     plan = plan_of(look(platform, "host-network-port-closed", REFUSED), "open-firewalld-port")
-    gate = "sudo /usr/local/sbin/dockerhealth-root firewall-cmd --zone=public"
+    gate = "sudo firewall-cmd --zone=public"
     assert commands(plan) == [f"{gate} --add-port=5000/tcp", f"{gate} --add-port=5000/tcp --permanent"]
     assert [step.command for step in plan.undo] == [
         f"{gate} --remove-port=5000/tcp --permanent",
@@ -173,7 +173,7 @@ def test_the_same_facts_make_the_same_digest_and_other_facts_another(platform: s
     hardened = plan_of(look(platform, "ip-forward-off-hardened", TIMED_OUT), "enable-ip-forward")
     assert plan.digest == again.digest
     assert plan.digest != hardened.digest
-    assert plan.digest != replace(plan, undo=()).digest
+    assert plan.digest != replace(plan, steps=plan.steps[:1]).digest
 
 
 @pytest.mark.parametrize("platform", recordings.platforms())

@@ -288,9 +288,8 @@ def test_a_report_survives_json_unchanged(report: Report) -> None:
     assert [plan.digest for plan in again.plans] == [plan.digest for plan in report.plans]
 
 
-@pytest.mark.parametrize("seconds", [120, 120.0])
-async def test_a_plan_keeps_its_digest_in_the_store(store: Store, seconds: float) -> None:
-    step = replace(plan().steps[0], timeout=seconds)
+async def test_a_plan_keeps_its_digest_in_the_store(store: Store) -> None:
+    step = replace(plan().steps[0], timeout=120)
     of = replace(plan(), steps=(step,))
     await stored(store, offer(of=of))
     known = await store.incidents.get("inc-1")

@@ -69,7 +69,9 @@ findings = st.builds(
     long_text,
     advice=many(long_text, 3),
 )
-steps = st.builds(Step, long_text, many(long_text, 3), st.booleans())
+argv = st.tuples(long_text, long_text, long_text)
+undo = st.builds(Step, long_text, argv)
+steps = st.builds(Step, long_text, argv, st.booleans(), undo=many(undo, 1))
 plans = st.builds(
     Plan,
     fix=text,
@@ -79,7 +81,6 @@ plans = st.builds(
     cause=text,
     risk=st.sampled_from(Risk),
     steps=many(steps, 12),
-    undo=many(steps, 5),
     blast_radius=long_text,
     verify=long_text,
     basis=st.just({}),
@@ -211,10 +212,10 @@ def test_values_stand_out_in_running_text() -> None:
 def test_a_message_too_long_loses_the_least_important_parts_first_and_says_so() -> None:
     change = Change(NOW, "c" * 150, "w" * 50)
     ruled_out = Finding("x" * 50, "registry", Verdict.PASS, "", why="w" * 150)
+    back = (Step("d" * 80, ("echo", "y" * 80)),)
     long_plan = replace(
         PLAN,
-        steps=tuple(Step("d" * 80, ("echo", "y" * 80)) for _ in range(14)),
-        undo=tuple(Step("d" * 80, ("echo", "y" * 80)) for _ in range(5)),
+        steps=tuple(Step("d" * 80, ("echo", "y" * 80), undo=back if number < 5 else ()) for number in range(14)),
     )
     report = replace(
         REPORT,

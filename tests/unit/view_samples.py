@@ -55,10 +55,13 @@ PLAN = Plan(
     cause="ip-forward-off",
     risk=Risk.LOW,
     steps=(
-        Step("write the file", ("sudo-write", "/etc/sysctl.d/99-zz-dockerhealth.conf")),
+        Step(
+            "write the file",
+            ("sudo-write", "/etc/sysctl.d/99-zz-dockerhealth.conf"),
+            undo=(Step("remove the file", ("rm", "/etc/sysctl.d/99-zz-dockerhealth.conf")),),
+        ),
         Step("load it", ("sysctl", "-p", "/etc/sysctl.d/99-zz-dockerhealth.conf")),
     ),
-    undo=(Step("remove the file", ("rm", "/etc/sysctl.d/99-zz-dockerhealth.conf")),),
     blast_radius="host1 routes between its interfaces; no container stops",
     verify="the registry answers from outside and net.ipv4.ip_forward is 1",
     basis={"net.ipv4.ip_forward": "0"},

@@ -88,17 +88,21 @@ class Command:
 def commands(container: str, port: int) -> Mapping[str, Command]:
     """All that a demo host carries out, by the exact line that comes over SSH."""
     as_root = {
-        ("install", "-m", "0644", "/usr/local/share/dockerhealth/ip-forward.conf", _FILE): Command(_written),
-        ("sysctl", "-p", _FILE): Command(_loaded, "net.ipv4.ip_forward = 1\n"),
-        ("systemctl", "reset-failed", "docker.service"): Command(),
-        ("systemctl", "restart", "docker.service"): Command(_restarted, seconds=1.5),
+        ("/usr/bin/install", "-m", "0644", "/usr/local/share/dockerhealth/ip-forward.conf", _FILE): Command(_written),
+        ("/usr/sbin/sysctl", "-p", _FILE): Command(_loaded, "net.ipv4.ip_forward = 1\n"),
+        ("/usr/bin/systemctl", "reset-failed", "docker.service"): Command(),
+        ("/usr/bin/systemctl", "restart", "docker.service"): Command(_restarted, seconds=1.5),
         _firewall(port): Command(lambda state: replace(state, open_now=True), "success\n", 0.4),
         _firewall(port, "--permanent"): Command(lambda state: replace(state, open_kept=True), "success\n", 0.4),
     }
     as_user = {("docker", "start", container): Command(prints=f"{container}\n", seconds=0.3)}
-    return {Step("", argv, root=True).shell: command for argv, command in as_root.items()} | {
+    return {Step("", argv, root=True, timeout=_deadline(argv)).shell: command for argv, command in as_root.items()} | {
         Step("", argv, root=False).shell: command for argv, command in as_user.items()
     }
+
+
+def _deadline(argv: tuple[str, ...]) -> int:
+    return 120 if "restart" in argv else 30
 
 
 def _firewall(port: int, *options: str) -> tuple[str, ...]:
