@@ -72,6 +72,7 @@ class Incident:
     report: Report | None = None  # the newest diagnosis; None until the first look has ended
     offers: tuple[Offer, ...] = ()
     resolved_at: datetime | None = None
+    recurs: str = ""  # what is known of the same fault before: how often, and what each time came first
 
     @property
     def of_all(self) -> bool:

@@ -32,6 +32,7 @@ def incident_values(incident: Incident) -> dict[str, Any]:
         "state": incident.state,
         "opened_at": incident.opened_at,
         "resolved_at": incident.resolved_at,
+        "recurs": incident.recurs,
     }
 
 
@@ -125,4 +126,5 @@ def incident_from(
         report=report_from(report) if report is not None else None,
         offers=tuple(offer_from(offer, agreed[offer.id]) for offer in offer_rows),
         resolved_at=row.resolved_at,
+        recurs=row.recurs,
     )

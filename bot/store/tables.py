@@ -53,6 +53,7 @@ incidents = Table(
     Column("state", String(16), nullable=False),
     Column("opened_at", Utc, nullable=False),
     Column("resolved_at", Utc),
+    Column("recurs", Text, nullable=False, server_default=""),
 )
 Index("ix_incidents_newest", incidents.c.host, incidents.c.service, incidents.c.opened_at)
 # Two processes that see the same fault at once must not both open an incident for it.
