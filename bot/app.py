@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bot.clicks import Clicks, Identity
 from bot.config import Settings
-from bot.fixing import Apply, Fixing
+from bot.fixing import Fixing, Hands
 from bot.incidents import Rules
 from bot.outbox import Outbox, RetryLaterError, backoff
 from bot.schedule import Schedule
@@ -21,7 +21,7 @@ from bot.slack.listeners import Listeners
 from bot.slack.socket import Socket
 from bot.store import Store
 from bot.watch import Looker, Watch, Watching
-from checks.apply import apply
+from checks.apply import apply, resume
 from checks.check import Checker
 
 FIX_GRACE = 60.0
@@ -43,13 +43,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         _slack(bot_token, settings.slack_api_url) as slack,
         _checker(settings) as checker,
     ):
-        await Bot(settings, store, slack, checker, partial(apply, checker)).run(app_token, stop)
+        hands = Hands(partial(apply, checker), partial(resume, checker))
+        await Bot(settings, store, slack, checker, hands).run(app_token, stop)
 
 
 class Bot:
     """The parts of a running bot, wired."""
 
-    def __init__(self, settings: Settings, store: Store, slack: SlackClient, looker: Looker, apply: Apply) -> None:
+    def __init__(self, settings: Settings, store: Store, slack: SlackClient, looker: Looker, hands: Hands) -> None:
         self._settings = settings
         self._store = store
         self._slack = slack
@@ -59,7 +60,8 @@ class Bot:
         )
         self._fixing = Fixing(
             store,
-            apply,
+            hands,
+            expire_after=settings.approvals.expire_after,
             wake_outbox=self._outbox.wake,
             after=self._watch.fix_ended,
             clock=now,

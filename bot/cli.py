@@ -2,7 +2,6 @@
 # ruff: noqa: PLC0415  # that is why imports stand in functions here
 
 import asyncio
-import getpass
 import json
 import logging
 import signal
@@ -15,14 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bot import usage
+from bot import cli_audit, cli_mending, usage
+from bot.usage import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
 from bot.words import counted
-from checks.model import Host, NoChange, Outcome, Report, Service, Status
+from checks.model import Host, Report, Service, Status
 
 if TYPE_CHECKING:
     from bot.config import Settings
-
-HEALTHY, UNHEALTHY, NOT_TOLD = 0, 1, 2
 
 
 class Output(StrEnum):
@@ -39,13 +37,9 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(config_app, name="config")
-
-File = Annotated[
-    Path | None,
-    typer.Option("-c", "--config", help="Configuration file.", envvar="DOCKERHEALTH_CONFIG", show_default=False),
-]
-HostName = Annotated[str, typer.Argument(help="A host of the configuration.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+app.command()(cli_mending.fix)
+app.command()(cli_mending.undo)
+app.add_typer(cli_audit.app, name="audit")
 
 
 def main() -> None:
@@ -102,75 +96,6 @@ def exit_code(reports: Sequence[Report]) -> int:
     if Status.UNHEALTHY in states:
         return UNHEALTHY
     return NOT_TOLD if Status.UNKNOWN in states else HEALTHY
-
-
-@app.command()
-def fix(  # noqa: PLR0913  # these are the options of the command line
-    host: HostName,
-    fix_id: Annotated[str, typer.Argument(metavar="FIX", help="The id of a fix, as `check` names it.")],
-    service: Annotated[str | None, typer.Option("--service", "-s", help="Needed where the host has several.")] = None,
-    config: File = None,
-    *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, run nothing.")] = False,
-    yes: Yes = False,
-) -> None:
-    """Carry a fix out, as its button in Slack does. Exits 0 only if the service is fixed and verified."""
-    from checks.fixes import FIX_IDS
-
-    settings = usage.settings_of(config)
-    target = usage.host_of(settings, host)
-    chosen = usage.service_of(target, service)
-    if fix_id not in FIX_IDS:
-        usage.wrong(f"there is no fix {fix_id!r}. {usage.nearest(fix_id, FIX_IDS)}")
-    if dry_run:
-        raise typer.Exit(asyncio.run(_dry_run(settings, target, chosen, fix_id)))
-    raise typer.Exit(_fix(settings, target, chosen, fix_id, ask=not yes))
-
-
-async def _dry_run(settings: "Settings", host: Host, service: Service, fix_id: str) -> int:
-    from bot.terminal import print_no_change, print_plan
-    from checks.apply import plan
-    from checks.check import Checker
-
-    checker = Checker(settings.host_list(), clock=_now)
-    try:
-        planned = await plan(checker, host, service, fix_id)
-    finally:
-        await checker.close()
-    if isinstance(planned, NoChange):
-        print_no_change(Console(), planned)
-        return UNHEALTHY
-    print_plan(Console(), planned)
-    return HEALTHY
-
-
-def _fix(settings: "Settings", host: Host, service: Service, fix_id: str, *, ask: bool) -> int:
-    from bot.mending import Mending
-    from bot.store import StoreError
-    from bot.terminal import print_applied, print_no_change, print_plan
-
-    console = Console()
-    with asyncio.Runner() as runner:  # the person is asked between its runs: Ctrl-C then does what it should
-        try:
-            mending = runner.run(Mending.open(settings, f"terminal:{getpass.getuser()}"))
-        except StoreError as error:
-            usage.wrong(str(error))
-        try:
-            proposal = runner.run(mending.propose(host, service, fix_id))
-            if isinstance(proposal, NoChange):
-                print_no_change(console, proposal)
-                return UNHEALTHY
-            print_plan(console, proposal.plan)
-            if ask and not typer.confirm(f"Run this on {host.name}?"):
-                return UNHEALTHY
-            applied = runner.run(mending.carry_out(proposal, lambda says: console.print(f"… {says}", markup=False)))
-        finally:
-            runner.run(mending.close())
-    if isinstance(applied, NoChange):
-        print_no_change(console, applied)
-        return UNHEALTHY
-    print_applied(console, applied)
-    return {Outcome.FIXED: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}.get(applied.outcome, UNHEALTHY)
 
 
 @app.command()

@@ -1,125 +1,228 @@
-"""Carries approved offers out: claimed once, reported step by step, and always ended in the store."""
+"""Carries approved offers out: claimed once, kept step by step, and always ended in the store with the truth.
+
+A process may die at any point. The next one, or another that shares the store, takes the run over once its lease is
+over; it starts no step, it looks at what took effect (checks/apply.py, ``resume``).
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.audit import Entry
 from bot.incidents import Approval, Incident, Offer, ended, fixing
-from bot.store import Store
+from bot.store import LeaseLostError, Store
+from bot.store.runs import Claim, End
 from bot.tasks import Tasks
-from checks.apply import OnProgress, Progress
-from checks.model import Applied, Outcome, Plan
+from checks.apply import Event, Order, Tell
+from checks.fixes.undo import undo
+from checks.model import Applied, NoChange, Outcome, Snapshot
 
 LEASE = timedelta(seconds=15)
 """A runner that has given no sign of life for this long is dead."""
 
-SIGN_OF_LIFE = 5.0  # seconds
 STORE_ATTEMPTS = 5
+
+AUTO = "auto"
+"""Who approves what nobody is asked about."""
 
 log = structlog.get_logger()
 
 
-Apply = Callable[[Plan, OnProgress], Awaitable[Applied]]
-"""Runs a plan and verifies it: checks.apply.apply, behind the checker that it needs."""
+@dataclass(frozen=True)
+class Hands:
+    """The doors of checks through which hosts are changed, behind the checker that they need."""
+
+    apply: Callable[[Order, Tell], Awaitable[Applied]]
+    resume: Callable[[Order, Snapshot | None, Tell], Awaitable[Applied]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """An offer that was approved, on its way to its end."""
+
+    incident: Incident
+    offer: Offer
+    approval: Approval
+
+    @property
+    def order(self) -> Order:
+        return Order(self.offer.id, self.offer.plan, self.approval.who)
+
+    def entry(self, event: str, says: str, data: Mapping[str, object], at: datetime) -> Entry:
+        """A row of the audit log."""
+        incident = self.incident
+        return Entry(at, self.approval.who, incident.host, incident.service, event, says, self.offer.id, dict(data))
 
 
 class Fixing:
     """``after`` is told the host and service of each fix that ended."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a thing of its own; app.py names them
         self,
         store: Store,
-        apply: Apply,
+        hands: Hands,
         *,
+        expire_after: timedelta,
         wake_outbox: Callable[[], None],
         after: Callable[[str, str], None],
         clock: Callable[[], datetime],
+        lease: timedelta = LEASE,
     ) -> None:
         self._store = store
-        self._apply = apply
+        self._hands = hands
+        self._expire_after = expire_after
         self._wake_outbox = wake_outbox
         self._after = after
         self._clock = clock
+        self._lease = lease
         self._tasks = Tasks()
 
     async def begin(self, incident: Incident, offer: Offer, approval: Approval) -> bool:
         """Claim the offer and start to carry it out. False, and nothing runs, if anything changed meanwhile."""
-        if not await self.claim(incident, offer, approval):
+        run = Run(incident, offer, approval)
+        if not await self.claim(run):
             return False
-        self._tasks.start(self.carry_out(incident, offer), f"fix {offer.plan.fix} on {incident.host}")
+        self._tasks.start(self.carry_out(run), f"fix {offer.plan.fix} on {incident.host}")
         return True
 
-    async def claim(self, incident: Incident, offer: Offer, approval: Approval) -> bool:
+    async def claim(self, run: Run) -> bool:
+        incident, offer, approval = run.incident, run.offer, run.approval
         transition = fixing(incident, offer.plan, approval.who, approval.at)
-        lease = self._clock() + LEASE
-        claimed = transition is not None and await self._store.incidents.claim(
-            incident.id, offer.id, approval, transition, lease
+        data = {"digest": approval.digest, "with": [each.who for each in offer.agreed]}
+        entry = run.entry("approved", offer.plan.title, data, approval.at)
+        claimed = transition is not None and await self._store.runs.claim(
+            Claim(incident, offer, approval, transition), entry, self._until()
         )
         log.info("approval", host=incident.host, fix=offer.plan.fix, offer=offer.id, who=approval.who, counts=claimed)
         self._wake_outbox()
         return claimed
 
-    async def carry_out(self, incident: Incident, offer: Offer) -> Applied:
-        """Run a claimed offer's plan to its end, whatever that is, and store it."""
+    async def carry_out(self, run: Run) -> Applied | None:
+        """Run a claimed offer's plan to its end, whatever that is, and store it. None if that is left to another."""
 
-        async def on_progress(progress: Progress) -> None:
-            log.info("fix", host=incident.host, fix=offer.plan.fix, progress=progress.says)
+        async def work(tell: Tell) -> Applied:
             try:
-                await self._store.incidents.progress(offer.id, progress.says, self._clock())
-            except SQLAlchemyError:
-                log.exception("fix: progress could not be stored; the fix goes on", offer=offer.id)
+                return await self._hands.apply(run.order, tell)
+            except (LeaseLostError, SQLAlchemyError):
+                raise
+            except Exception:  # an error of ours must not leave a host half mended, and nobody told
+                log.exception("fix: an error in dockerhealth", host=run.incident.host, fix=run.offer.plan.fix)
+            return await self._resumed(run, tell)
+
+        return await self._run(run, work)
+
+    async def recover(self, host: str | None = None) -> None:
+        """Take over what dead processes left running, to end it with the truth."""
+        now = self._clock()
+        for incident, offer in await self._store.runs.abandoned(now, host):
+            if offer.approval and await self._store.runs.take_over(offer, self._until(), now):
+                log.warning("fix: its runner is gone", host=incident.host, fix=offer.plan.fix, offer=offer.id)
+                run = Run(incident, offer, offer.approval)
+                self._tasks.start(self._take_over(run), f"recover {offer.plan.fix} on {incident.host}")
+
+    async def settled(self) -> None:
+        """Wait for all that runs."""
+        await self._tasks.join()
+
+    async def close(self, grace: float) -> None:
+        """Let running fixes end for ``grace`` seconds; those that do not are left to the next process."""
+        await self._tasks.close(grace)
+
+    # --- one run ---
+
+    async def _take_over(self, run: Run) -> None:
+        await self._run(run, lambda tell: self._resumed(run, tell))
+
+    async def _resumed(self, run: Run, tell: Tell) -> Applied:
+        order = run.order
+        try:
+            return await self._hands.resume(order, await self._before(run), tell)
+        except (LeaseLostError, SQLAlchemyError):
+            raise
+        except Exception as error:
+            log.exception("fix: what came of it cannot be told because of an error in dockerhealth", run=order.run)
+            return Applied(
+                Outcome.UNKNOWN,
+                f'"{order.plan.title}" broke off: an error in dockerhealth ({type(error).__name__}: {error}). '
+                f"How far it got on {order.plan.host} is not known; the log has the details.",
+            )
+
+    async def _before(self, run: Run) -> Snapshot | None:
+        """The host as it was before the first step, as it was kept then."""
+        incident = await self._store.incidents.get(run.incident.id)
+        kept = incident.offers if incident is not None else ()
+        return next((offer.before for offer in kept if offer.id == run.offer.id), None)
+
+    async def _run(self, run: Run, work: Callable[[Tell], Awaitable[Applied]]) -> Applied | None:
+        incident, offer = run.incident, run.offer
+
+        async def tell(event: Event) -> None:
+            log.info("fix", host=incident.host, fix=offer.plan.fix, what=event.what, says=event.says)
+            entry = run.entry(event.what, event.says, event.data, self._clock())
+            await self._store.runs.tell(incident, offer, entry, self._until(), before=event.before)
             self._wake_outbox()
 
         try:
             async with self._alive(offer):
-                applied = await self._apply(offer.plan, on_progress)
+                applied = await work(tell)
+            await self._end(run, applied)
+        except LeaseLostError as error:
+            log.warning("fix: left to another process", host=incident.host, offer=offer.id, why=str(error))
+        except SQLAlchemyError:
+            log.exception("fix: the store fails; what came of it is found out when it is back", offer=offer.id)
         except asyncio.CancelledError:
-            # The process is being stopped. What the host did by then is not known, and must not look as if it were.
-            await asyncio.shield(self._end(incident, offer, _stopped(offer)))
+            # The process is being stopped. The next one finds out what the host did by then.
+            await asyncio.shield(self._store.runs.let_go(offer, self._clock()))
             raise
-        except Exception as error:  # an error of ours must not leave the incident FIXING for ever
-            log.exception("fix: failed because of an error in dockerhealth", host=incident.host, fix=offer.plan.fix)
-            applied = Applied(
-                Outcome.UNKNOWN,
-                f'"{offer.plan.title}" broke off: an error in dockerhealth ({type(error).__name__}: {error}). '
-                f"How far it got on {incident.host} is not known; the log has the details.",
-            )
-        await self._end(incident, offer, applied)
-        return applied
+        else:
+            return applied
+        return None
 
-    async def recover(self) -> None:
-        """End what a dead process left running: as UNKNOWN, never by running anything again."""
-        for incident, offer in await self._store.incidents.abandoned(self._clock()):
-            log.warning("fix: its runner is gone", host=incident.host, fix=offer.plan.fix, offer=offer.id)
-            await self._end(incident, offer, _stopped(offer))
-
-    async def close(self, grace: float) -> None:
-        """Let running fixes end for ``grace`` seconds; those that do not are ended as UNKNOWN."""
-        await self._tasks.close(grace)
-
-    async def _end(self, incident: Incident, offer: Offer, applied: Applied) -> None:
+    async def _end(self, run: Run, applied: Applied) -> None:
+        incident, offer = run.incident, run.offer
         log.info("fix: ended", host=incident.host, fix=offer.plan.fix, outcome=applied.outcome, says=applied.says)
-        for _ in range(STORE_ATTEMPTS):
+        back = self._undo_of(offer, applied)
+        for attempt in range(1, STORE_ATTEMPTS + 1):
             try:
-                if await self._stored(incident.id, offer, applied):
-                    break
+                await self._finish(run, applied, back)
+                break
             except SQLAlchemyError:
-                log.exception("fix: its end could not be stored, trying again", offer=offer.id, says=applied.says)
+                log.exception("fix: its end could not be stored", offer=offer.id, says=applied.says, attempt=attempt)
+                if attempt == STORE_ATTEMPTS:
+                    raise
                 await asyncio.sleep(1)
         self._wake_outbox()
         self._after(incident.host, incident.service)
+        if back is not None and offer.plan.undo_unasked and _did_nothing_for_it(applied):
+            fresh = await self._store.incidents.get(incident.id)
+            if fresh is not None:
+                await self.begin(fresh, back, Approval(AUTO, self._clock(), back.plan.digest))
 
-    async def _stored(self, incident_id: str, offer: Offer, applied: Applied) -> bool:
+    async def _finish(self, run: Run, applied: Applied, back: Offer | None) -> None:
         now = self._clock()
-        incident = await self._store.incidents.get(incident_id)
-        if incident is None:
-            raise LookupError(f"incident {incident_id} is gone from the store")
-        transition = ended(incident.state, applied, now)
-        return await self._store.incidents.finish(incident_id, offer.id, applied, transition, now)
+        fresh = await self._store.incidents.get(run.incident.id)
+        if fresh is None:
+            raise LookupError(f"incident {run.incident.id} is gone from the store")
+        entry = run.entry("ended", applied.says, _of_end(applied), now)
+        await self._store.runs.finish(End(fresh, run.offer, applied, ended(fresh, applied, now), back), entry)
+
+    def _undo_of(self, offer: Offer, applied: Applied) -> Offer | None:
+        plan = undo(offer.plan, offer.id, applied)
+        if isinstance(plan, NoChange):
+            return None
+        now = self._clock()
+        return Offer(secrets.token_urlsafe(15), plan, now, now + self._expire_after, people=offer.people)
+
+    # --- signs of life ---
+
+    def _until(self) -> datetime:
+        return self._clock() + self._lease
 
     @asynccontextmanager
     async def _alive(self, offer: Offer) -> AsyncIterator[None]:
@@ -127,9 +230,10 @@ class Fixing:
         over = asyncio.Event()
 
         async def signs() -> None:
-            while not await _happens(over, within=SIGN_OF_LIFE):
+            while not await _happens(over, within=self._lease.total_seconds() / 3):
                 try:
-                    await self._store.incidents.renew(offer.id, self._clock() + LEASE)
+                    if not await self._store.runs.renew(offer, self._until()):
+                        return  # the next event tells the run so
                 except SQLAlchemyError:
                     log.exception("fix: its lease could not be renewed; the next sign of life follows", offer=offer.id)
 
@@ -141,17 +245,27 @@ class Fixing:
             await task
 
 
+def _did_nothing_for_it(applied: Applied) -> bool:
+    """Whether what the plan was to mend is as wrong as before. Another fault beside it is no reason to take it back."""
+    return applied.outcome is Outcome.NOT_FIXED and applied.cause_gone is False
+
+
+def _of_end(applied: Applied) -> dict[str, object]:
+    """How a run ended, for the record."""
+    changed: dict[bool, dict[str, object]] = {True: {}, False: {}}
+    for each in applied.differences:
+        changed[each.announced][each.name] = [each.before, each.after]
+    return {
+        "outcome": applied.outcome,
+        "changed": changed[True],
+        "changed and not announced": changed[False],
+        "outside": [reading.says for reading in applied.readings],
+    }
+
+
 async def _happens(event: asyncio.Event, within: float) -> bool:
     try:
         async with asyncio.timeout(within):
             return await event.wait()
     except TimeoutError:
         return False
-
-
-def _stopped(offer: Offer) -> Applied:
-    return Applied(
-        Outcome.UNKNOWN,
-        f'dockerhealth was stopped while "{offer.plan.title}" ran. How far it got is not known. Nothing is run again '
-        "by itself: a fresh look says how the host is now.",
-    )

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from checks.model import Applied, Outcome, Plan, Reading, Report, Snapshot, Vantage
 
+TO_PREVENT = "to prevent: "
+"""Begins the reason for which an incident is opened about a risk of a service that is well."""
+
 ALL_HOSTS = "all hosts"
 """The host of the one incident that stands for all services, which has no service."""
 
@@ -73,6 +76,11 @@ class Incident:
     offers: tuple[Offer, ...] = ()
     resolved_at: datetime | None = None
     recurs: str = ""  # what is known of the same fault before: how often, and what each time came first
+
+    @property
+    def prevents(self) -> bool:
+        """Whether it was opened to mend what had not broken the service yet."""
+        return bool(self.transitions) and self.transitions[0].reason.startswith(TO_PREVENT)
 
     @property
     def of_all(self) -> bool:
@@ -151,28 +159,36 @@ def acknowledge(incident: Incident, who: str, now: datetime) -> Transition | Non
 
 
 def fixing(incident: Incident, plan: Plan, who: str, now: datetime) -> Transition | None:
-    """An approved plan starts. None where another one runs already, or nothing is left to fix."""
-    if incident.state not in {State.OPEN, State.ACKNOWLEDGED}:
+    """An approved plan starts. None where another one runs already, or nothing is left to fix.
+
+    What was done is taken back on an incident that is over, too.
+    """
+    may = {State.OPEN, State.ACKNOWLEDGED} | ({State.RESOLVED} if plan.undoes else set())
+    if incident.state not in may:
         return None
     return Transition(incident.state, State.FIXING, f"approved: {plan.title}", now, who)
 
 
-def ended(state: State, applied: Applied, now: datetime) -> Transition | None:
+def ended(incident: Incident, applied: Applied, now: datetime) -> Transition:
     """What the end of a plan makes of its incident: RESOLVED only where an outside reading proved it.
 
-    ``state`` is OPEN instead of FIXING when the plan had been given up as UNKNOWN and ended after all.
+    Where nothing was broken to begin with, nothing is after a plan of which no step ran.
     """
-    if verified(applied):
-        return Transition(state, State.RESOLVED, applied.says, now) if state in LIVE else None
-    if state is State.FIXING:
-        return Transition(state, State.OPEN, f"{applied.outcome}: {applied.says}", now)
-    return None
+    before = incident.transitions[-1].old
+    says = f"{applied.outcome}: {applied.says}"
+    if applied.outcome is Outcome.FIXED and answers(applied):
+        return Transition(incident.state, State.RESOLVED, applied.says, now)
+    nothing_to_mend = incident.prevents or before is State.RESOLVED
+    well = answers(applied) and (nothing_to_mend or applied.outcome is Outcome.UNDONE)
+    if well or (nothing_to_mend and not applied.ran):
+        return Transition(incident.state, State.RESOLVED, says, now)
+    return Transition(incident.state, State.OPEN, says, now)
 
 
-def verified(applied: Applied) -> bool:
+def answers(applied: Applied) -> bool:
     """Whether the service was seen to answer from outside after the plan."""
     outside = [reading for reading in applied.readings if reading.vantage is Vantage.OUTSIDE]
-    return applied.outcome is Outcome.FIXED and bool(outside) and outside[-1].ok
+    return bool(outside) and outside[-1].ok
 
 
 def moved(incident: Incident, transition: Transition) -> Incident:

@@ -1,74 +1,161 @@
-"""A fix from a terminal: the same look, plan, claim, re-check, verification and record as behind a button."""
+"""A fix, and its undo, from a terminal: the same look, policy, lock, re-check, verification and record as a button."""
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
+from bot.audit import planned
 from bot.config import Settings
-from bot.fixing import Fixing
+from bot.fixing import Fixing, Hands, Run
 from bot.incidents import Approval, Incident, Offer, Rules, State
 from bot.offers import usable
 from bot.store import Store
 from bot.watch import Checked, Watch, Watching
-from checks.apply import OnProgress, Progress, apply
+from checks.apply import Event, Order, Tell, apply, resume
 from checks.check import Checker
-from checks.model import Applied, Host, NoChange, Plan, Service
+from checks.fixes.undo import undo
+from checks.model import Applied, Host, NoChange, Plan, Report, Service, Snapshot
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a fix would do now. ``record`` is None where no incident asks for it: a risk on a healthy service."""
+    """What would be done now. ``incident`` is None where nothing is broken yet: a risk of a service that is well."""
 
     plan: Plan
-    record: tuple[Incident, Offer] | None = None
+    report: Report | None
+    incident: Incident | None = None
+    offer: Offer | None = None
 
 
 class Mending:
-    def __init__(self, settings: Settings, checker: Checker, store: Store, who: str) -> None:
+    def __init__(self, settings: Settings, checker: Checker, store: Store, who: str, say: Say) -> None:
         self._checker = checker
         self._store = store
         self._who = who
+        self._say = say
+        self._expire_after = settings.approvals.expire_after
         rules = Rules(settings.checks.open_after, settings.checks.resolve_after)
-        watching = Watching(rules, settings.approvals.expire_after, settings.slack.alert_channel)
+        watching = Watching(rules, self._expire_after, settings.slack.alert_channel)
         self._watch = Watch(checker.hosts.values(), checker, store, watching, wake_outbox=_bot_does_that, clock=_now)
+        self._fixing = Fixing(
+            store,
+            Hands(self._aloud(partial(apply, checker)), self._resume),
+            expire_after=self._expire_after,
+            wake_outbox=_bot_does_that,
+            after=_bot_looks_again,
+            clock=_now,
+        )
 
     @classmethod
-    async def open(cls, settings: Settings, who: str) -> Self:
+    async def open(cls, settings: Settings, who: str, say: Say) -> Self:
         """Raises StoreError."""
         store = await Store.open(settings.store)
-        return cls(settings, Checker(settings.host_list(), clock=_now), store, who)
+        return cls(settings, Checker(settings.host_list(), clock=_now), store, who, say)
 
     async def close(self) -> None:
+        await self._fixing.settled()
         await self._watch.close()
         await self._checker.close()
         await self._store.close()
+
+    async def recover(self, host: Host) -> None:
+        """End what a dead process left running on the host."""
+        await self._fixing.recover(host.name)
+        await self._fixing.settled()
+
+    # --- what would be done ---
 
     async def propose(self, host: Host, service: Service, fix: str) -> Proposal | NoChange:
         """Look at the host, and say what the fix would do."""
         [checked] = await self._watch.check(host, service, self._who)
         return _proposal(checked, fix, _now())
 
-    async def carry_out(self, proposal: Proposal, tell: Callable[[str], None]) -> Applied | NoChange:
-        """Run a proposal that a person approved a moment ago."""
+    async def propose_undo(self, host: Host, run: str | None) -> Proposal | NoChange:
+        """What takes back a run on a host: the newest one that can be, or the one of that id."""
+        done = await self._store.runs.done(host.name)
+        if run is not None:
+            done = tuple((incident, offer) for incident, offer in done if offer.id == run)
+        why = NoChange("undo", f"no run{f' {run}' if run else ''} on {host.name} is known that did anything to it")
+        for incident, offer in done:
+            plan = undo(offer.plan, offer.id, offer.applied) if offer.applied is not None else why
+            if isinstance(plan, NoChange):
+                why = plan
+                continue
+            if _undone(incident, offer):
+                why = NoChange(plan.fix, f"run {offer.id} was taken back already")
+                continue
+            return Proposal(plan, incident.report, incident)
+        return why
 
-        async def run(plan: Plan, on_progress: OnProgress) -> Applied:
-            async def on_each(progress: Progress) -> None:
-                tell(progress.says)
-                await on_progress(progress)
+    # --- doing it ---
 
-            return await apply(self._checker, plan, on_each)
+    async def carry_out(self, proposal: Proposal) -> Applied | NoChange:
+        """Run a proposal that the person at this terminal approved a moment ago."""
+        found = await self._recorded(proposal)
+        if isinstance(found, NoChange):
+            return found
+        incident, offer = found
+        run = Run(incident, offer, Approval(self._who, _now(), offer.plan.digest))
+        if not await self._fixing.claim(run):
+            return await self._why_not(proposal)
+        applied = await self._fixing.carry_out(run)
+        if applied is None:
+            return NoChange(offer.plan.fix, "another process has taken this over: `dockerhealth audit` has what it did")
+        return applied
 
-        if proposal.record is None:
-            return await run(proposal.plan, _not_stored)
-        incident, offer = proposal.record
-        fixing = Fixing(self._store, run, wake_outbox=_bot_does_that, after=_bot_looks_again, clock=_now)
-        approval = Approval(self._who, _now(), offer.plan.digest)
-        if not await fixing.claim(incident, offer, approval):
+    async def _recorded(self, proposal: Proposal) -> tuple[Incident, Offer] | NoChange:
+        """The incident and the offer of a proposal; one about a risk opens its incident now."""
+        if proposal.incident is not None and proposal.offer is not None:
+            return proposal.incident, proposal.offer
+        if proposal.incident is not None:
+            return proposal.incident, await self._put_up(proposal.incident, proposal.plan)
+        incident = await self._watch.prevent(proposal.report, proposal.plan, self._who) if proposal.report else None
+        for offer in incident.offers if incident else ():
+            if incident and offer.plan.digest == proposal.plan.digest and usable(offer, _now()):
+                return incident, offer
+        return NoChange(proposal.plan.fix, "something has changed meanwhile. Nothing was run. Check again.")
+
+    async def _put_up(self, incident: Incident, plan: Plan) -> Offer:
+        now = _now()
+        offer = Offer(secrets.token_urlsafe(15), plan, now, now + self._expire_after)
+        await self._store.runs.put_up(incident, offer, planned(offer, now))
+        return offer
+
+    async def _why_not(self, proposal: Proposal) -> NoChange:
+        running = await self._store.runs.running(proposal.plan.host)
+        if running is None:
             return NoChange(
-                offer.plan.fix, "someone was faster: the incident has changed. Nothing was run. Check again."
+                proposal.plan.fix, "someone was faster: the incident has changed. Nothing was run. Check again."
             )
-        return await fixing.carry_out(incident, offer)
+        incident, offer = running
+        return NoChange(
+            proposal.plan.fix, f'"{offer.plan.title}" runs on {incident.host} just now: one at a time. Nothing was run.'
+        )
+
+    # --- telling ---
+
+    def _aloud(self, work: Callable[[Order, Tell], Awaitable[Applied]]) -> Callable[[Order, Tell], Awaitable[Applied]]:
+        async def told(order: Order, tell: Tell) -> Applied:
+            return await work(order, self._telling(tell))
+
+        return told
+
+    async def _resume(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:
+        applied = await resume(self._checker, order, before, self._telling(tell))
+        self._say(f"{order.plan.title}, which was left unfinished, has ended: {applied.says}")
+        return applied
+
+    def _telling(self, tell: Tell) -> Tell:
+        async def both(event: Event) -> None:
+            await tell(event)
+            self._say(event.says)
+
+        return both
 
 
 def _proposal(checked: Checked, fix: str, now: datetime) -> Proposal | NoChange:
@@ -77,14 +164,18 @@ def _proposal(checked: Checked, fix: str, now: datetime) -> Proposal | NoChange:
         return NoChange(fix, f"another fix runs on {incident.host} just now")
     for offer in incident.offers if incident else ():
         if incident and offer.plan.fix == fix and usable(offer, now):
-            return Proposal(offer.plan, (incident, offer))
+            return Proposal(offer.plan, report, incident, offer)
     candidates: tuple[Plan | NoChange, ...] = (*report.plans, *report.refused)
-    for planned in candidates:
-        if planned.fix == fix:
-            return planned if isinstance(planned, NoChange) else Proposal(planned)
+    for planned_now in candidates:
+        if planned_now.fix == fix:
+            return planned_now if isinstance(planned_now, NoChange) else Proposal(planned_now, report)
     if report.trouble is not None:
         return NoChange(fix, report.trouble.says)
     return NoChange(fix, f"nothing that it mends is wrong with {report.host}/{report.service} now")
+
+
+def _undone(incident: Incident, offer: Offer) -> bool:
+    return any(each.plan.undoes == offer.id and each.applied and each.applied.ran for each in incident.offers)
 
 
 def _now() -> datetime:
@@ -97,7 +188,3 @@ def _bot_does_that() -> None:
 
 def _bot_looks_again(_host: str, _service: str) -> None:
     """The bot's own readings follow what was done here."""
-
-
-async def _not_stored(_progress: Progress) -> None:
-    """No incident, no progress to store."""

@@ -24,14 +24,15 @@ def renewed(
     """The offers that a look changes or makes; the others stay as they are.
 
     A plan that the look found again, to the digit, keeps its offer, which is good for another ``expire_after``: what
-    expires is the look that the plan rests on. A look that could not be had says nothing about any plan.
+    expires is the look that the plan rests on. A look that could not be had says nothing about any plan. What takes a
+    run back rests on that run and on no look. A plan that only a person can run is no offer.
     """
     if report.trouble is not None:
         return ()
-    found = {plan.digest: plan for plan in report.plans}
+    found = {plan.digest: plan for plan in report.plans if not plan.by_hand}
     changed: list[Offer] = []
     for offer in offers:
-        if not pending(offer):
+        if not pending(offer) or offer.plan.undoes:
             continue
         again = found.pop(offer.plan.digest, None) if usable(offer, now) else None
         changed.append(replace(offer, expires_at=now + expire_after) if again else replace(offer, withdrawn=True))

@@ -19,6 +19,11 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._done)
 
+    async def join(self) -> None:
+        """Wait for what runs, and for what that starts."""
+        while self._running:
+            await asyncio.wait(self._running)
+
     async def close(self, grace: float) -> None:
         """Wait ``grace`` seconds for what runs, then cancel the rest and wait for it to clean up."""
         if self._running:

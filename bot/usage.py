@@ -2,10 +2,11 @@
 
 import difflib
 import os
+import pwd
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -15,8 +16,16 @@ from checks.model import Host, Service
 if TYPE_CHECKING:
     from bot.config import Settings
 
+HEALTHY, UNHEALTHY, NOT_TOLD = 0, 1, 2
 EXIT_USAGE = 64
 TYPER_USAGE = 2
+
+File = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", help="Configuration file.", envvar="DOCKERHEALTH_CONFIG", show_default=False),
+]
+HostName = Annotated[str, typer.Argument(help="A host of the configuration.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Commands(TyperGroup):
@@ -73,6 +82,13 @@ def service_of(host: Host, name: str | None) -> Service:
     if name not in names:
         wrong(f"{host.name} has no service {name!r}. {nearest(name, names)}")
     return host.service(name)
+
+
+def person() -> str:
+    """Who sits at this terminal, as the kernel knows it: no variable that anybody may set. Through sudo, who asked."""
+    user = os.getuid()
+    asked = os.environ.get("SUDO_USER", "") if user == 0 else ""
+    return f"terminal:{asked or pwd.getpwuid(user).pw_name}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

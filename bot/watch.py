@@ -15,6 +15,7 @@ import structlog
 
 from bot.incidents import (
     LIVE,
+    TO_PREVENT,
     Incident,
     Rules,
     State,
@@ -30,7 +31,7 @@ from bot.offers import renewed
 from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.store import Store
 from bot.tasks import Tasks
-from checks.model import Digest, Host, Reading, Report, Service, Status
+from checks.model import Digest, Host, Plan, Reading, Report, Service, Status
 
 DIAGNOSIS_GRACE = timedelta(seconds=2)
 """How long an alert waits for its diagnosis before it is posted without one."""
@@ -298,6 +299,20 @@ class Watch:
         reports = await self._looks.look(host, self._clock())
         wanted = [report for report in reports if service is None or report.service == service.name]
         return tuple([Checked(report, await self._absorb(report, asked_by=who)) for report in wanted])
+
+    async def prevent(self, report: Report, plan: Plan, who: str) -> Incident | None:
+        """Make an incident of a risk of a service that is well, because ``who`` wants it mended. None if it has one."""
+        key = report.host, report.service
+        risk = next((risk.title for risk in report.diagnosis.risks if risk.cause == plan.cause), plan.title)
+        async with self._locks[key]:
+            transition = Transition(None, State.OPEN, f"{TO_PREVENT}{risk}", self._clock(), who)
+            if not await self._moved(key, None, transition):
+                return None
+            incident = await self._store.incidents.newest(*key)
+            if incident is not None:
+                offers = renewed((), report, self._clock(), self._watching.expire_after, _offer_id)
+                await self._store.incidents.save_report(incident.id, report, offers, self._clock())
+        return await self._store.incidents.newest(*key)
 
     async def _diagnose(self, host: Host, service: Service, since: datetime) -> None:
         """The look that an incident opens with."""

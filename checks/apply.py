@@ -1,130 +1,294 @@
-"""The second door: carry an approved plan out, if it is still the right one, and prove that it worked."""
+"""The second door: carry an approved plan out, if it is still the right one, and prove what came of it.
+
+Whatever happens to the connection, the host or this process, no step is started twice (see receipts.py), and what is
+said in the end was seen on the host.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
+from checks import receipts
 from checks.check import Checker
 from checks.errors import LookError
-from checks.model import Applied, Host, NoChange, Outcome, Plan, Reading, Report, Service, StepResult
+from checks.model import (
+    Applied,
+    Host,
+    NoChange,
+    Outcome,
+    Plan,
+    Reading,
+    Service,
+    Snapshot,
+    Step,
+    StepResult,
+)
+from checks.outcome import Broken, Seen, broken_off, cause_gone, planned, restored, verified, why_stale
+from checks.receipts import RebootedError, Receipt, State
+from checks.snapshot import differences
 
 SETTLE = 30.0
-"""Seconds that a service has to answer again from outside after the last step."""
+"""Seconds that a service has to answer again from outside, with its cause gone, after the last step."""
+
+STEADY = 2.0
+"""Seconds for which it has to answer each time before that counts."""
+
+AWAY_FOR_MOST = 300.0
+"""Seconds that a host which went away midway is waited for."""
 
 _PAUSE = 0.5
-_IN_A_ROW = 2
+_RETRY = 2.0
 _SHOWN = 500  # characters of a step's output that a message shows
 
 
+class Happened(StrEnum):
+    """What is told while a plan is carried out. The names stand in the audit log."""
+
+    LOOKING = "looking-again"
+    UNCHANGED = "unchanged"  # the plan is still the right one; carries the host as it is before the first step
+    STEP_STARTED = "step-started"
+    STEP_ENDED = "step-ended"
+    WAITING = "waiting"  # for a host that went away
+    RESUMED = "resumed"  # by the next life of a process that was stopped
+    VERIFYING = "verifying"
+
+
 @dataclass(frozen=True)
-class Progress:
-    """What is being done right now, for a person."""
+class Event:
+    """Something that happened, in words for a person, and with the values for the record."""
 
+    what: Happened
     says: str
+    data: Mapping[str, str | int | float | None] = field(default_factory=dict)
+    before: Snapshot | None = None
 
 
-OnProgress = Callable[[Progress], Awaitable[None]]
+Tell = Callable[[Event], Awaitable[None]]
+"""Returns once the event is kept. What it raises stops the run before the next step."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """An approved plan: the run that carries it out, and who gave the word."""
+
+    run: str
+    plan: Plan
+    by: str
 
 
 async def plan(checker: Checker, host: Host, service: Service, fix: str) -> Plan | NoChange:
     """What a fix would do now, or why nothing."""
     [report] = await checker.check(host, service)
-    return _planned(report, fix)
+    return planned(report, fix)
 
 
-async def apply(checker: Checker, approved: Plan, on_progress: OnProgress) -> Applied:
+async def apply(checker: Checker, order: Order, tell: Tell) -> Applied:
     """Carry a plan out: look again, plan again, and only if that is the plan that was approved, run and verify it."""
-    host = checker.hosts[approved.host]
-    service = host.service(approved.service)
-    async with checker.fixing(host):
-        await on_progress(Progress("looking again: is it still the same fault?"))
-        [report] = await checker.check(host, service)
-        if report.trouble is not None:
-            return Applied(Outcome.FAILED, f"Nothing was run: {report.trouble.says}")
-        stale = _why_stale(approved, _planned(report, approved.fix))
+    return await _Run(checker, order, tell).carry_out()
+
+
+async def resume(checker: Checker, order: Order, before: Snapshot | None, tell: Tell) -> Applied:
+    """End what another process began, and left: let no further step start, and say what came of those that did."""
+    return await _Run(checker, order, tell, before).end()
+
+
+class _Run:
+    def __init__(self, checker: Checker, order: Order, tell: Tell, before: Snapshot | None = None) -> None:
+        self.checker = checker
+        self.order = order
+        self.plan = order.plan
+        self.tell = tell
+        self.before = before
+        self.host = checker.hosts[order.plan.host]
+        self.service = self.host.service(order.plan.service)
+        self.connection = checker.connection(self.host)
+        self.results: list[StepResult] = []
+
+    # --- from the beginning ---
+
+    async def carry_out(self) -> Applied:
+        await self.tell(Event(Happened.LOOKING, "looking again: is it still the same fault?"))
+        report, now = await self.checker.examine(self.host, self.service)
+        if report.trouble is not None or now is None:
+            why = report.trouble.says if report.trouble else "the host could not be looked at"
+            return Applied(Outcome.FAILED, f"Nothing was run: {why}")
+        stale = why_stale(self.plan, report, now)
         if stale:
             return Applied(Outcome.STALE, f"Nothing was run: {stale}")
-        results: list[StepResult] = []
-        broken = await _run(checker, host, approved, results, on_progress)
-        if broken is not None:
-            return broken
-        await on_progress(Progress("verifying from outside"))
-        return await _verify(checker, host, service, approved, tuple(results))
-
-
-def _planned(report: Report, fix: str) -> Plan | NoChange:
-    candidates: tuple[Plan | NoChange, ...] = (*report.plans, *report.refused)
-    for planned in candidates:
-        if planned.fix == fix:
-            return planned
-    why = report.trouble.says if report.trouble else f"nothing that {fix} mends is wrong with {report.service} now"
-    return NoChange(fix, why)
-
-
-def _why_stale(approved: Plan, now: Plan | NoChange) -> str:
-    """Why the approved plan is not the one that would be made now; empty where it is."""
-    if isinstance(now, NoChange):
-        return now.why
-    if now.digest == approved.digest:
-        return ""
-    changed = [
-        f"{name} was {approved.basis.get(name, 'not looked at')!r}, is {value!r}"
-        for name, value in now.basis.items()
-        if approved.basis.get(name) != value
-    ]
-    return f"the host changed since this plan was made: {'; '.join(changed) or 'another plan is right now'}"
-
-
-async def _run(
-    checker: Checker, host: Host, approved: Plan, results: list[StepResult], on_progress: OnProgress
-) -> Applied | None:
-    """Run every step in turn. None when all of them succeeded."""
-    for number, step in enumerate(approved.steps, 1):
-        await on_progress(Progress(f"step {number} of {len(approved.steps)}: {step.does}"))
         try:
-            output = await checker.run(host, step)
+            boot = await receipts.open_run(self.connection, self.order.run)
         except LookError as error:
-            says = f"Contact was lost in step {number} ({step.does}); it may have taken effect. {error}"
-            return Applied(Outcome.UNKNOWN, says, tuple(results))
-        said = f"{output.stdout}{output.stderr}".strip()[-_SHOWN:]
-        results.append(StepResult(step, output.status, said))
-        if output.status != 0:
-            says = f"Step {number} ({step.does}) ended with {output.status}: {said or 'no output'}"
-            return Applied(Outcome.FAILED, says, tuple(results))
-    return None
+            return Applied(Outcome.FAILED, f"Nothing was run: {error}")
+        self.before = now
+        says = "the host is as it was when this was planned"
+        await self.tell(Event(Happened.UNCHANGED, says, dict(self.plan.basis), before=now))
+        for number, step in enumerate(self.plan.steps, 1):
+            broken = await self._step(boot, number, step.carried_out(self.order.by, self.order.run))
+            if broken is not None:
+                return await self._concluded(broken)
+        return await self._concluded(None)
 
+    async def _step(self, boot: str, number: int, step: Step) -> Broken | None:
+        """Run one step to its end. Returns why no further one is to follow, if so."""
+        says = f"step {number} of {len(self.plan.steps)}: {step.does}"
+        await self.tell(Event(Happened.STEP_STARTED, says, {"number": number, "command": step.shell}))
+        try:
+            receipt = await self._receipt(boot, number, step)
+        except RebootedError:
+            return Broken(f"{self.host.name} was started anew before step {number} ({step.does})")
+        except LookError as error:
+            return Broken(
+                f"Contact was lost in step {number} ({step.does}); it may have taken effect. {error}", away=True
+            )
+        await self._ended(receipt, step)
+        return self._why_broken(receipt, step)
 
-async def _verify(
-    checker: Checker, host: Host, service: Service, approved: Plan, results: tuple[StepResult, ...]
-) -> Applied:
-    """Fixed is what answers from outside and whose cause is gone; nothing else is."""
-    readings = await _settle(checker, host, service)
-    [report] = await checker.check(host, service)
-    left = (*report.diagnosis.causes, *report.diagnosis.risks)
-    wrong = next((one for one in left if one.cause == approved.cause or approved.fix in one.fixes[:1]), None)
-    if wrong is not None:
-        says = f"Every step ran, but {wrong.cause} holds: {wrong.evidence[0].says if wrong.evidence else wrong.title}"
-        return Applied(Outcome.NOT_FIXED, says, results, readings)
-    if not readings[-1].ok:
-        root = report.diagnosis.root
-        then = f"; what is wrong now: {root.title}" if root else ""
-        says = f"{approved.cause} is gone, but from outside: {readings[-1].says}{then}"
-        return Applied(Outcome.NOT_FIXED, says, results, readings)
-    untold = next((one.why for one in report.diagnosis.not_told if one.cause == approved.cause), None)
-    if untold is not None:
-        says = f"It answers again, but whether {approved.cause} is gone cannot be told: {untold}"
-        return Applied(Outcome.UNKNOWN, says, results, readings)
-    return Applied(Outcome.FIXED, f"Verified: {approved.verify}", results, readings)
+    async def _receipt(self, boot: str, number: int, step: Step) -> Receipt:
+        """Start a step and learn how it ended, over as many connections as that takes.
 
+        Raises RebootedError; LookError when the host stays away.
+        """
+        until = time.monotonic() + step.timeout + AWAY_FOR_MOST
+        while True:
+            try:
+                receipt = await receipts.start(self.connection, self.order.run, boot, number, step)
+            except LookError as error:
+                await self._wait(until, error)
+            else:
+                if receipt.state is not State.RUNNING or time.monotonic() > until:
+                    return receipt
+                await asyncio.sleep(_RETRY)
 
-async def _settle(checker: Checker, host: Host, service: Service) -> tuple[Reading, ...]:
-    """Read from outside until it answers twice in a row, or the time to settle is over."""
-    readings: list[Reading] = []
-    until = time.monotonic() + SETTLE
-    while time.monotonic() < until:
-        readings.append(await checker.reach(host, service))
-        if len(readings) >= _IN_A_ROW and all(reading.ok for reading in readings[-_IN_A_ROW:]):
-            break
-        await asyncio.sleep(_PAUSE)
-    return tuple(readings[-3:])
+    async def _wait(self, until: float, error: LookError) -> None:
+        """A moment's pause while the host is away. Raises the error once it has been for too long."""
+        left = until - time.monotonic()
+        if left <= 0:
+            raise error
+        says = f"{self.host.name} does not answer; what was started goes on there. Waiting, {left:.0f} s at most"
+        await self.tell(Event(Happened.WAITING, says, {"error": str(error)}))
+        await asyncio.sleep(min(_RETRY, left))
+
+    async def _ended(self, receipt: Receipt, step: Step) -> None:
+        """Keep and tell how a step ended."""
+        said = receipt.output.strip()
+        result = StepResult(step, receipt.status, said[-_SHOWN:], receipt.seconds)
+        self.results.append(result)
+        how = "was interrupted" if receipt.status is None else f"ended with {receipt.status}"
+        says = f"step {receipt.number} of {len(self.plan.steps)} {how}: {step.does}"
+        data = {"number": receipt.number, "status": receipt.status, "seconds": receipt.seconds, "output": said}
+        await self.tell(Event(Happened.STEP_ENDED, says, data))
+
+    def _why_broken(self, receipt: Receipt, step: Step) -> Broken | None:
+        where = f"Step {receipt.number} ({step.does})"
+        match receipt.state:
+            case State.ENDED if receipt.status == 0:
+                return None
+            case State.ENDED:
+                said = receipt.output.strip()[-_SHOWN:] or "no output"
+                return Broken(f"{where} ended with {receipt.status}: {said}", failed=True)
+            case State.RUNNING:
+                return Broken(f"{where} still runs, long after its deadline", away=True)
+            case State.CLOSED:
+                return Broken(f"{where} was not run: another process has ended this run")
+            case State.LOST:
+                return Broken(f"{where} was interrupted: it may have taken effect")
+
+    # --- after a process that was stopped ---
+
+    async def end(self) -> Applied:
+        says = "dockerhealth was stopped while this ran; looking at what took effect"
+        await self.tell(Event(Happened.RESUMED, says))
+        try:
+            found = await self._closed()
+        except LookError as error:
+            return Applied(
+                Outcome.UNKNOWN, f"dockerhealth was stopped while this ran. How far it got is not known: {error}"
+            )
+        started = [receipt for receipt in found if receipt.state is not State.CLOSED]
+        for receipt in started:
+            step = self.plan.steps[receipt.number - 1].carried_out(self.order.by, self.order.run)
+            await self._ended(receipt, step)
+        if not started:
+            says = "Nothing was run: dockerhealth was stopped before the first step"
+            return Applied(Outcome.NOT_FIXED, says)
+        return await self._concluded(self._why_unfinished(started))
+
+    async def _closed(self) -> tuple[Receipt, ...]:
+        """Every step's receipt, once none runs any more. Raises LookError when the host stays away."""
+        until = time.monotonic() + AWAY_FOR_MOST
+        while True:
+            try:
+                found = await receipts.close_run(self.connection, self.order.run, len(self.plan.steps))
+            except LookError as error:
+                await self._wait(until, error)
+            else:
+                if all(receipt.state is not State.RUNNING for receipt in found) or time.monotonic() > until:
+                    return found
+                await asyncio.sleep(_RETRY)
+
+    def _why_unfinished(self, started: list[Receipt]) -> Broken | None:
+        last = started[-1]
+        broken = self._why_broken(last, self.plan.steps[last.number - 1])
+        if broken is None and len(started) < len(self.plan.steps):
+            done = f"{len(started)} of {len(self.plan.steps)} steps were run, and the others are not"
+            return Broken(f"dockerhealth was stopped meanwhile: {done}")
+        return broken
+
+    # --- what came of it ---
+
+    async def _concluded(self, broken: Broken | None) -> Applied:
+        if broken is not None and broken.away:
+            return Applied(Outcome.UNKNOWN, broken.says, tuple(self.results))
+        await self.tell(Event(Happened.VERIFYING, "verifying from outside"))
+        seen = await (self._seenrestored() if self.plan.undoes else self._seen_settled())
+        outcome, says = restored(self.plan, seen) if self.plan.undoes else verified(self.plan, seen)
+        if broken is not None:
+            outcome, says = broken_off(broken, outcome, says)
+        return Applied(
+            outcome,
+            says,
+            tuple(self.results),
+            seen.readings[-3:],
+            differences(self.before, seen.after, self.plan.changes) if self.before and seen.after else (),
+            cause_gone(self.plan, seen),
+        )
+
+    async def _seen_settled(self) -> Seen:
+        """The service and its host, as soon as both are well, or when the time to settle is over."""
+        until = began = time.monotonic()
+        until += SETTLE
+        while True:
+            readings = await self._steady(until)
+            report, after = await self.checker.examine(self.host, self.service)
+            seen = Seen(readings, report, after)
+            if report.trouble is not None:
+                until = began + AWAY_FOR_MOST
+            well = verified(self.plan, seen)[0] is Outcome.FIXED
+            if well or time.monotonic() >= until:
+                return seen
+            await asyncio.sleep(_PAUSE)
+
+    async def _seenrestored(self) -> Seen:
+        until = time.monotonic() + SETTLE
+        while True:
+            reading = await self.checker.reach(self.host, self.service)
+            report, after = await self.checker.examine(self.host, self.service)
+            seen = Seen((reading,), report, after)
+            if restored(self.plan, seen)[0] is Outcome.UNDONE or time.monotonic() >= until:
+                return seen
+            await asyncio.sleep(_PAUSE)
+
+    async def _steady(self, until: float) -> tuple[Reading, ...]:
+        """Read from outside until it has answered for a while without a break, or the time is over."""
+        readings: list[Reading] = []
+        good_since: float | None = None
+        while True:
+            reading = await self.checker.reach(self.host, self.service)
+            readings.append(reading)
+            now = time.monotonic()
+            good_since = (good_since or now) if reading.ok else None
+            if (good_since is not None and now - good_since >= STEADY) or now >= until:
+                return tuple(readings)
+            await asyncio.sleep(_PAUSE)

@@ -1,8 +1,7 @@
 """The first door: survey, diagnose, plan. One call, one report a service."""
 
-import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from checks.causes.cause import Look
@@ -15,15 +14,16 @@ from checks.model import (
     Digest,
     Host,
     NoChange,
-    Output,
     Plan,
     Reading,
     Report,
     Service,
+    Snapshot,
     Status,
-    Step,
 )
-from checks.ssh import offered_host_key
+from checks.snapshot import snapshot
+from checks.source import Facts
+from checks.ssh import Connection, offered_host_key
 from checks.survey import Survey
 from checks.timeline import timeline
 
@@ -37,7 +37,6 @@ class Checker:
         """``concurrency``: hosts that are looked into at the same time; outside readings are not counted."""
         self._clock = clock
         self._survey = Survey(hosts, clock, concurrency)
-        self._fixing = {name: asyncio.Lock() for name in self.hosts}
 
     @property
     def hosts(self) -> Mapping[str, Host]:
@@ -52,27 +51,30 @@ class Checker:
 
         Never raises for a host that cannot be looked at: that is the report's ``trouble``.
         """
+        return tuple([found for found, _ in await self._examine(host, (service,) if service else host.services)])
+
+    async def examine(self, host: Host, service: Service) -> tuple[Report, Snapshot | None]:
+        """The same for one service, with all of the host that a fix may change; None where nothing is known of it."""
+        [(found, facts)] = await self._examine(host, (service,))
+        return found, snapshot(facts) if facts is not None else None
+
+    async def _examine(self, host: Host, services: Sequence[Service]) -> list[tuple[Report, Facts | None]]:
         started = time.perf_counter()
-        looks = await self._survey.look(host, (service,) if service else host.services)
+        looks = await self._survey.look(host, services)
         took = (time.perf_counter() - started) * 1000
-        reports = tuple(report(look, self._clock(), took) for look in looks)
-        for one in reports:
+        found = [(report(look, self._clock(), took), look.facts) for look in looks]
+        for one, _ in found:
             if one.status is Status.HEALTHY and one.digest is not None:
                 self.remember(one.host, one.service, one.digest)
-        return reports
+        return found
 
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Compare the next looks at a service with this one, which found it healthy."""
         self._survey.remember(host, service, good)
 
-    async def run(self, host: Host, step: Step) -> Output:
-        """Run one step of an approved plan. Raises LookError when contact was lost or the deadline ran out."""
-        raw = await self._survey.connections[host.name].run(step.shell, what=step.does, timeout=step.timeout)
-        return raw.decoded()
-
-    def fixing(self, host: Host) -> asyncio.Lock:
-        """Held while a plan is carried out: one fix at a time a host."""
-        return self._fixing[host.name]
+    def connection(self, host: Host) -> Connection:
+        """The warm connection to a host, over which plans are carried out."""
+        return self._survey.connections[host.name]
 
     async def offered_host_key(self, host: Host) -> tuple[str, str]:
         """The key that a host shows now: a line for known_hosts, and its fingerprint. Raises LookError."""

@@ -395,6 +395,7 @@ class Applied:
     results: tuple[StepResult, ...] = ()  # of the steps that were started
     readings: tuple[Reading, ...] = ()  # the outside readings of the verification
     differences: tuple[Difference, ...] = ()  # the host before and after
+    cause_gone: bool | None = None  # whether what the plan mends was seen to be gone; None where that was not seen
 
     @property
     def ran(self) -> bool:

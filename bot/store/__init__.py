@@ -4,21 +4,36 @@ import secrets
 from dataclasses import dataclass
 from typing import Self
 
+from bot.store.audit import Audit
 from bot.store.database import Database, StoreError
 from bot.store.good_looks import GoodLooks
 from bot.store.incidents import Incidents
 from bot.store.messages import Messages, Posted
+from bot.store.runs import LeaseLostError, Runs
 from bot.store.seen import Seen
 
-__all__ = ["GoodLooks", "Incidents", "Messages", "Posted", "Seen", "Store", "StoreError"]
+__all__ = [
+    "Audit",
+    "GoodLooks",
+    "Incidents",
+    "LeaseLostError",
+    "Messages",
+    "Posted",
+    "Runs",
+    "Seen",
+    "Store",
+    "StoreError",
+]
 
 
 @dataclass(frozen=True)
 class Store:
-    """One open database, seen from its four sides."""
+    """One open database, seen from its sides."""
 
     database: Database
     incidents: Incidents
+    runs: Runs
+    audit: Audit
     messages: Messages
     seen: Seen
     good_looks: GoodLooks
@@ -27,8 +42,16 @@ class Store:
     async def open(cls, url: str) -> Self:
         """Open the database and bring its tables up to date. Raises StoreError."""
         database = await Database.open(url)
-        seen = Seen(database, run=secrets.token_hex(8))
-        return cls(database, Incidents(database), Messages(database), seen, GoodLooks(database))
+        life = secrets.token_hex(8)
+        return cls(
+            database=database,
+            incidents=Incidents(database),
+            runs=Runs(database, owner=life),
+            audit=Audit(database),
+            messages=Messages(database),
+            seen=Seen(database, run=life),
+            good_looks=GoodLooks(database),
+        )
 
     async def close(self) -> None:
         await self.database.close()

@@ -12,10 +12,11 @@ from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.audit import planned
+from bot.incidents import Incident, Offer, State, Transition
+from bot.store.audit import append
 from bot.store.database import Database
 from bot.store.mapping import (
-    applied_values,
     incident_from,
     incident_values,
     offer_values,
@@ -24,7 +25,8 @@ from bot.store.mapping import (
     transition_values,
 )
 from bot.store.tables import agreements, incidents, messages, offers, reports, transitions
-from checks.model import Applied, Outcome, Report
+from checks.fixes.undo import UNDO
+from checks.model import Report
 
 
 class Incidents:
@@ -38,7 +40,7 @@ class Incidents:
 
     async def with_offer(self, offer_id: str) -> Incident | None:
         """The incident that an offer belongs to."""
-        return await self._first(incidents.c.id == _of_offer(offer_id))
+        return await self._first(incidents.c.id == of_offer(offer_id))
 
     async def newest(self, host: str, service: str) -> Incident | None:
         return await self._first(incidents.c.host == host, incidents.c.service == service)
@@ -50,18 +52,6 @@ class Incidents:
                 select(incidents).where(incidents.c.state != State.RESOLVED).order_by(incidents.c.opened_at)
             )
             return tuple([await _load(connection, row) for row in rows.all()])
-
-    async def abandoned(self, now: datetime) -> tuple[tuple[Incident, Offer], ...]:
-        """Approved offers that have not ended, and whose runner has given no sign of life for too long."""
-        lost = offers.c.approved_by.is_not(None), offers.c.outcome.is_(None), offers.c.lease_until <= now
-        async with self._database.reading() as connection:
-            found = (await connection.execute(select(offers.c.id).where(*lost))).scalars().all()
-        pairs = []
-        for offer_id in found:
-            incident = await self.with_offer(offer_id)
-            if incident:
-                pairs.append((incident, next(offer for offer in incident.offers if offer.id == offer_id)))
-        return tuple(pairs)
 
     async def last_reports(self) -> tuple[Report, ...]:
         """The newest report of each service that was ever looked at."""
@@ -96,10 +86,10 @@ class Incidents:
     async def move(self, incident_id: str, transition: Transition) -> bool:
         """Store a transition. False if the incident is no longer in the state that it starts from."""
         async with self._database.writing() as connection:
-            if not await _move(connection, incident_id, transition):
+            if not await move(connection, incident_id, transition):
                 return False
             if transition.new is State.RESOLVED:
-                await _withdraw(connection, incident_id)
+                await withdraw(connection, incident_id)
             return True
 
     async def save_report(self, incident_id: str, report: Report, changed: Iterable[Offer], now: datetime) -> None:
@@ -114,7 +104,8 @@ class Incidents:
                 known = await connection.execute(select(offers.c.id).where(offers.c.id == offer.id))
                 if not updated.rowcount and not known.first():
                     await connection.execute(insert(offers).values(offer_values(incident_id, offer, position)))
-            await _due(connection, incident_id, now)
+                    await append(connection, planned(offer, now))
+            await due(connection, incident_id, now)
 
     async def save_look(self, report: Report) -> None:
         """Store the newest look at a service that has no incident, in place of the one before."""
@@ -123,64 +114,8 @@ class Incidents:
             await connection.execute(delete(reports).where(*before))
             await connection.execute(insert(reports).values(report_values(None, report)))
 
-    async def claim(
-        self, incident_id: str, offer_id: str, approval: Approval, transition: Transition, lease_until: datetime
-    ) -> bool:
-        """Make an approval the one that counts. False if anything changed since it was decided upon."""
-        # A compare-and-set. Two clicks, in this process or in two, may both have been allowed by the policy, each
-        # on what it had read a moment before. The conditions are therefore asked once more in the very statement
-        # that writes: the database lets one such statement through, and the others then match no row.
-        unclaimed = (
-            offers.c.id == offer_id,
-            offers.c.incident_id == incident_id,
-            offers.c.digest == approval.digest,
-            offers.c.approved_by.is_(None),
-            offers.c.withdrawn.is_(False),
-            offers.c.expires_at > approval.at,
-        )
-        async with self._database.writing() as connection:
-            won = await connection.execute(
-                update(offers)
-                .where(*unclaimed)
-                .values(approved_by=approval.who, approved_at=approval.at, lease_until=lease_until)
-            )
-            # The move is the second half of the condition: one fix an incident, and none once it is resolved.
-            if won.rowcount == 1 and await _move(connection, incident_id, transition):
-                return True
-            await connection.rollback()
-            return False
 
-    async def progress(self, offer_id: str, says: str, now: datetime) -> None:
-        async with self._database.writing() as connection:
-            await connection.execute(update(offers).where(offers.c.id == offer_id).values(progress=says))
-            await _due(connection, _of_offer(offer_id), now)
-
-    async def renew(self, offer_id: str, lease_until: datetime) -> None:
-        """A sign of life from the one who carries an offer out."""
-        async with self._database.writing() as connection:
-            await connection.execute(update(offers).where(offers.c.id == offer_id).values(lease_until=lease_until))
-
-    async def finish(
-        self, incident_id: str, offer_id: str, applied: Applied, transition: Transition | None, now: datetime
-    ) -> bool:
-        """Store how an offer ended. False if its incident is no longer in the state that the transition starts from.
-
-        An end that was only presumed (UNKNOWN) gives way to the real one; a real one is never written over. The other
-        offers rest on facts from before the fix and are withdrawn.
-        """
-        unended = offers.c.id == offer_id, offers.c.outcome.is_(None) | (offers.c.outcome == Outcome.UNKNOWN)
-        async with self._database.writing() as connection:
-            if transition and not await _move(connection, incident_id, transition):
-                return False
-            await connection.execute(
-                update(offers).where(*unended).values(ended_at=now, progress="", **applied_values(applied))
-            )
-            await _withdraw(connection, incident_id)
-            await _due(connection, incident_id, now)
-            return True
-
-
-def _of_offer(offer_id: str) -> ScalarSelect[str]:
+def of_offer(offer_id: str) -> ScalarSelect[str]:
     """The id of the incident that an offer belongs to."""
     return select(offers.c.incident_id).where(offers.c.id == offer_id).scalar_subquery()
 
@@ -201,7 +136,7 @@ async def _load(connection: AsyncConnection, row: Any) -> Incident:
     return incident_from(row, of_this.all(), body.scalar(), offered.all(), agreed.all())
 
 
-async def _move(connection: AsyncConnection, incident_id: str, transition: Transition) -> bool:
+async def move(connection: AsyncConnection, incident_id: str, transition: Transition) -> bool:
     resolved_at = transition.at if transition.new is State.RESOLVED else None
     moved = await connection.execute(
         update(incidents)
@@ -211,12 +146,12 @@ async def _move(connection: AsyncConnection, incident_id: str, transition: Trans
     if moved.rowcount != 1:
         return False
     await connection.execute(insert(transitions).values(transition_values(incident_id, transition)))
-    await _due(connection, incident_id, transition.at)
+    await due(connection, incident_id, transition.at)
     return True
 
 
-async def _withdraw(connection: AsyncConnection, incident_id: str) -> None:
-    pending = offers.c.incident_id == incident_id, offers.c.approved_by.is_(None)
+async def withdraw(connection: AsyncConnection, incident_id: str) -> None:
+    pending = offers.c.incident_id == incident_id, offers.c.approved_by.is_(None), offers.c.fix.not_like(f"{UNDO}%")
     await connection.execute(update(offers).where(*pending).values(withdrawn=True))
 
 
@@ -233,7 +168,7 @@ async def _save_report(connection: AsyncConnection, incident_id: str, report: Re
         await connection.execute(insert(reports).values(values))
 
 
-async def _due(connection: AsyncConnection, incident_id: str | ScalarSelect[str], at: datetime) -> None:
+async def due(connection: AsyncConnection, incident_id: str | ScalarSelect[str], at: datetime) -> None:
     """The incident's message must be looked at by the outbox. An attempt that waits for later is not made sooner."""
     waits = messages.c.attempts > 0
     await connection.execute(

@@ -118,7 +118,6 @@ offers = Table(
     Column("withdrawn", Boolean, nullable=False),
     Column("approved_by", String(255)),
     Column("approved_at", Utc),
-    Column("lease_until", Utc),  # a runner that is alive keeps this in the future
     Column("people", Integer, nullable=False, server_default="1"),  # how many have to approve it
     Column("progress", Text, nullable=False),
     Column("before", Text),  # the host just before the first step

@@ -1,6 +1,7 @@
 """Each fix against its real fault, as the unprivileged user with the sudoers files of deploy/, and taken back."""
 
 import asyncio
+import secrets
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from checks.apply import Progress, apply, plan
+from checks.apply import Event, Order, apply, plan
 from checks.check import Checker
+from checks.fixes.undo import undo
 from checks.model import Applied, Host, Login, Outcome, Plan, Report, Service, Status
 from tests.lab import faults
 from tests.lab.command import run
@@ -37,15 +39,19 @@ class Site:
         return planned
 
     async def apply(self, approved: Plan) -> Applied:
-        async def on_progress(_: Progress) -> None:
+        return await self._carried_out(approved)
+
+    async def undo(self, done: Plan, applied: Applied) -> None:
+        back = undo(done, "run-1", applied)
+        assert isinstance(back, Plan), back
+        undone = await self._carried_out(back)
+        assert undone.outcome is Outcome.UNDONE, undone.says
+
+    async def _carried_out(self, approved: Plan) -> Applied:
+        async def tell(_: Event) -> None:
             await asyncio.sleep(0)
 
-        return await apply(self.checker, approved, on_progress)
-
-    async def undo(self, done: Plan) -> None:
-        for step in done.undo:
-            output = await self.checker.run(self.host, step)
-            assert output.status == 0, output.stderr
+        return await apply(self.checker, Order(secrets.token_hex(8), approved, "U0ALICE"), tell)
 
 
 @pytest.fixture
@@ -71,7 +77,7 @@ async def test_forwarding_fixed_and_undone_leaves_the_host_as_it_was(site: Site)
     approved = await site.plan("enable-ip-forward")
     applied = await site.apply(approved)
     assert applied.outcome is Outcome.FIXED, applied.says
-    await site.undo(approved)
+    await site.undo(approved, applied)
     assert not site.lab.path("/etc/sysctl.d/99-zz-dockerhealth.conf").exists()
     assert site.lab.sh("cat /proc/sys/net/ipv4/ip_forward").strip() == "0"
 
@@ -86,7 +92,7 @@ async def test_a_line_of_someone_else_s_file_is_commented_out_kept_and_brought_b
     changed = site.lab.path("/etc/sysctl.conf").read_text()
     assert changed == theirs.replace("net.ipv4.ip", "# dockerhealth switched off: net.ipv4.ip")
     assert site.lab.path("/etc/sysctl.conf.dockerhealth-kept").read_text() == theirs
-    await site.undo(approved)
+    await site.undo(approved, applied)
     assert site.lab.path("/etc/sysctl.conf").read_text() == theirs
 
 
@@ -125,7 +131,7 @@ async def test_a_port_opened_and_closed_again_leaves_no_trace_in_the_zone(site: 
     applied = await site.apply(approved)
     assert applied.outcome is Outcome.FIXED, applied.says
     assert site.lab.sh(ports) != before
-    await site.undo(approved)
+    await site.undo(approved, applied)
     assert site.lab.sh(ports) == before
 
 

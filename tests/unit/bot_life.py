@@ -1,7 +1,6 @@
 """One life of the bot without Slack and SSH: a scripted host, a real store, a clock that tests move."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from bot.clicks import Clicks, Identity
@@ -9,7 +8,6 @@ from bot.fixing import Fixing
 from bot.incidents import Incident, Rules
 from bot.store import Store
 from bot.watch import Watch, Watching
-from checks.model import Applied
 from tests.unit.bot_samples import (
     APPROVER,
     HOME,
@@ -17,6 +15,7 @@ from tests.unit.bot_samples import (
     SERVICE,
     Clock,
     Looker,
+    Mender,
     broken,
     failed,
     good,
@@ -39,12 +38,19 @@ class Groups:
 class Bot:
     """One life of the bot: what is not in the store dies with it."""
 
-    def __init__(self, store: Store, clock: Clock, looker: Looker, mender: Callable[..., Awaitable[Applied]]) -> None:
+    def __init__(self, store: Store, clock: Clock, looker: Looker, mender: Mender) -> None:
         self.store, self.clock, self.looker = store, clock, looker
         self.woken = 0
         self.groups = Groups()
         self.watch = Watch([HOST], looker, store, WATCHING, wake_outbox=self.wake, clock=clock)
-        self.fixing = Fixing(store, mender, wake_outbox=self.wake, after=self.watch.fix_ended, clock=clock)
+        self.fixing = Fixing(
+            store,
+            mender.hands,
+            expire_after=WATCHING.expire_after,
+            wake_outbox=self.wake,
+            after=self.watch.fix_ended,
+            clock=clock,
+        )
         self.clicks = Clicks(
             store,
             self.fixing,
@@ -75,7 +81,7 @@ class Bot:
                 busy = [
                     task
                     for task in asyncio.all_tasks()
-                    if task is not mine and task.get_name().startswith(("look", "diagnose", "fix", "first"))
+                    if task is not mine and task.get_name().startswith(("look", "diagnose", "fix", "first", "recover"))
                 ]
                 if not busy:
                     return

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.approvals import Click, Place
+from bot.fixing import Hands
 from bot.incidents import Incident, Offer, State, Transition, opened
 from bot.outbox import SendError
 from bot.slack.message import Message
-from checks.apply import OnProgress, Progress
+from checks.apply import Event, Happened, Order, Tell
 from checks.model import (
     Applied,
     Diagnosis,
@@ -25,6 +26,7 @@ from checks.model import (
     Report,
     Risk,
     Service,
+    Snapshot,
     Status,
     Step,
     StepResult,
@@ -155,20 +157,35 @@ class Looker:
         self.remembered[host, service] = good
 
 
+BEFORE = Snapshot({"sysctl net.ipv4.ip_forward": "0"})
+
+
 class Mender:
     """Applies plans as a test says."""
 
     def __init__(self, applied: Applied | None = None) -> None:
         self.applied = applied or fixed()
         self.ran: list[Plan] = []
+        self.resumed: list[Order] = []
         self.error: Exception | None = None
 
-    async def __call__(self, approved: Plan, on_progress: OnProgress) -> Applied:
-        self.ran.append(approved)
-        await on_progress(Progress("step 1 of 1: switch it on"))
+    @property
+    def hands(self) -> Hands:
+        return Hands(self.apply, self.resume)
+
+    async def apply(self, order: Order, tell: Tell) -> Applied:
+        self.ran.append(order.plan)
+        await tell(Event(Happened.UNCHANGED, "as planned", before=BEFORE))
+        await tell(Event(Happened.STEP_STARTED, "step 1 of 1: switch it on"))
         if self.error:
             raise self.error
         return self.applied
+
+    async def resume(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:  # noqa: ARG002  # the protocol's
+        self.resumed.append(order)
+        if self.error:
+            raise self.error
+        return replace(self.applied, says="found out afterwards")
 
 
 class Slack:

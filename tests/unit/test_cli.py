@@ -1,23 +1,22 @@
 """The commands: what they print, and with what they exit."""
 
 import asyncio
-import getpass
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from bot import usage
 from bot.cli import app, exit_code
 from bot.config import load
 from bot.incidents import Incident, State
 from bot.store import Store, StoreError
-from checks.apply import Progress
+from checks.apply import Event, Happened, Order, Tell
 from checks.check import Checker
 from checks.errors import SshUnreachableError
-from checks.model import Digest, Host, NoChange, Outcome, Report, Service, Status
+from checks.model import Applied, Digest, Host, NoChange, Outcome, Report, Service, Status
 from tests.unit.test_trust import line
 from tests.unit.view_samples import HEALTHY, PLAN, REPORT, applied
 
@@ -185,9 +184,9 @@ def test_check_prints_json_and_nothing_else(config: Path, found: list[Report]) -
 def apply_as(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[str]:
     ran: list[str] = []
 
-    async def apply(_checker: Checker, approved: Any, on_progress: Any) -> Any:
-        ran.append(approved.fix)
-        await on_progress(Progress("step 1 of 2: write the file"))
+    async def apply(_checker: Checker, order: Order, tell: Tell) -> Applied:
+        ran.append(order.plan.fix)
+        await tell(Event(Happened.STEP_STARTED, "step 1 of 2: write the file"))
         return applied(outcome)
 
     monkeypatch.setattr("bot.mending.apply", apply)
@@ -224,7 +223,7 @@ def test_fix_is_remembered_as_a_click_is(config: Path, monkeypatch: pytest.Monke
     assert offer.applied is not None
     assert offer.applied.outcome is Outcome.FIXED
     assert offer.approval is not None
-    assert offer.approval.who == f"terminal:{getpass.getuser()}"
+    assert offer.approval.who == usage.person()
     assert offer.approval.digest == offer.plan.digest
 
 

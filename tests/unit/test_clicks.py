@@ -7,12 +7,12 @@ import pytest
 
 from bot.approvals import No, Refusal
 from bot.clicks import Acknowledged, Approved, Repeated
-from bot.fixing import LEASE
+from bot.fixing import LEASE, Run
 from bot.incidents import State
 from bot.offers import usable
 from bot.store import Store
-from checks.apply import OnProgress
-from checks.model import Applied, Outcome, Plan
+from checks.apply import Order, Tell
+from checks.model import Applied, Outcome
 from tests.unit.bot_life import Bot
 from tests.unit.bot_samples import (
     APPROVER,
@@ -48,8 +48,8 @@ async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> No
     halfway, on = asyncio.Event(), asyncio.Event()
 
     class Slow(Mender):
-        async def __call__(self, approved: Plan, on_progress: OnProgress) -> Applied:
-            applied = await super().__call__(approved, on_progress)
+        async def apply(self, order: Order, tell: Tell) -> Applied:
+            applied = await super().apply(order, tell)
             halfway.set()
             await on.wait()
             return applied
@@ -228,14 +228,14 @@ async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, me
     assert await bot.incident() == before
 
 
-async def test_a_fix_whose_runner_died_ends_as_unknown_and_is_not_run_again(
+async def test_a_fix_whose_runner_died_is_ended_by_the_next_process_and_not_run_again(
     bot: Bot, store: Store, clock: Clock, mender: Mender
 ) -> None:
     offer_id = await bot.breaks()
     known = await bot.incident()
     answer = await bot.clicks._decide(click(target=offer_id), await bot.clicks._approvers(APPROVER))  # noqa: SLF001
     assert isinstance(answer, Approved)
-    assert await bot.fixing.claim(known, answer.offer, answer.approval)  # and then the process dies
+    assert await bot.fixing.claim(Run(known, answer.offer, answer.approval))  # and then the process dies
     second = Bot(store, clock, bot.looker, mender)
     await second.fixing.recover()
     assert (await second.incident()).state is State.FIXING  # its runner may be alive
@@ -243,22 +243,20 @@ async def test_a_fix_whose_runner_died_ends_as_unknown_and_is_not_run_again(
     await second.fixing.recover()
     await second.settled()
     incident = await second.incident()
-    assert incident.state is State.OPEN
+    assert incident.state is State.RESOLVED
     assert incident.offers[0].applied
-    assert incident.offers[0].applied.outcome is Outcome.UNKNOWN
-    assert "dockerhealth was stopped" in incident.offers[0].applied.says
-    assert mender.ran == []
-    assert usable(incident.offers[-1], clock())
+    assert incident.offers[0].applied.says == "found out afterwards"
+    assert ([order.run for order in mender.resumed], mender.ran) == ([offer_id], [])
     again = await second.clicks.approve(click(target=offer_id))
     assert isinstance(again, Refusal)
     assert again.reason is No.CLAIMED
     await second.close()
 
 
-async def test_a_fix_that_is_cut_off_by_shutting_down_ends_as_unknown(store: Store, clock: Clock) -> None:
+async def test_a_fix_that_is_cut_off_by_shutting_down_is_ended_by_the_next_life(store: Store, clock: Clock) -> None:
     class Endless(Mender):
-        async def __call__(self, approved: Plan, on_progress: OnProgress) -> Applied:
-            await super().__call__(approved, on_progress)
+        async def apply(self, order: Order, tell: Tell) -> Applied:
+            await super().apply(order, tell)
             await asyncio.Event().wait()
             raise AssertionError
 
@@ -267,7 +265,11 @@ async def test_a_fix_that_is_cut_off_by_shutting_down_ends_as_unknown(store: Sto
     await bot.clicks.approve(click(target=offer))
     await asyncio.sleep(0.05)
     await bot.close()
-    incident = await bot.incident()
-    assert incident.state is State.OPEN
-    assert incident.offers[0].applied
-    assert incident.offers[0].applied.outcome is Outcome.UNKNOWN
+    assert (await bot.incident()).state is State.FIXING
+    mender = Mender()
+    second = Bot(store, clock, bot.looker, mender)
+    await second.fixing.recover()  # at once: the first life has let go of it
+    await second.settled()
+    assert (await second.incident()).state is State.RESOLVED
+    assert ([order.run for order in mender.resumed], mender.ran) == ([offer], [])
+    await second.close()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.incidents import (
     LIVE,
     REOPEN_WITHIN,
+    TO_PREVENT,
     Incident,
     Rules,
     State,
@@ -24,7 +25,7 @@ from bot.incidents import (
     predates_a_fix,
     step,
 )
-from checks.model import Applied, Outcome, Reading, Vantage
+from checks.model import Applied, Outcome, Reading, StepResult, Vantage
 from tests.unit.bot_samples import T0, broken, failed, fixed, good, incident, plan
 
 TWO = Rules(open_after=2, resolve_after=2)
@@ -123,39 +124,52 @@ def test_no_fix_starts_beside_another_or_after_the_end(state: State) -> None:
     assert fixing(replace(incident(), state=state), plan(), "U1", T0) is None
 
 
+def being_fixed() -> Incident:
+    started = fixing(incident(), plan(), "U1", T0)
+    assert started is not None
+    return moved(incident(), started)
+
+
 def test_readings_leave_an_incident_alone_while_it_is_being_fixed() -> None:
-    being_fixed = replace(incident(), state=State.FIXING)
     for reading in (good(), failed()):
-        assert step(being_fixed, Streak(failed=9, good=9), reading, TWO, T0) is None
+        assert step(being_fixed(), Streak(failed=9, good=9), reading, TWO, T0) is None
 
 
 def test_a_verified_fix_resolves() -> None:
-    transition = ended(State.FIXING, fixed(), T0)
-    assert transition is not None
-    assert transition.new is State.RESOLVED
+    assert ended(being_fixed(), fixed(), T0).new is State.RESOLVED
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FIXED])
 def test_any_other_end_opens_the_incident_again_and_says_why(outcome: Outcome) -> None:
-    transition = ended(State.FIXING, Applied(outcome, "because", readings=(good(),)), T0)
-    assert transition is not None
+    transition = ended(being_fixed(), Applied(outcome, "because"), T0)
     assert transition.new is State.OPEN
     assert transition.reason == f"{outcome}: because"
 
 
 @pytest.mark.parametrize("readings", [(), (failed(),), (good(), failed()), (good(vantage=Vantage.LOOPBACK),)])
 def test_fixed_without_proof_from_outside_is_not_resolved(readings: tuple[Reading, ...]) -> None:
-    transition = ended(State.FIXING, replace(fixed(), readings=readings), T0)
-    assert transition is not None
-    assert transition.new is State.OPEN
+    assert ended(being_fixed(), replace(fixed(), readings=readings), T0).new is State.OPEN
 
 
-def test_a_fix_that_was_given_up_and_ended_well_after_all_resolves() -> None:
-    transition = ended(State.OPEN, fixed(), T0)
-    assert transition is not None
-    assert (transition.old, transition.new) == (State.OPEN, State.RESOLVED)
-    assert ended(State.OPEN, Applied(Outcome.NOT_FIXED, "no"), T0) is None
-    assert ended(State.RESOLVED, fixed(), T0) is None
+def test_what_was_done_can_be_taken_back_when_all_is_over_and_stays_over_if_it_answers() -> None:
+    over = moved(being_fixed(), Transition(State.FIXING, State.RESOLVED, "fixed", T0))
+    undo = replace(plan(), undoes="offer-1")
+    assert fixing(over, plan(), "U1", T0) is None
+    started = fixing(over, undo, "U1", T0)
+    assert started is not None
+    being_undone = moved(over, started)
+    undone = Applied(Outcome.UNDONE, "back", (StepResult(plan().steps[0], 0, ""),), (good(),))
+    assert ended(being_undone, undone, T0).new is State.RESOLVED
+    assert ended(being_undone, replace(undone, readings=(failed(),)), T0).new is State.OPEN
+    assert ended(being_undone, Applied(Outcome.STALE, "nothing was run"), T0).new is State.RESOLVED
+
+
+def test_an_incident_about_a_risk_is_over_with_its_fix_however_that_ended() -> None:
+    asked_for = Transition(None, State.OPEN, f"{TO_PREVENT}it is not kept", T0, "terminal:alice")
+    prevention = replace(being_fixed(), transitions=(asked_for, *being_fixed().transitions[1:]))
+    did_not_help = Applied(Outcome.NOT_FIXED, "no", (StepResult(plan().steps[0], 0, ""),), (good(),))
+    assert ended(prevention, did_not_help, T0).new is State.RESOLVED
+    assert ended(prevention, replace(did_not_help, readings=(failed(),)), T0).new is State.OPEN
 
 
 def test_a_look_that_began_before_a_fix_ended_is_known() -> None:

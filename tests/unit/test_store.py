@@ -13,13 +13,16 @@ from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
-from bot.incidents import Approval, Offer, State, Transition, acknowledge, ended, fixing
-from bot.store import Store, StoreError
+from bot.audit import Entry, flaw
+from bot.incidents import Approval, Incident, Offer, State, Transition, acknowledge, ended, fixing
+from bot.store import LeaseLostError, Store, StoreError
 from bot.store.mapping import report_from, report_json
+from bot.store.runs import Claim, End
 from bot.store.tables import metadata
-from checks.model import Applied, Outcome, Phase, Plan, Reading, Report
-from tests.unit.bot_samples import HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
+from checks.model import Applied, Phase, Plan, Reading, Report
+from tests.unit.bot_samples import BEFORE, HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
 
 MINUTE = timedelta(minutes=1)
 LEASE = T0 + MINUTE
@@ -54,9 +57,28 @@ async def claim(store: Store, who: str = "U1", now: datetime = T0, offer_id: str
     known = await store.incidents.with_offer(offer_id)
     assert known
     chosen = next(each for each in known.offers if each.id == offer_id)
-    transition = fixing(replace(known, state=State.OPEN), chosen.plan, who, now)
+    return await claim_as(store, known, chosen, Approval(who, now, chosen.plan.digest))
+
+
+async def claim_as(store: Store, known: Incident, chosen: Offer, approval: Approval) -> bool:
+    transition = fixing(replace(known, state=State.OPEN), chosen.plan, approval.who, approval.at)
     assert transition
-    return await store.incidents.claim(known.id, offer_id, Approval(who, now, chosen.plan.digest), transition, LEASE)
+    return await store.runs.claim(Claim(known, chosen, approval, transition), entry("approved"), LEASE)
+
+
+def entry(event: str, run: str = "offer-1") -> Entry:
+    return Entry(T0, "U1", HOST.name, SERVICE.name, event, f"it says {event}", run)
+
+
+async def running(store: Store, offer_id: str = "offer-1") -> tuple[Incident, Offer]:
+    known = await store.incidents.with_offer(offer_id)
+    assert known
+    return known, next(each for each in known.offers if each.id == offer_id)
+
+
+async def finish(store: Store, applied: Applied, undo: Offer | None = None) -> None:
+    known, its_offer = await running(store)
+    await store.runs.finish(End(known, its_offer, applied, ended(known, applied, LEASE), undo), entry("ended"))
 
 
 async def test_an_incident_comes_back_as_it_was_stored(store: Store) -> None:
@@ -122,9 +144,7 @@ async def test_an_expired_withdrawn_or_changed_offer_is_not_claimed(store: Store
     await stored(store, offer(), replace(offer("offer-2", plan("restart-docker")), withdrawn=True))
     assert not await claim(store, now=offer().expires_at)
     assert not await claim(store, offer_id="offer-2")
-    transition = fixing(incident(), plan(), "U1", T0)
-    assert transition
-    assert not await store.incidents.claim("inc-1", "offer-1", Approval("U1", T0, "0" * 64), transition, LEASE)
+    assert not await claim_as(store, incident(), offer(), Approval("U1", T0, "0" * 64))
     assert await claim(store, now=offer().expires_at - timedelta(seconds=1))
 
 
@@ -150,36 +170,90 @@ async def test_a_look_does_not_touch_an_offer_that_was_claimed_meanwhile(store: 
 async def test_the_end_of_a_fix_is_stored_with_its_transition_and_withdraws_the_rest(store: Store) -> None:
     await stored(store, offer(), offer("offer-2", plan("restart-docker")))
     assert await claim(store)
-    await store.incidents.progress("offer-1", "step 1 of 1", T0)
-    transition = ended(State.FIXING, fixed(), LEASE)
-    assert await store.incidents.finish("inc-1", "offer-1", fixed(), transition, LEASE)
+    await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+    await finish(store, fixed())
     known = await store.incidents.get("inc-1")
     assert known
     assert (known.state, known.resolved_at) == (State.RESOLVED, LEASE)
+    assert await store.runs.running(HOST.name) is None
     assert (known.offers[0].applied, known.offers[0].progress) == (fixed(), "")
     assert [each.withdrawn for each in known.offers] == [False, True]
 
 
-async def test_a_presumed_end_gives_way_to_the_real_one_and_not_the_other_way_round(store: Store) -> None:
+async def test_what_takes_a_run_back_outlives_looks_and_the_end_of_the_incident(store: Store) -> None:
     await stored(store, offer())
     assert await claim(store)
-    lost = Applied(Outcome.UNKNOWN, "lost")
-    assert await store.incidents.finish("inc-1", "offer-1", lost, ended(State.FIXING, lost, T0), T0)
-    assert await store.incidents.finish("inc-1", "offer-1", fixed(), ended(State.OPEN, fixed(), T0), T0)
-    assert await store.incidents.finish("inc-1", "offer-1", lost, None, T0)
-    known = await store.incidents.get("inc-1")
-    assert known
-    assert (known.state, known.offers[0].applied) == (State.RESOLVED, fixed())
+    back = offer("offer-9", replace(plan("undo-enable-ip-forward"), undoes="offer-1"))
+    await finish(store, fixed(), back)
+    await store.incidents.save_report("inc-1", healthy(), (), T0)
+    known, put_up = await running(store, "offer-9")
+    assert known.state is State.RESOLVED
+    assert not put_up.withdrawn
+    assert put_up.plan.undoes == "offer-1"
 
 
-async def test_what_a_dead_runner_left_is_found_when_its_lease_has_run_out(store: Store) -> None:
+async def test_one_fix_a_host_whichever_process_and_service(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    beside = replace(incident(incident_id="inc-2"), service="web")
+    assert await store.incidents.add(beside, "#alerts", T0)
+    web = offer("offer-2", replace(plan(), service="web"))
+    await store.incidents.save_report("inc-2", broken(web.plan), [web], T0)
+    assert await claim(store)
+    assert not await claim(other, offer_id="offer-2")
+    running_one = await other.runs.running(HOST.name)
+    assert running_one
+    assert running_one[1].id == "offer-1"
+    await finish(store, fixed())
+    assert await claim(other, offer_id="offer-2")
+
+
+async def test_what_a_dead_runner_left_is_found_when_its_lease_has_run_out(store: Store, other: Store) -> None:
     await stored(store, offer(), offer("offer-2", plan("restart-docker")))
     assert await claim(store)
-    assert await store.incidents.abandoned(LEASE - MINUTE) == ()
-    [(lost, its_offer)] = await store.incidents.abandoned(LEASE)
+    assert await other.runs.abandoned(LEASE - MINUTE) == ()
+    [(lost, its_offer)] = await other.runs.abandoned(LEASE)
     assert (lost.id, its_offer.id) == ("inc-1", "offer-1")
-    await store.incidents.renew("offer-1", LEASE + MINUTE)
-    assert await store.incidents.abandoned(LEASE) == ()
+    assert await store.runs.renew(its_offer, LEASE + MINUTE)
+    assert await other.runs.abandoned(LEASE) == ()
+
+
+async def test_a_runner_that_was_taken_over_can_neither_go_on_nor_end_it(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    [(known, its_offer)] = await other.runs.abandoned(LEASE)
+    assert await other.runs.take_over(its_offer, LEASE + MINUTE, LEASE)
+    assert not await store.runs.take_over(its_offer, LEASE + MINUTE, LEASE)
+    assert not await store.runs.renew(its_offer, LEASE + MINUTE)
+    with pytest.raises(LeaseLostError):
+        await store.runs.tell(known, its_offer, entry("step-started"), LEASE + MINUTE)
+    with pytest.raises(LeaseLostError):
+        await finish(store, fixed())
+    assert [each.entry.event for each in await store.audit.all()][-1] == "approved"
+    await finish(other, fixed())
+
+
+async def test_the_host_before_the_first_step_is_kept(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    await store.runs.tell(*await running(store), entry("unchanged"), LEASE, before=BEFORE)
+    _, its_offer = await running(store)
+    assert its_offer.before == BEFORE
+    assert its_offer.progress == "it says unchanged"
+
+
+async def test_every_change_of_a_run_is_in_the_log_which_nobody_can_change(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+    await finish(store, fixed())
+    log = await store.audit.all()
+    assert [each.entry.event for each in log] == ["planned", "approved", "step-started", "ended"]
+    assert log[0].entry.data["digest"] == plan().digest
+    assert flaw(log) == ""
+    for change in ("UPDATE audit SET says = 'nothing'", "DELETE FROM audit WHERE number = 4"):
+        with pytest.raises(IntegrityError, match="only ever added to"):
+            async with store.database.writing() as connection:
+                await connection.exec_driver_sql(change)
 
 
 async def test_reports_that_say_the_same_are_kept_once(store: Store) -> None:
@@ -208,7 +282,11 @@ async def test_every_change_makes_the_message_due(store: Store) -> None:
     assert await store.messages.due(T0) == ()
     assert await store.messages.next_due() == T0 + MINUTE
     await store.incidents.save_report("inc-1", broken(plan()), [offer()], T0)
-    for change in (lambda: claim(store), lambda: store.incidents.progress("offer-1", "step 1", T0)):
+
+    async def tell() -> None:
+        await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+
+    for change in (lambda: claim(store), tell):
         [row] = await store.messages.due(T0)
         await store.messages.sent(row, "C1", "1.0", "hash", T0)
         assert await store.messages.due(T0) == ()

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from bot.app import Bot
 from bot.config import Settings
 from bot.demo.local_slack import Channel, LocalSlack, Message, User
+from bot.fixing import Hands
 from bot.slack.client import SlackClient
 from bot.slack.views.blocks import Colour
 from bot.store import Store
-from checks.apply import OnProgress, Progress
-from checks.model import Applied, Digest, Host, Plan, Reading, Report, Service
+from checks.apply import Event, Happened, Order, Tell
+from checks.model import Applied, Digest, Host, Plan, Reading, Report, Service, Snapshot
 from tests.unit.bot_samples import broken, failed, fixed, good, healthy, not_looked_at, plan
 
 CHANNEL = "#docker-health"
@@ -42,12 +43,21 @@ class Site:
             return (not_looked_at(now()),)
         return (healthy(now()) if self.well else broken(self.plan, at=now()),)
 
+    @property
+    def hands(self) -> Hands:
+        return Hands(self.mend, self.look_afterwards)
+
+    async def look_afterwards(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:  # noqa: ARG002
+        """What a dead process left running is found to have helped."""
+        self.well = True
+        return fixed(now())
+
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Nothing here compares looks."""
 
-    async def mend(self, approved: Plan, on_progress: OnProgress) -> Applied:
-        self.ran.append(approved)
-        await on_progress(Progress("step 1 of 1: switch it on"))
+    async def mend(self, order: Order, tell: Tell) -> Applied:
+        self.ran.append(order.plan)
+        await tell(Event(Happened.STEP_STARTED, "step 1 of 1: switch it on"))
         await self.may_end.wait()
         self.well = True
         return fixed(now())
@@ -84,7 +94,7 @@ class World:
         stop = asyncio.Event()
         store = await Store.open(self.url)
         client = await SlackClient.open(self.slack.bot_token, self.slack.api_url)
-        bot = Bot(self.settings(), store, client, self.site, self.site.mend)
+        bot = Bot(self.settings(), store, client, self.site, self.site.hands)
         running = asyncio.create_task(bot.run(self.slack.app_token, stop))
         try:
             await self.until(lambda: self.slack.connected > 0)

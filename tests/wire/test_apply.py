@@ -11,9 +11,22 @@ import pytest
 
 from bot.demo.hosts import USER, DemoHost, Fault
 from checks import apply as apply_module
-from checks.apply import Progress, apply, plan
+from checks.apply import Event, Happened, Order, apply, plan, resume
 from checks.check import Checker
-from checks.model import Applied, Finding, Host, Login, NoChange, Outcome, Plan, Report, Service, Step, Verdict
+from checks.model import (
+    Applied,
+    Finding,
+    Host,
+    Login,
+    NoChange,
+    Outcome,
+    Plan,
+    Report,
+    Service,
+    Snapshot,
+    Step,
+    Verdict,
+)
 
 FIX = "enable-ip-forward"
 
@@ -23,9 +36,9 @@ class Blindable(Checker):
 
     blind = False
 
-    async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:
-        reports = await super().check(host, service)
-        return tuple(_without_forwarding(report) for report in reports) if self.blind else reports
+    async def examine(self, host: Host, service: Service) -> tuple[Report, Snapshot | None]:
+        report, snapshot = await super().examine(host, service)
+        return (_without_forwarding(report) if self.blind else report), snapshot
 
 
 def _without_forwarding(report: Report) -> Report:
@@ -40,20 +53,28 @@ class Site:
     demo: DemoHost
     checker: Blindable
     host: Host
-    said: list[str] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
 
     async def plan(self, fix: str = FIX) -> Plan:
         planned = await plan(self.checker, self.host, self.host.services[0], fix)
         assert isinstance(planned, Plan), planned
         return planned
 
-    async def apply(self, approved: Plan, then: Callable[[str], Awaitable[None]] | None = None) -> Applied:
-        async def on_progress(progress: Progress) -> None:
-            self.said.append(progress.says)
+    async def apply(
+        self, approved: Plan, then: Callable[[Event], Awaitable[None]] | None = None, run: str = "run-1"
+    ) -> Applied:
+        async def tell(event: Event) -> None:
+            self.told.append(event)
             if then is not None:
-                await then(progress.says)
+                await then(event)
 
-        return await apply(self.checker, approved, on_progress)
+        return await apply(self.checker, Order(run, approved, "U0ALICE"), tell)
+
+    async def resume(self, approved: Plan, before: Snapshot | None = None, run: str = "run-1") -> Applied:
+        async def tell(event: Event) -> None:
+            self.told.append(event)
+
+        return await resume(self.checker, Order(run, approved, "U0ALICE"), before, tell)
 
 
 @pytest.fixture
@@ -79,8 +100,14 @@ async def test_a_plan_that_helps_is_fixed_and_verified_from_outside(site: Site) 
     assert applied.outcome is Outcome.FIXED
     assert [result.status for result in applied.results] == [0, 0]
     assert all(reading.ok for reading in applied.readings[-2:])
-    assert site.said[0].startswith("looking again")
-    assert site.said[-1] == "verifying from outside"
+    assert [event.what for event in site.told] == [
+        Happened.LOOKING,
+        Happened.UNCHANGED,
+        *(Happened.STEP_STARTED, Happened.STEP_ENDED) * 2,
+        Happened.VERIFYING,
+    ]
+    changed = {each.name: (each.before, each.after) for each in applied.differences}
+    assert changed["sysctl net.ipv4.ip_forward"] == ("0", "1")
 
 
 async def test_a_plan_after_which_it_still_does_not_answer_is_not_fixed(
@@ -95,7 +122,7 @@ async def test_a_plan_after_which_it_still_does_not_answer_is_not_fixed(
 
 async def test_a_plan_for_a_host_that_changed_runs_nothing_and_says_why(site: Site) -> None:
     approved = await site.plan()
-    await site.checker.run(site.host, Step("somebody restarts dockerd", ("systemctl", "restart", "docker.service")))
+    await site.demo.execute(Step("", ("/usr/bin/systemctl", "restart", "docker.service"), timeout=120).shell)
     applied = await site.apply(approved)
     assert applied.outcome is Outcome.STALE
     assert applied.says.startswith("Nothing was run: the host changed since this plan was made: net.ipv4.ip_forward")
@@ -104,14 +131,17 @@ async def test_a_plan_for_a_host_that_changed_runs_nothing_and_says_why(site: Si
 
 async def test_the_same_plan_twice_runs_once(site: Site) -> None:
     approved = await site.plan()
-    first, second = await asyncio.gather(site.apply(approved), site.apply(approved))
-    assert {first.outcome, second.outcome} == {Outcome.FIXED, Outcome.STALE}
+    await asyncio.gather(site.apply(approved), site.apply(approved))
     assert len(site.demo.ran) == len(approved.steps)
 
 
-async def test_contact_lost_in_a_step_is_unknown_and_never_claimed_as_anything_else(site: Site) -> None:
-    async def pull_the_plug(says: str) -> None:
-        if says.startswith("step 2"):
+async def test_contact_lost_in_a_step_is_unknown_and_never_claimed_as_anything_else(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply_module, "AWAY_FOR_MOST", -30.0)  # not even for the step's own deadline
+
+    async def pull_the_plug(event: Event) -> None:
+        if event.says.startswith("step 2"):
             await site.demo.close()
             await site.checker.close()
 
@@ -124,8 +154,8 @@ async def test_contact_lost_in_a_step_is_unknown_and_never_claimed_as_anything_e
 async def test_a_cause_that_cannot_be_judged_afterwards_is_not_called_gone(site: Site) -> None:
     """The service answers, but the look that should show the cause gone could not ask."""
 
-    async def go_blind(says: str) -> None:
-        if says.startswith("verifying"):
+    async def go_blind(event: Event) -> None:
+        if event.what is Happened.VERIFYING:
             site.checker.blind = True
 
     applied = await site.apply(await site.plan(), go_blind)

@@ -12,10 +12,11 @@ import pytest
 from bot.app import Bot
 from bot.config import Settings
 from bot.demo.local_slack import LocalSlack, Message
+from bot.fixing import Hands
 from bot.slack.client import SlackClient
 from bot.store import Store
-from checks.apply import OnProgress
-from checks.model import Applied, Digest, Host, Plan, Reading, Report, Service
+from checks.apply import Order, Tell
+from checks.model import Applied, Digest, Host, Reading, Report, Service, Snapshot
 from tests.unit.bot_samples import broken, failed, fixed, good, healthy
 from tests.unit.test_offline import offline
 from tests.wire.bot_world import CHANNEL, GREEN, PATIENCE, RED
@@ -45,7 +46,10 @@ class Rack:
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Nothing here compares looks."""
 
-    async def mend(self, approved: Plan, on_progress: OnProgress) -> Applied:  # noqa: ARG002  # the protocol's
+    async def mend(self, order: Order, tell: Tell) -> Applied:  # noqa: ARG002  # the protocol's
+        return fixed()
+
+    async def look_afterwards(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:  # noqa: ARG002
         return fixed()
 
 
@@ -64,7 +68,9 @@ async def watched(slack: LocalSlack, rack: Rack, store_url: str) -> AsyncIterato
     stop = asyncio.Event()
     store = await Store.open(store_url)
     client = await SlackClient.open(slack.bot_token, slack.api_url)
-    running = asyncio.create_task(Bot(settings, store, client, rack, rack.mend).run(slack.app_token, stop))
+    running = asyncio.create_task(
+        Bot(settings, store, client, rack, Hands(rack.mend, rack.look_afterwards)).run(slack.app_token, stop)
+    )
     try:
         await slack.wait_until(lambda: slack.connected > 0, timeout=PATIENCE)
         yield

@@ -9,6 +9,7 @@ import asyncssh
 
 from bot.demo.hosts import engine, frame
 from bot.demo.hosts.endpoint import Endpoint
+from bot.demo.hosts.receipts import Receipts
 from bot.demo.hosts.recording import PORT, load
 from bot.demo.hosts.rewrite import Place, rewritten
 from bot.demo.hosts.states import Fault, Reachable, State, commands, derived
@@ -31,7 +32,7 @@ class DemoHost:
     def __init__(self, address: str, platform: str, clock: Callable[[], datetime]) -> None:
         """``platform`` names the folder of recordings that it answers from."""
         self.state = State()
-        self.ran: list[str] = []  # every line but the gather script, in order
+        self.ran: list[str] = []  # the steps that were carried out, in order
         self.ssh_port = 0  # known once it was started
         self._platform = platform
         self._clock = clock
@@ -41,6 +42,7 @@ class DemoHost:
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._mendable = True
+        self._receipts = Receipts(self.execute)
 
     @property
     def address(self) -> str:
@@ -106,16 +108,23 @@ class DemoHost:
             process.stdout.write(frame.answer(self.outputs(again=again), probes))
             process.exit(0)
             return
-        self.ran.append(line)
-        command = self._commands.get(line)
-        if command is None:
+        answer = await self._receipts.answer(line)
+        if answer is None:
             process.stderr.write(f"demo host: it does not know this command: {line or 'a shell'}\n".encode())
             process.exit(_NOT_FOUND)
             return
+        process.stdout.write(answer.encode())
+        process.exit(0)
+
+    async def execute(self, line: str) -> tuple[int, str]:
+        """Carry a step out, if it is one of those that a demo host knows."""
+        self.ran.append(line)
+        command = self._commands.get(line)
+        if command is None:
+            return _NOT_FOUND, f"demo host: it does not know this command: {line}\n"
         await asyncio.sleep(command.seconds)
         await self._become(command.change(self.state))
-        process.stdout.write(command.prints.encode())
-        process.exit(0)
+        return 0, command.prints
 
     async def _become(self, state: State) -> None:
         before, self.state = self.state, state

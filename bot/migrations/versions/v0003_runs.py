@@ -33,6 +33,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["offer_id"], ["offers.id"], name=op.f("fk_host_locks_offer_id")),
         sa.PrimaryKeyConstraint("host", name=op.f("pk_host_locks")),
     )
+    # What an older version left running is found like any other run whose process is gone.
+    op.execute(
+        "INSERT INTO host_locks (host, offer_id, owner, lease_until) "
+        "SELECT incidents.host, min(offers.id), '', min(offers.lease_until) "
+        "FROM offers JOIN incidents ON incidents.id = offers.incident_id "
+        "WHERE offers.approved_by IS NOT NULL AND offers.outcome IS NULL GROUP BY incidents.host"
+    )
+    op.drop_column("offers", "lease_until")
     op.create_table(
         "audit",
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),

@@ -1,0 +1,135 @@
+"""The commands that change a host: a fix, and what takes it back."""
+# ruff: noqa: PLC0415  # what is heavy is imported where it is needed, as in cli.py
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bot import usage
+from bot.usage import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
+from checks.model import Host, NoChange, Outcome, Plan, Service
+
+if TYPE_CHECKING:
+    from bot.config import Settings
+    from bot.mending import Mending, Proposal
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, run nothing.")]
+
+
+def fix(  # noqa: PLR0913  # these are the options of the command line
+    host: HostName,
+    fix_id: Annotated[str, typer.Argument(metavar="FIX", help="The id of a fix, as `check` names it.")],
+    service: Annotated[str | None, typer.Option("--service", "-s", help="Needed where the host has several.")] = None,
+    config: File = None,
+    *,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Carry a fix out, as its button in Slack does. Exits 0 only if the service is fixed and verified."""
+    from checks.fixes import FIX_IDS
+
+    settings = usage.settings_of(config)
+    target = usage.host_of(settings, host)
+    chosen = usage.service_of(target, service)
+    if fix_id not in FIX_IDS:
+        usage.wrong(f"there is no fix {fix_id!r}. {usage.nearest(fix_id, FIX_IDS)}")
+    if dry_run:
+        raise typer.Exit(_show(asyncio.run(_planned(settings, target, chosen, fix_id))))
+    raise typer.Exit(_mend(settings, target, lambda mending: mending.propose(target, chosen, fix_id), ask=not yes))
+
+
+def undo(
+    host: HostName,
+    run: Annotated[str | None, typer.Option("--run", help="The run to take back, as `audit` names it.")] = None,
+    config: File = None,
+    *,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Take back what the newest fix on a host did, or that of --run. Exits 0 only if all is seen to be as before."""
+    settings = usage.settings_of(config)
+    target = usage.host_of(settings, host)
+    if dry_run:
+        raise typer.Exit(_show(asyncio.run(_planned_undo(settings, target, run))))
+    raise typer.Exit(_mend(settings, target, lambda mending: mending.propose_undo(target, run), ask=not yes))
+
+
+async def _planned(settings: "Settings", host: Host, service: Service, fix_id: str) -> Plan | NoChange:
+    """What a fix would do now. Nothing is opened, kept or told."""
+    from checks.apply import plan
+    from checks.check import Checker
+
+    checker = Checker(settings.host_list(), clock=_now)
+    try:
+        return await plan(checker, host, service, fix_id)
+    finally:
+        await checker.close()
+
+
+async def _planned_undo(settings: "Settings", host: Host, run: str | None) -> Plan | NoChange:
+    from bot.mending import Mending
+
+    mending = await Mending.open(settings, usage.person(), lambda _: None)
+    try:
+        proposal = await mending.propose_undo(host, run)
+    finally:
+        await mending.close()
+    return proposal if isinstance(proposal, NoChange) else proposal.plan
+
+
+def _show(planned: Plan | NoChange) -> int:
+    from bot.terminal import print_no_change, print_plan
+
+    if isinstance(planned, NoChange):
+        print_no_change(Console(), planned)
+        return UNHEALTHY
+    print_plan(Console(), planned)
+    return HEALTHY
+
+
+def _mend(
+    settings: "Settings",
+    host: Host,
+    propose: "Callable[[Mending], Coroutine[Any, Any, Proposal | NoChange]]",
+    *,
+    ask: bool,
+) -> int:
+    from bot.mending import Mending
+    from bot.store import StoreError
+    from bot.terminal import print_applied, print_no_change, print_plan
+
+    console = Console()
+
+    def say(says: str) -> None:
+        console.print(f"… {says}", markup=False)
+
+    with asyncio.Runner() as runner:  # the person is asked between its runs: Ctrl-C then does what it should
+        try:
+            mending = runner.run(Mending.open(settings, usage.person(), say))
+        except StoreError as error:
+            usage.wrong(str(error))
+        try:
+            runner.run(mending.recover(host))
+            proposal = runner.run(propose(mending))
+            if isinstance(proposal, NoChange):
+                print_no_change(console, proposal)
+                return UNHEALTHY
+            print_plan(console, proposal.plan)
+            if ask and not typer.confirm(f"Run this on {host.name}?"):
+                return UNHEALTHY
+            applied = runner.run(mending.carry_out(proposal))
+        finally:
+            runner.run(mending.close())
+    if isinstance(applied, NoChange):
+        print_no_change(console, applied)
+        return UNHEALTHY
+    print_applied(console, applied)
+    return {Outcome.FIXED: HEALTHY, Outcome.UNDONE: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}.get(applied.outcome, UNHEALTHY)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,61 @@
+"""The audit log in the database. Nothing here changes or removes an entry, and the database refuses to."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.audit import GENESIS, Entry, Sealed, sealed
+from bot.store.database import Database
+from bot.store.tables import audit
+
+
+class Audit:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def record(self, entry: Entry) -> None:
+        """Add an entry by itself. What changes something else too adds it in the same transaction: see ``append``."""
+        async with self._database.writing() as connection:
+            await append(connection, entry)
+
+    async def all(self, host: str | None = None, run: str | None = None) -> tuple[Sealed, ...]:
+        """The log from its beginning, or the entries of one host or run."""
+        wanted = select(audit).order_by(audit.c.number)
+        if host is not None:
+            wanted = wanted.where(audit.c.host == host)
+        if run is not None:
+            wanted = wanted.where(audit.c.run == run)
+        async with self._database.reading() as connection:
+            return tuple(_from(row) for row in await connection.execute(wanted))
+
+
+async def append(connection: AsyncConnection, entry: Entry) -> Sealed:
+    """Add an entry within a writing transaction, which nobody else's can overtake."""
+    last = (
+        await connection.execute(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))
+    ).first()
+    number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
+    row = sealed(entry, number, previous)
+    await connection.execute(
+        insert(audit).values(
+            number=number,
+            at=entry.at,
+            actor=entry.actor,
+            host=entry.host,
+            service=entry.service,
+            run=entry.run,
+            event=entry.event,
+            says=entry.says,
+            data=json.dumps(entry.data, ensure_ascii=False),
+            previous=previous,
+            hash=row.hash,
+        )
+    )
+    return row
+
+
+def _from(row: Row[Any]) -> Sealed:
+    entry = Entry(row.at, row.actor, row.host, row.service, row.event, row.says, row.run, json.loads(row.data))
+    return Sealed(row.number, entry, row.previous, row.hash)

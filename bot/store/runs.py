@@ -1,0 +1,199 @@
+"""Offers that were approved, on their way to their end: claimed once, carried out by one process at a time.
+
+Every change is a row of the audit log in the same transaction: what was done and what the log says cannot come apart.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.audit import Entry
+from bot.incidents import Approval, Incident, Offer, Transition
+from bot.store.audit import append
+from bot.store.database import Database
+from bot.store.incidents import Incidents, due, move, withdraw
+from bot.store.mapping import applied_values, offer_values, snapshot_json
+from bot.store.tables import host_locks, incidents, offers
+from checks.apply import Happened
+from checks.model import Applied, Snapshot
+
+MOST_DONE = 50
+"""Runs of a host that are looked through for one to take back."""
+
+
+class LeaseLostError(Exception):
+    """Another process carries the run on: this one must not do anything more."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An approval that the policy allowed, and what it makes of the incident."""
+
+    incident: Incident
+    offer: Offer
+    approval: Approval
+    transition: Transition
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended, what that makes of its incident, and what takes it back, where anything does."""
+
+    incident: Incident
+    offer: Offer
+    applied: Applied
+    transition: Transition
+    undo: Offer | None
+
+
+class Runs:
+    """``owner`` is the life of this process: what it holds, no other one touches until its lease is over."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
+        self._incidents = Incidents(database)
+        self._owner = owner
+
+    async def claim(self, claim: Claim, entry: Entry, lease_until: datetime) -> bool:
+        """Make an approval the one that counts, and lock the host. False if anything changed since it was decided."""
+        # A compare-and-set. Two clicks, in this process or in two, may both have been allowed by the policy, each
+        # on what it had read a moment before. The conditions are therefore asked once more in the very statement
+        # that writes: the database lets one such statement through, and the others then match no row.
+        incident, offer, approval = claim.incident, claim.offer, claim.approval
+        newer = incidents.alias()
+        unclaimed = (
+            offers.c.id == offer.id,
+            offers.c.incident_id == incident.id,
+            offers.c.digest == approval.digest,
+            offers.c.approved_by.is_(None),
+            offers.c.withdrawn.is_(False),
+            offers.c.expires_at > approval.at,
+            ~exists().where(
+                newer.c.host == incident.host,
+                newer.c.service == incident.service,
+                newer.c.opened_at > incident.opened_at,
+            ),
+        )
+        lock = {"host": incident.host, "offer_id": offer.id, "owner": self._owner, "lease_until": lease_until}
+        try:
+            async with self._database.writing() as connection:
+                won = await connection.execute(
+                    update(offers).where(*unclaimed).values(approved_by=approval.who, approved_at=approval.at)
+                )
+                # The move is the second half of the condition: one fix an incident, and none once it is resolved.
+                # The lock is the third: one fix a host.
+                if won.rowcount != 1 or not await move(connection, incident.id, claim.transition):
+                    await connection.rollback()
+                    return False
+                await connection.execute(insert(host_locks).values(lock))
+                await append(connection, entry)
+                return True
+        except IntegrityError:
+            return False
+
+    async def tell(
+        self, incident: Incident, offer: Offer, entry: Entry, lease_until: datetime, *, before: Snapshot | None = None
+    ) -> None:
+        """Keep what happened, and show it, but for a step's end: what follows says so. Raises LeaseLostError."""
+        shown = {"progress": entry.says} if entry.event != Happened.STEP_ENDED else {}
+        values = shown | ({"before": snapshot_json(before)} if before is not None else {})
+        async with self._database.writing() as connection:
+            if not await self._renew(connection, offer, lease_until):
+                raise LeaseLostError(f"the run {offer.id} on {incident.host} is another process's now")
+            if values:
+                await connection.execute(update(offers).where(offers.c.id == offer.id).values(values))
+            await append(connection, entry)
+            await due(connection, incident.id, entry.at)
+
+    async def renew(self, offer: Offer, lease_until: datetime) -> bool:
+        """A sign of life from the one who carries an offer out. False if another process has taken it over."""
+        async with self._database.writing() as connection:
+            return await self._renew(connection, offer, lease_until)
+
+    async def _renew(self, connection: AsyncConnection, offer: Offer, lease_until: datetime) -> bool:
+        ours = host_locks.c.offer_id == offer.id, host_locks.c.owner == self._owner
+        renewed = await connection.execute(update(host_locks).where(*ours).values(lease_until=lease_until))
+        return renewed.rowcount == 1
+
+    async def abandoned(self, now: datetime, host: str | None = None) -> tuple[tuple[Incident, Offer], ...]:
+        """Approved offers that have not ended, and that no living process carries out."""
+        held = exists().where(host_locks.c.offer_id == offers.c.id, host_locks.c.lease_until > now)
+        lost = offers.c.approved_by.is_not(None), offers.c.outcome.is_(None), ~held
+        async with self._database.reading() as connection:
+            found = (await connection.execute(select(offers.c.id).where(*lost))).scalars().all()
+        loaded = await self._with_incidents(found)
+        return tuple((incident, offer) for incident, offer in loaded if host in {None, incident.host})
+
+    async def running(self, host: str) -> tuple[Incident, Offer] | None:
+        """What is being carried out on a host, if anything is."""
+        async with self._database.reading() as connection:
+            locked = select(host_locks.c.offer_id).where(host_locks.c.host == host)
+            found = (await connection.execute(locked)).scalars().all()
+        return next(iter(await self._with_incidents(found)), None)
+
+    async def _with_incidents(self, offer_ids: Iterable[str]) -> list[tuple[Incident, Offer]]:
+        pairs = []
+        for offer_id in offer_ids:
+            incident = await self._incidents.with_offer(offer_id)
+            if incident is not None:
+                pairs.append((incident, next(offer for offer in incident.offers if offer.id == offer_id)))
+        return pairs
+
+    async def done(self, host: str) -> tuple[tuple[Incident, Offer], ...]:
+        """The runs on a host that have ended, newest first."""
+        ended = (
+            select(offers.c.id)
+            .join(incidents)
+            .where(incidents.c.host == host, offers.c.outcome.is_not(None))
+            .order_by(offers.c.ended_at.desc())
+            .limit(MOST_DONE)
+        )
+        async with self._database.reading() as connection:
+            found = (await connection.execute(ended)).scalars().all()
+        return tuple(await self._with_incidents(found))
+
+    async def take_over(self, offer: Offer, lease_until: datetime, now: datetime) -> bool:
+        """Carry on with an abandoned run. False if another process was faster, or its own one is alive after all."""
+        expired = host_locks.c.offer_id == offer.id, host_locks.c.lease_until <= now
+        async with self._database.writing() as connection:
+            lock = {"owner": self._owner, "lease_until": lease_until}
+            taken = await connection.execute(update(host_locks).where(*expired).values(lock))
+            return taken.rowcount == 1
+
+    async def let_go(self, offer: Offer, now: datetime) -> None:
+        """End this process's lease: another one may carry the run on at once."""
+        await self.renew(offer, now)
+
+    async def finish(self, end: End, entry: Entry) -> None:
+        """Store how a run ended, unlock its host, and put up what takes it back. Raises LeaseLostError.
+
+        The other offers rest on facts from before the fix and are withdrawn.
+        """
+        incident, offer = end.incident, end.offer
+        async with self._database.writing() as connection:
+            ours = host_locks.c.offer_id == offer.id, host_locks.c.owner == self._owner
+            unlocked = await connection.execute(delete(host_locks).where(*ours))
+            if unlocked.rowcount != 1:
+                raise LeaseLostError(f"the run {offer.id} on {incident.host} is another process's now")
+            await move(connection, incident.id, end.transition)
+            await connection.execute(
+                update(offers)
+                .where(offers.c.id == offer.id)
+                .values(ended_at=entry.at, progress="", **applied_values(end.applied))
+            )
+            await withdraw(connection, incident.id)
+            if end.undo is not None:
+                await connection.execute(insert(offers).values(offer_values(incident.id, end.undo, 0)))
+            await append(connection, entry)
+            await due(connection, incident.id, entry.at)
+
+    async def put_up(self, incident: Incident, offer: Offer, entry: Entry) -> None:
+        """Offer a plan that no look found: what takes a run back, or what somebody at a terminal asks for."""
+        async with self._database.writing() as connection:
+            await connection.execute(insert(offers).values(offer_values(incident.id, offer, 0)))
+            await append(connection, entry)
+            await due(connection, incident.id, entry.at)

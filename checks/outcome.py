@@ -1,0 +1,114 @@
+"""What came of a plan, and whether it is still the right one, as pure functions of what was seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from checks.model import Finding, NoChange, Outcome, Plan, Reading, Report, Snapshot
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Why a plan was not carried out to its last step."""
+
+    says: str
+    failed: bool = False  # a step said so itself
+    away: bool = False  # there is nobody to ask what is true now
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is looked at afterwards."""
+
+    readings: tuple[Reading, ...]
+    report: Report
+    after: Snapshot | None
+
+
+def planned(report: Report, fix: str) -> Plan | NoChange:
+    candidates: tuple[Plan | NoChange, ...] = (*report.plans, *report.refused)
+    for planned in candidates:
+        if planned.fix == fix:
+            return planned
+    why = report.trouble.says if report.trouble else f"nothing that {fix} mends is wrong with {report.service} now"
+    return NoChange(fix, why)
+
+
+def why_stale(approved: Plan, report: Report, now: Snapshot) -> str:
+    """Why the approved plan is not the one that would be made now; empty where it is."""
+    if approved.undoes:
+        return _changed(approved.basis, now.states)
+    fresh = planned(report, approved.fix)
+    if isinstance(fresh, NoChange):
+        return fresh.why
+    if fresh.digest == approved.digest:
+        return ""
+    return _changed(approved.basis, fresh.basis) or "another plan is right now"
+
+
+def _changed(approved: Mapping[str, str], now: Mapping[str, str]) -> str:
+    changed = [
+        f"{name} was {value!r}, is {now.get(name, 'not there')!r}"
+        for name, value in approved.items()
+        if now.get(name) != value
+    ]
+    return f"the host changed since this plan was made: {'; '.join(changed)}" if changed else ""
+
+
+def verified(approved: Plan, seen: Seen) -> tuple[Outcome, str]:
+    """Fixed is what answers from outside and whose cause is gone; nothing else is."""
+    report, last = seen.report, seen.readings[-1]
+    wrong = _left(approved, report)
+    if wrong is not None:
+        says = wrong.evidence[0].says if wrong.evidence else wrong.title
+        return Outcome.NOT_FIXED, f"Every step ran, but {wrong.cause} holds: {says}"
+    if report.trouble is not None:
+        return Outcome.UNKNOWN, f"Every step ran, but what came of it cannot be told: {report.trouble.says}"
+    if not last.ok:
+        root = report.diagnosis.root
+        then = f"; what is wrong now: {root.title}" if root else ""
+        return Outcome.NOT_FIXED, f"{approved.cause} is gone, but from outside: {last.says}{then}"
+    untold = next((one.why for one in report.diagnosis.not_told if one.cause == approved.cause), None)
+    if untold is not None:
+        return Outcome.UNKNOWN, f"It answers again, but whether {approved.cause} is gone cannot be told: {untold}"
+    return Outcome.FIXED, f"Verified: {approved.verify}"
+
+
+def cause_gone(approved: Plan, seen: Seen) -> bool | None:
+    """Whether what a plan is to mend is no longer there; None where that cannot be told."""
+    if _left(approved, seen.report) is not None:
+        return False
+    untold = any(one.cause == approved.cause for one in seen.report.diagnosis.not_told)
+    return None if seen.report.trouble is not None or untold else True
+
+
+def _left(approved: Plan, report: Report) -> Finding | None:
+    """What is still wrong of that which the plan is to mend."""
+    left = (*report.diagnosis.causes, *report.diagnosis.risks)
+    return next((one for one in left if one.cause == approved.cause or approved.fix in one.fixes[:1]), None)
+
+
+def restored(undo: Plan, seen: Seen) -> tuple[Outcome, str]:
+    """Taken back is what is seen to be as it was, value by value."""
+    if seen.after is None:
+        why = seen.report.trouble.says if seen.report.trouble else "the host could not be looked at"
+        return Outcome.UNKNOWN, f"Every step ran, but whether the host is as it was cannot be told: {why}"
+    wrong = [
+        f"{name} is {seen.after.states.get(name, 'not there')!r}, was {value!r}"
+        for name, value in undo.restores.items()
+        if seen.after.states.get(name, "") != value
+    ]
+    if wrong:
+        return Outcome.FAILED, f"Every step ran, but the host is not as it was: {'; '.join(wrong)}"
+    return Outcome.UNDONE, "Taken back: all that the fix had changed is as it was before"
+
+
+def broken_off(broken: Broken, outcome: Outcome, says: str) -> tuple[Outcome, str]:
+    """What is true of a plan that was not carried out whole: what was seen afterwards, and why it broke off."""
+    seen = says.removeprefix("Every step ran, but ")
+    if outcome is Outcome.FIXED:
+        return (Outcome.FAILED if broken.failed else outcome), f"{broken.says}. All the same: {says}"
+    if outcome is Outcome.UNDONE:
+        return outcome, f"{says}, although: {broken.says}"
+    if broken.failed:
+        return Outcome.FAILED, broken.says
+    return (outcome if outcome is Outcome.UNKNOWN else Outcome.NOT_FIXED), f"{broken.says}. {seen}"
