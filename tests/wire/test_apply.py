@@ -151,8 +151,76 @@ async def test_contact_lost_in_a_step_is_unknown_and_never_claimed_as_anything_e
     assert "may have taken effect" in applied.says
 
 
-async def test_a_cause_that_cannot_be_judged_afterwards_is_not_called_gone(site: Site) -> None:
+async def test_a_host_that_goes_away_in_a_step_is_waited_for_and_the_step_is_not_run_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apply_module, "_RETRY", 0.1)
+
+    async def cut(event: Event) -> None:
+        if event.what is Happened.STEP_STARTED:
+            asyncio.get_running_loop().call_later(0.05, site.demo.cut)
+
+    approved = await site.plan()
+    applied = await site.apply(approved, cut)
+    assert applied.outcome is Outcome.FIXED, applied.says
+    assert len(site.demo.ran) == len(approved.steps)
+    assert Happened.WAITING in {event.what for event in site.told}
+
+
+class DiedError(Exception):
+    """The process was killed there."""
+
+
+@dataclass(frozen=True)
+class Death:
+    """When a process dies: as it would keep an event for the nth time. And what is true then."""
+
+    event: Happened
+    nth: int
+    ran: int
+    outcome: Outcome
+    says: str
+
+
+DEATHS = (
+    Death(Happened.LOOKING, 1, 0, Outcome.NOT_FIXED, "Nothing was run"),
+    Death(Happened.UNCHANGED, 1, 0, Outcome.NOT_FIXED, "Nothing was run"),
+    Death(Happened.STEP_STARTED, 1, 0, Outcome.NOT_FIXED, "Nothing was run"),
+    Death(Happened.STEP_ENDED, 1, 1, Outcome.NOT_FIXED, "1 of 2 steps were run, and the others are not"),
+    Death(Happened.STEP_STARTED, 2, 1, Outcome.NOT_FIXED, "1 of 2 steps were run, and the others are not"),
+    Death(Happened.STEP_ENDED, 2, 2, Outcome.FIXED, "Verified"),
+    Death(Happened.VERIFYING, 1, 2, Outcome.FIXED, "Verified"),
+)
+
+
+@pytest.mark.parametrize("death", DEATHS, ids=lambda death: f"{death.event}-{death.nth}")
+async def test_what_a_dead_process_left_is_ended_with_what_is_seen_and_nothing_more_is_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch, death: Death
+) -> None:
+    monkeypatch.setattr(apply_module, "SETTLE", 1.0)
+    seen: list[Event] = []
+
+    async def die(told: Event) -> None:
+        seen.append(told)
+        if told.what is death.event and len([each for each in seen if each.what is death.event]) == death.nth:
+            raise DiedError
+
+    approved = await site.plan()
+    with pytest.raises(DiedError):
+        await site.apply(approved, die)
+    before = next((each.before for each in seen if each.before), None)
+    applied = await site.resume(approved, before)
+    assert (applied.outcome, len(site.demo.ran), len(applied.results)) == (death.outcome, death.ran, death.ran)
+    assert death.says in applied.says
+    again = await site.resume(approved, before)  # whoever else comes, finds the same and changes nothing
+    assert (again.outcome, len(site.demo.ran)) == (death.outcome, death.ran)
+
+
+async def test_a_cause_that_cannot_be_judged_afterwards_is_not_called_gone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The service answers, but the look that should show the cause gone could not ask."""
+    monkeypatch.setattr(apply_module, "SETTLE", 2.0)
 
     async def go_blind(event: Event) -> None:
         if event.what is Happened.VERIFYING:

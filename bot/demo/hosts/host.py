@@ -43,6 +43,7 @@ class DemoHost:
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._mendable = True
         self._receipts = Receipts(self.execute)
+        self._connections: set[asyncssh.SSHServerConnection] = set()
 
     @property
     def address(self) -> str:
@@ -74,6 +75,11 @@ class DemoHost:
         )
         self.ssh_port = self._acceptor.get_port()
 
+    def cut(self) -> None:
+        """Break every connection to it, as a cable does."""
+        for connection in list(self._connections):
+            connection.abort()
+
     async def close(self) -> None:
         if self._acceptor is not None:
             self._acceptor.close()
@@ -96,6 +102,9 @@ class DemoHost:
         if again:
             recording = replace(recording, outputs={**recording.outputs, **recording.counted})
         return derived(rewritten(recording, place, self._since, self._clock()), self.state, port)
+
+    def connected(self, connection: asyncssh.SSHServerConnection) -> None:
+        self._connections.add(connection)
 
     async def serve_engine(self, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
         await engine.serve(self.outputs, reader, writer)
@@ -141,6 +150,9 @@ class _Login(asyncssh.SSHServer):
     def __init__(self, host: DemoHost, authorized: asyncssh.SSHKey) -> None:
         self._host = host
         self._authorized = authorized.convert_to_public()
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._host.connected(conn)
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002  # asyncssh's signature
         return True

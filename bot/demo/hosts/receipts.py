@@ -40,6 +40,7 @@ class Receipts:
     def __init__(self, execute: Execute) -> None:
         self._execute = execute
         self._runs: dict[str, dict[str, _Kept]] = {}
+        self._going: list[asyncio.Task[None]] = []
 
     async def answer(self, line: str) -> str | None:
         """What the script that was sent prints; None where it is none of receipts."""
@@ -66,9 +67,13 @@ class Receipts:
             return "rebooted\n"
         if number not in kept:
             receipt = kept[number] = _Kept()
-            receipt.status, receipt.output = await self._execute(_unfilled(command[-1]))
-            receipt.over.set()
+            self._going.append(asyncio.create_task(self._carry_out(receipt, _unfilled(command[-1]))))
+            await asyncio.shield(self._going[-1])  # it goes on when the connection ends
         return kept[number].shown(number)
+
+    async def _carry_out(self, receipt: _Kept, line: str) -> None:
+        receipt.status, receipt.output = await self._execute(line)
+        receipt.over.set()
 
 
 def _unfilled(line: str) -> str:
