@@ -72,7 +72,7 @@ class Fixing:
         wake_outbox: Callable[[], None],
         after: Callable[[str, str], None],
         clock: Callable[[], datetime],
-        lease: timedelta = LEASE,
+        lease: timedelta | None = None,
     ) -> None:
         self._store = store
         self._hands = hands
@@ -80,7 +80,7 @@ class Fixing:
         self._wake_outbox = wake_outbox
         self._after = after
         self._clock = clock
-        self._lease = lease
+        self._lease = lease or LEASE
         self._tasks = Tasks()
 
     async def begin(self, incident: Incident, offer: Offer, approval: Approval) -> bool:
