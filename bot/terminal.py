@@ -6,21 +6,33 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from bot.changes import Changed, changed, not_restored
+from bot.incidents import Offer
 from bot.words import (
-    OUTCOMES,
+    LASTS,
+    NO_UNDO,
+    UNASKED,
+    approvals,
     brief,
     by_reason,
+    comes_back,
+    ending,
     evidence,
+    heading,
     ladder,
+    outcome,
     plain,
     ruled_out_by,
+    still_needed,
     title,
     trouble,
     undetermined,
     weight,
+    who,
 )
 from checks.model import (
     Applied,
+    Difference,
     Evidence,
     Finding,
     NoChange,
@@ -35,6 +47,7 @@ from checks.model import (
 
 MARKS = {Status.HEALTHY: ("✓", "green"), Status.UNHEALTHY: ("✗", "red"), Status.UNKNOWN: ("?", "yellow")}
 RISKS = {Risk.LOW: "green", Risk.MEDIUM: "yellow", Risk.HIGH: "red"}
+OUTCOME_COLOURS = {Outcome.FIXED: "green", Outcome.UNDONE: "green", Outcome.UNKNOWN: "yellow"}
 
 
 Lines = Iterator[Text]
@@ -50,22 +63,28 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_plan(console: Console, plan: Plan) -> None:
     """All that the plan would do, before anyone is asked."""
-    _print(console, [_line(plan.title, "bold") + Text(f" ({plan.risk} risk)", RISKS[plan.risk]) + f" on {plan.host}"])
+    _print(console, [_line(heading(plan), "bold") + _weighed(plan) + f" on {plan.host}"])
     _print(console, _plan(plan), indent=2)
+
+
+def print_offer(console: Console, offer: Offer) -> None:
+    """A plan, and who has to approve it where one person is not enough."""
+    print_plan(console, offer.plan)
+    _print(console, _approvals(offer), indent=2)
 
 
 def print_no_change(console: Console, no_change: NoChange) -> None:
     _print(console, [_line(f"{no_change.fix}: {no_change.why}")])
 
 
-def print_applied(console: Console, applied: Applied) -> None:
-    colour = "green" if applied.outcome is Outcome.FIXED else "red"
-    _print(console, [Text(f"{OUTCOMES[applied.outcome]}. ", f"bold {colour}") + _line(applied.says)])
-    for result in applied.results:
-        if result.status != 0:
-            _print(console, [_line(f"  exit status {result.status}: {result.step.command}", "red")])
-            _print(console, (_line(f"  {line}", "dim") for line in result.output.splitlines()), indent=2)
-    _print(console, _ladder(applied.readings), indent=2)
+def print_applied(console: Console, applied: Applied, run: Offer | None = None) -> None:
+    """What came of a plan. ``run`` is the offer that it was, where it is on record."""
+    words = outcome(applied, run.plan if run else None)
+    colour = OUTCOME_COLOURS.get(applied.outcome, "red")
+    _print(console, [Text(f"{words}. ", f"bold {colour}") + _line(applied.says)])
+    _print(console, _applied(applied, run), indent=2)
+    if run is not None:
+        _print(console, [_line(f"  run {run.id}: dockerhealth audit {run.plan.host}", "dim")])
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -113,6 +132,10 @@ def _plan_json(plan: Plan) -> dict[str, Any]:
         "steps": [step.command for step in plan.steps],
         "undo": [step.command for step in plan.undo],
         "blast_radius": plan.blast_radius,
+        "lasts": plan.lasts.value,
+        "preflight": list(plan.preflight),
+        "changes": list(plan.changes),
+        "by_hand": plan.by_hand,
     }
 
 
@@ -190,23 +213,71 @@ def _findings(groups: Iterable[tuple[str, tuple[str, ...]]], style: str) -> Line
 
 
 def _fix(plan: Plan, label: str) -> Lines:
-    yield Text(f"{label}: ", "bold") + _line(plan.title) + Text(f" ({plan.risk} risk)", RISKS[plan.risk])
+    yield Text(f"{label}: ", "bold") + _line(plan.title) + _weighed(plan)
     yield _line(f"  touches: {plan.blast_radius}", "dim")
-    yield _line(f"  dockerhealth fix {plan.host} {plan.fix} --service {plan.service}", "cyan")
+    if plan.by_hand:
+        yield _line(f"  by hand: {plan.by_hand}", "yellow")
+        yield from (_line(f"  {step.command}", "cyan") for step in plan.steps)
+    else:
+        yield _line(f"  dockerhealth fix {plan.host} {plan.fix} --service {plan.service}", "cyan")
+
+
+def _weighed(plan: Plan) -> Text:
+    effect = f"takes back run {plain(plan.undoes)}" if plan.undoes else LASTS[plan.lasts]
+    return Text.assemble(" (", (f"{plan.risk} risk", RISKS[plan.risk]), f", {effect})")
 
 
 def _plan(plan: Plan) -> Lines:
+    if plan.by_hand:
+        yield _line(f"by hand: {plan.by_hand}", "yellow")
     yield from (_line(f"note: {note}") for note in plan.notes)
     yield _line(f"touches: {plan.blast_radius}")
-    yield from _under("runs", _steps(plan.steps))
-    yield from _under("undo", _steps(plan.undo))
+    yield from (_line(f"checked first: {each}") for each in plan.preflight)
+    if plan.restores:
+        yield _line(f"comes back: {comes_back(plan)}")
+    yield from _under("to run" if plan.by_hand else "runs", _steps(plan.steps))
+    unasked = plan.undo_unasked and not plan.by_hand
+    yield from _under(f"undo, {UNASKED}" if unasked else "undo", _steps(plan.undo))
+    if not plan.undo and not plan.undoes:
+        yield _line(f"undo: none, {NO_UNDO}")
     yield _line(f"verified by: {plan.verify}")
+
+
+def _approvals(offer: Offer) -> Lines:
+    if offer.people > 1:
+        more = still_needed(offer)
+        yield _line(f"approved by {len(approvals(offer))} of {offer.people} people, {more} more needed", "yellow")
+        yield from (_line(f"• {who(each.who)} {each.at:%Y-%m-%d %H:%M:%S %Z}") for each in approvals(offer))
+
+
+def _applied(applied: Applied, run: Offer | None) -> Lines:
+    """What a person must know before anything else is done, then what was done and what it changed."""
+    yield from _changes_under("also changed, and not announced", applied.differences, "bold red", announced=False)
+    if run is not None and applied.outcome is not Outcome.UNDONE:
+        yield from _under("not as it was before", _differing(not_restored(run)), "red")
+    for number, result in enumerate(applied.results, 1):
+        if not result.ok:
+            yield _line(f"step {number} {ending(result)}: {result.step.command}", "red")
+            yield from (_line(f"  {line}", "dim") for line in result.output.splitlines())
+    yield from _under("done", (_line(f"• {result.step.does}") for result in applied.results if result.ok))
+    yield from _changes_under("changed", applied.differences, "", announced=True)
+    yield from _under("verified" if applied.outcome is Outcome.FIXED else "reached from", _ladder(applied.readings))
 
 
 def _steps(steps: Sequence[Step]) -> Lines:
     for number, step in enumerate(steps, 1):
         yield _line(f"{number}. {step.does}")
         yield _line(f"   {step.command}", "cyan")
+
+
+def _changes_under(heading: str, differences: Sequence[Difference], style: str, *, announced: bool) -> Lines:
+    return _under(heading, _differing(changed(differences, announced=announced)), style)
+
+
+def _differing(changes: Iterable[Changed]) -> Lines:
+    for each in changes:
+        yield _line(f"• {each.says}")
+        yield from (_line(f"    {line}", "green" if line.startswith("+") else "red") for line in each.lines)
 
 
 def _ladder(readings: Sequence[Reading]) -> Lines:

@@ -4,8 +4,23 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bot.incidents import Offer
-from checks.model import Change, Confidence, Evidence, Finding, Outcome, Reading, Report, Status, Trouble, Vantage
+from bot.incidents import Approval, Incident, Offer, State
+from checks.model import (
+    Applied,
+    Change,
+    Confidence,
+    Evidence,
+    Finding,
+    Lasts,
+    Outcome,
+    Plan,
+    Reading,
+    Report,
+    Status,
+    StepResult,
+    Trouble,
+    Vantage,
+)
 
 VANTAGES = {
     Vantage.OUTSIDE: "outside",
@@ -20,7 +35,28 @@ OUTCOMES = {
     Outcome.FAILED: "A step failed",
     Outcome.STALE: "Not run: the host has changed since this was offered",
     Outcome.UNKNOWN: "Contact was lost midway; nobody knows how far it got",
+    Outcome.UNDONE: "Taken back: the host is as it was before",
 }
+UNDO_OUTCOMES = OUTCOMES | {
+    Outcome.NOT_FIXED: "Ran, but the host is not as it was before",
+    Outcome.FAILED: "A step of taking it back failed",
+}
+LASTS = {
+    Lasts.FOR_GOOD: "holds for good",
+    Lasts.UNTIL_CHANGED: "holds until something changes it again",
+    Lasts.UNTIL_REBOOT: "holds until the next reboot or restart",
+    Lasts.STOP_GAP: "a stop-gap: the cause stays",
+}
+UNDO = "Undo: "
+NO_UNDO = "what it does cannot be taken back"
+UNASKED = "taken back by itself if it does not help"
+AUTO = "auto"  # who approved what the configuration allows without a person
+TERMINAL = "terminal:"
+TO_PREVENT = re.compile(r"(?:back again: )?to prevent: (?P<what>.+)", re.DOTALL)
+"""The reason of an incident that was opened for a risk: its service is well."""
+
+OUTSIDE_LIFE = (None, State.RESOLVED)  # the states from which an incident is opened
+RAN_OUT = 124  # the exit status of a step that its deadline ended
 UNDETERMINED = "undetermined"
 NOT_LOOKED_AT = "the host could not be looked at"
 LADDER = "ladder"  # the fact of the evidence that says in words what the table of readings shows
@@ -121,7 +157,93 @@ def ruled_out_by(finding: Finding) -> str:
     return finding.why or "; ".join(evidence.says for evidence in finding.evidence)
 
 
+# --- people, plans and runs ------------------------------------------------------------------------------------
+
+
+def who(name: str) -> str:
+    """Who approved or did something, in words; a user of Slack by id."""
+    if name == AUTO:
+        return "dockerhealth itself, as the configuration allows"
+    if name.startswith(TERMINAL):
+        return f"{plain(name.removeprefix(TERMINAL))} at a terminal"
+    return plain(name) or "dockerhealth"
+
+
+def heading(plan: Plan) -> str:
+    """What a plan is called: on its button, and wherever it is told of."""
+    return f"{UNDO}{plan.title.removeprefix(UNDO)}" if plan.undoes else plan.title
+
+
+def comes_back(undo: Plan) -> str:
+    """The values that an undo brings back, in a line."""
+    return ", ".join(_restored(name, value.splitlines()) for name, value in undo.restores.items())
+
+
+def _restored(name: str, lines: Sequence[str]) -> str:
+    if not lines:
+        return f"no {plain(name)}"
+    return f"{plain(name)} = {plain(lines[0])}" if len(lines) == 1 else f"{plain(name)} ({len(lines)} lines)"
+
+
+def approvals(offer: Offer) -> list[Approval]:
+    """Everyone who approved, the first one first."""
+    started = [offer.approval] if offer.approval else []
+    return list({approval.who: approval for approval in (*started, *offer.agreed)}.values())[::-1]
+
+
+def still_needed(offer: Offer) -> int:
+    """How many more people have to approve."""
+    return max(offer.people - len(approvals(offer)), 0)
+
+
+def outcome(applied: Applied, plan: Plan | None = None) -> str:
+    """How a run ended. What does not mend a service may still be all that an undo is for."""
+    return (UNDO_OUTCOMES if plan is not None and plan.undoes else OUTCOMES)[applied.outcome]
+
+
+def ending(result: StepResult) -> str:
+    """How a step ended that did not succeed."""
+    if result.status is None:
+        return "began, nobody knows how it ended"
+    if result.status == RAN_OUT:
+        return f"did not end within {result.step.timeout} s"
+    return f"ended with exit status {result.status}"
+
+
+def runs(offers: Sequence[Offer]) -> list[tuple[Offer, Applied]]:
+    """The plans that were carried out, or would have been had nothing changed, the newest last."""
+    done = [(offer, offer.applied) for offer in offers if offer.applied is not None]
+    return sorted(done, key=lambda run: run[0].approval.at if run[0].approval else run[0].offered_at)
+
+
+def newest_run(offers: Sequence[Offer]) -> Offer | None:
+    """The newest plan that was begun."""
+    begun = [offer for offer, applied in runs(offers) if applied.outcome is not Outcome.STALE]
+    return begun[-1] if begun else None
+
+
+def helped(offer: Offer) -> bool:
+    """Whether a fix brought the service back."""
+    return offer.applied is not None and offer.applied.outcome is Outcome.FIXED and not offer.plan.undoes
+
+
 def fixed_by(offers: Sequence[Offer]) -> Offer | None:
-    """The newest offer whose fix brought the service back."""
-    fixed = [offer for offer in offers if offer.applied is not None and offer.applied.outcome is Outcome.FIXED]
-    return fixed[-1] if fixed else None
+    """The newest run, where it brought the service back. What has been taken back since fixed nothing."""
+    newest = newest_run(offers)
+    return newest if newest is not None and helped(newest) else None
+
+
+def undone(run: Offer, offers: Sequence[Offer]) -> bool:
+    """Whether a run has been taken back."""
+    return any(
+        offer.plan.undoes == run.id and offer.applied is not None and offer.applied.outcome is Outcome.UNDONE
+        for offer in offers
+    )
+
+
+def prevents(incident: Incident) -> str:
+    """What an incident is to prevent that was opened for a risk of a healthy service; empty where something is ill."""
+    opened = [change for change in incident.transitions if change.new is State.OPEN and change.old in OUTSIDE_LIFE]
+    reason = TO_PREVENT.fullmatch(opened[-1].reason) if opened else None
+    well = incident.report is None or incident.report.status is Status.HEALTHY
+    return plain(reason["what"]) if reason and well else ""

@@ -25,7 +25,7 @@ from bot.slack.replies import Answer, reply
 from bot.store import Store
 from bot.tasks import Tasks
 from bot.watch import Checked, Standing, Watch
-from bot.words import title
+from bot.words import prevents, title
 from checks.model import Host, Service, Status
 
 COMMAND = "/dockerhealth"
@@ -191,7 +191,7 @@ def click(body: Body) -> Click:
 def glance(standing: Standing) -> views.Glance:
     """One line of the overview."""
     reading, incident = standing.reading, standing.incident
-    if incident is not None:
+    if incident is not None and not prevents(incident):
         says = title(incident.report) if incident.report and incident.report.diagnosis.root else ""
         return views.Glance(standing.host, standing.service, ok=False, says=says, since=incident.opened_at)
     if reading is not None:

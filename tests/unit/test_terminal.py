@@ -7,9 +7,26 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from bot.terminal import print_applied, print_no_change, print_plan, print_report, report_json
-from checks.model import Diagnosis, NoChange, Outcome, Status, Trouble
-from tests.unit.view_samples import CAUSE, HEALTHY, PLAN, REPORT, applied
+from bot.incidents import Approval
+from bot.terminal import print_applied, print_no_change, print_offer, print_plan, print_report, report_json
+from checks.model import Diagnosis, Lasts, NoChange, Outcome, Status, StepResult, Trouble
+from tests.unit.view_samples import (
+    BY_HAND,
+    CAUSE,
+    FILE,
+    FORWARDING,
+    HEALTHY,
+    NOW,
+    OFFER,
+    PLAN,
+    REPORT,
+    RESTART,
+    RULES,
+    UNDO,
+    applied,
+    ran,
+    undone,
+)
 
 
 def shown(what: Callable[[Console], None], width: int = 80) -> str:
@@ -91,8 +108,54 @@ def test_a_command_stays_on_one_line_on_a_narrow_terminal() -> None:
 
 def test_a_plan_shows_steps_undo_reach_notes_and_proof() -> None:
     text = shown(lambda console: print_plan(console, PLAN))
-    for words in (PLAN.title, "(low risk)", PLAN.blast_radius, PLAN.notes[0], PLAN.verify, "runs", "undo"):
+    for words in (
+        PLAN.title,
+        "(low risk, holds for good)",
+        PLAN.blast_radius,
+        PLAN.notes[0],
+        PLAN.verify,
+        "runs",
+        "undo",
+    ):
         assert words in text
+
+
+def test_a_plan_says_how_long_it_holds_what_was_checked_and_what_is_taken_back_unasked() -> None:
+    text = shown(lambda console: print_plan(console, replace(PLAN, lasts=Lasts.UNTIL_REBOOT)))
+    assert "(low risk, holds until the next reboot or restart) on host1" in text
+    assert f"checked first: {PLAN.preflight[0]}" in text
+    assert "undo, taken back by itself if it does not help" in text
+
+
+def test_a_plan_without_a_way_back_says_so() -> None:
+    text = shown(lambda console: print_plan(console, RESTART))
+    assert "a stop-gap: the cause stays" in text
+    assert "undo: none, what it does cannot be taken back" in text
+
+
+def test_an_undo_says_which_run_it_takes_back_and_what_comes_back() -> None:
+    text = shown(lambda console: print_plan(console, UNDO), width=200)
+    assert text.startswith(f"Undo: {PLAN.title} (low risk, takes back run offer-1) on host1\n")
+    assert "comes back: sysctl net.ipv4.ip_forward = 0, no file /etc/sysctl.d/99-zz-dockerhealth.conf" in text
+    assert "undo: none" not in text
+
+
+def test_a_plan_that_only_a_person_can_run_says_why_and_gives_its_commands() -> None:
+    text = shown(lambda console: print_plan(console, BY_HAND))
+    assert f"by hand: {BY_HAND.by_hand}" in text
+    assert "to run" in text
+    assert "taken back by itself" not in text
+    listed = shown(lambda console: print_report(console, replace(REPORT, plans=(BY_HAND,))))
+    assert f"by hand: {BY_HAND.by_hand}" in listed
+    assert f"{BY_HAND.steps[0].command}\n" in listed
+    assert "dockerhealth fix" not in listed
+
+
+def test_an_offer_that_takes_two_people_says_who_approved_so_far() -> None:
+    agreed = (Approval("terminal:alice", NOW, PLAN.digest),)
+    text = shown(lambda console: print_offer(console, replace(OFFER, people=2, agreed=agreed)))
+    assert "approved by 1 of 2 people, 1 more needed\n  • alice at a terminal 2026-03-04 03:12:40 UTC" in text
+    assert "people" not in shown(lambda console: print_offer(console, OFFER))
 
 
 def test_what_a_host_printed_is_never_markup_or_a_control_code() -> None:
@@ -105,8 +168,41 @@ def test_what_a_host_printed_is_never_markup_or_a_control_code() -> None:
 def test_an_outcome_is_told_in_words_with_the_step_that_failed() -> None:
     text = shown(lambda console: print_applied(console, applied(Outcome.FAILED, output="denied\n", status=1)))
     assert text.startswith("A step failed. That is how it ended.\n")
-    assert f"exit status 1: {PLAN.steps[0].command}" in text
+    assert f"step 1 ended with exit status 1: {PLAN.steps[0].command}" in text
     assert "denied" in text
+
+
+def test_what_nobody_announced_stands_before_what_was_done_and_what_was_to_change() -> None:
+    run = ran(Outcome.NOT_FIXED, FORWARDING, FILE, RULES)
+    assert run.applied is not None
+    applied = run.applied
+    text = shown(lambda console: print_applied(console, applied, run))
+    parts = (
+        "not announced\n  • rules nat DOCKER\n",
+        "- -A DOCKER",
+        "done\n",
+        "changed\n  • sysctl net.ipv4.ip_forward 0 → 1",
+    )
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert "file /etc/sysctl.d/99-zz-dockerhealth.conf (new)\n" in text
+    assert "verified" not in text
+    assert text.endswith("run offer-1: dockerhealth audit host1\n")
+
+
+def test_a_step_that_nobody_knows_the_end_of_says_so() -> None:
+    lost = replace(applied(Outcome.UNKNOWN), results=(StepResult(PLAN.steps[0], None, ""),))
+    text = shown(lambda console: print_applied(console, lost))
+    assert f"step 1 began, nobody knows how it ended: {PLAN.steps[0].command}" in text
+
+
+def test_an_undo_that_did_not_bring_all_back_says_what() -> None:
+    run = undone(Outcome.NOT_FIXED, replace(FORWARDING, before="1", after="2"))
+    assert run.applied is not None
+    applied = run.applied
+    text = shown(lambda console: print_applied(console, applied, run))
+    assert text.startswith("Ran, but the host is not as it was before.")
+    assert "not as it was before\n  • sysctl net.ipv4.ip_forward 0 → 2\n" in text
 
 
 def test_nothing_to_do_says_why() -> None:
@@ -163,6 +259,10 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
         "steps": [step.command for step in PLAN.steps],
         "undo": [step.command for step in PLAN.undo],
         "blast_radius": PLAN.blast_radius,
+        "lasts": "for-good",
+        "preflight": list(PLAN.preflight),
+        "changes": list(PLAN.changes),
+        "by_hand": "",
     }
     assert json.dumps(made)
 

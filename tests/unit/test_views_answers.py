@@ -3,10 +3,25 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.slack.listeners import glance
 from bot.slack.message import Message
 from bot.slack.views import Glance, answer, help_text, looking, note, overview, unknown_host, unknown_service
-from checks.model import Diagnosis, Status, Trouble
-from tests.unit.view_samples import HEALTHY, NOW, OFFER, REPORT, blocks, body, buttons, problems
+from bot.watch import Standing
+from checks.model import Diagnosis, Status, Trouble, Vantage
+from tests.unit.view_samples import (
+    BY_HAND,
+    HEALTHY,
+    NOW,
+    OFFER,
+    OPEN,
+    OPENED,
+    REPORT,
+    blocks,
+    body,
+    buttons,
+    problems,
+    reading,
+)
 
 UNKNOWN = replace(
     HEALTHY, service="web", status=Status.UNKNOWN, trouble=Trouble("ssh-refused", "host1 refused SSH"), readings=()
@@ -58,6 +73,13 @@ def test_a_healthy_service_with_a_risk_says_so() -> None:
     assert "The container would stay down" in body(answer([risky], {}, NOW))
 
 
+def test_a_fix_that_only_a_person_can_run_has_its_commands_and_no_button() -> None:
+    message = answer([replace(REPORT, plans=(BY_HAND,))], {}, NOW)
+    assert BY_HAND.by_hand in body(message)
+    assert BY_HAND.steps[0].command in body(message)
+    assert buttons(message) == {}
+
+
 def test_a_host_with_many_ill_services_still_fits_and_names_each() -> None:
     reports = [replace(REPORT, service=f"service-{number}") for number in range(30)]
     message = answer(reports, {report.service: [OFFER] for report in reports}, NOW)
@@ -88,6 +110,13 @@ def test_the_overview_counts_and_tells_what_is_ill_first() -> None:
     assert "🔴 *host1/web*: timed out at connect · down for 3 min 12 s" in body(message)
     assert "🟢 *host1* registry" in body(message)
     assert "⚪ *host2* registry (not reached yet)" in body(message)
+
+
+def test_a_service_for_which_a_fault_is_being_prevented_is_not_down() -> None:
+    opening = replace(OPENED, reason="to prevent: the container would stay down")
+    incident = replace(OPEN, transitions=(opening,), report=HEALTHY)
+    seen = glance(Standing("host1", "registry", reading(Vantage.OUTSIDE), incident, HEALTHY))
+    assert seen.ok
 
 
 def test_when_all_is_well_the_overview_is_green() -> None:

@@ -16,13 +16,16 @@ from checks.model import (
     Applied,
     Change,
     Diagnosis,
+    Difference,
     Evidence,
     Finding,
+    Lasts,
     NoChange,
     Outcome,
     Plan,
     Report,
     Risk,
+    Snapshot,
     Status,
     Step,
     StepResult,
@@ -50,6 +53,7 @@ NASTY = (
     "👩‍👩‍👧‍👦",
     "",
 )
+RUN = "run-1"  # so that some undo belongs to some run
 text = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=30)), max_size=8).map("".join)
 long_text = st.builds(lambda part, times: part * times, text, st.sampled_from([1, 1, 40, 400]))
 times = st.integers(-10_000, 10_000).map(lambda seconds: NOW + timedelta(seconds=seconds))
@@ -69,6 +73,7 @@ findings = st.builds(
     long_text,
     advice=many(long_text, 3),
 )
+lines = st.lists(long_text, max_size=5).map("\n".join)
 argv = st.tuples(long_text, long_text, long_text)
 undo = st.builds(Step, long_text, argv)
 steps = st.builds(Step, long_text, argv, st.booleans(), undo=many(undo, 1))
@@ -85,6 +90,12 @@ plans = st.builds(
     verify=long_text,
     basis=st.just({}),
     notes=many(long_text, 8),
+    preflight=many(long_text, 10),
+    lasts=st.sampled_from(Lasts),
+    undoes=st.sampled_from(["", RUN, "<!channel>`"]),
+    restores=st.dictionaries(text, lines, max_size=5),
+    undo_unasked=st.booleans(),
+    by_hand=st.just("") | long_text,
 )
 readings = many(st.sampled_from(Vantage).map(reading), 20)
 reports = st.builds(
@@ -101,28 +112,39 @@ reports = st.builds(
     st.none() | st.builds(Trouble, text, long_text),
     st.floats(0, 1e6),
 )
+results = st.builds(StepResult, steps, st.none() | st.integers(0, 255), long_text, st.floats(0, 1e4))
+differences = st.builds(Difference, long_text, st.none() | lines, st.none() | lines, st.booleans())
 applied = st.builds(
     Applied,
     st.sampled_from(Outcome),
     long_text,
-    many(st.builds(StepResult, steps, st.integers(0, 255), long_text), 3),
+    many(results, 4),
     readings,
+    many(differences, 6),
 )
+people = st.sampled_from(["U012ABCDEF", "terminal:<!here>", "auto", "<!channel>", "`*_"])
+approvals = st.builds(Approval, people | text, times, st.just("digest"))
 offers = st.builds(
     Offer,
-    st.uuids().map(str),
+    st.just(RUN) | st.uuids().map(str) | text,
     plans,
     times,
     times,
-    st.none() | st.builds(Approval, text, times, st.just("digest")),
+    st.none() | approvals,
     st.none() | applied,
     long_text,
     st.booleans(),
+    st.integers(1, 3),
+    many(approvals, 3),
+    st.none() | st.builds(Snapshot, st.dictionaries(text, lines, max_size=3)),
 )
-transitions = st.builds(Transition, st.none() | st.sampled_from(State), st.sampled_from(State), long_text, times, text)
+reasons = long_text | long_text.map("to prevent: {}".format)
+transitions = st.builds(
+    Transition, st.none() | st.sampled_from(State), st.sampled_from(State), reasons, times, people | text
+)
 incidents = st.builds(
     Incident, st.uuids().map(str), text, text, st.sampled_from(State), times, many(transitions, 9),
-    st.none() | reports, many(offers, 3), st.none() | times,
+    st.none() | reports, many(offers, 5), st.none() | times, st.just("") | long_text,
 )  # fmt: skip
 
 OURS = re.compile(r"<!date\^-?\d+\^\{date_short_pretty\} \{time_secs\}\|[\d :-]+ UTC>|<@[UW][A-Z0-9]{2,}>")

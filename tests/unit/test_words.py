@@ -3,10 +3,50 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.words import LADDER, LONGEST_PLACE, brief, by_reason, evidence, ladder, telling, trouble
-from checks.model import Change, Evidence, Finding, Trouble, Vantage, Verdict
+import pytest
+
+from bot.incidents import Approval, State, Transition
+from bot.words import (
+    LADDER,
+    LASTS,
+    LONGEST_PLACE,
+    OUTCOMES,
+    UNDO_OUTCOMES,
+    approvals,
+    brief,
+    by_reason,
+    comes_back,
+    ending,
+    evidence,
+    fixed_by,
+    heading,
+    ladder,
+    newest_run,
+    prevents,
+    still_needed,
+    telling,
+    trouble,
+    who,
+)
+from checks.model import Change, Evidence, Finding, Lasts, Outcome, StepResult, Trouble, Vantage, Verdict
 from tests.unit.bot_samples import failed, good
-from tests.unit.view_samples import CAUSE, NOW, REPORT
+from tests.unit.view_samples import (
+    CAUSE,
+    HEALTHY,
+    LATER,
+    NOW,
+    OFFER,
+    OPEN,
+    OPENED,
+    PLAN,
+    REPORT,
+    RESTART_OFFER,
+    UNDO,
+    UNDO_OFFER,
+    applied,
+    ran,
+    undone,
+)
 
 IN_WORDS = Evidence(LADDER, "from outside: timed out at connect; on the host it answers")
 SILENT = Trouble("ssh-timed-out", "host1: no answer within 5 s")
@@ -66,3 +106,88 @@ def test_of_many_changes_the_newest_are_told_and_those_that_name_somebody() -> N
     changes = [Change(NOW + timedelta(seconds=second), str(second), who.get(second, "")) for second in range(10)]
     assert [change.what for change in telling(changes, 4)] == ["1", "7", "8", "9"]
     assert telling(changes, 10) == changes
+
+
+# --- people, plans and runs ------------------------------------------------------------------------------------
+
+
+def test_every_outcome_and_every_length_of_time_has_words() -> None:
+    assert set(OUTCOMES) == set(UNDO_OUTCOMES) == set(Outcome)
+    assert set(LASTS) == set(Lasts)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("U012ABCDEF", "U012ABCDEF"),
+        ("terminal:alice", "alice at a terminal"),
+        ("auto", "dockerhealth itself, as the configuration allows"),
+        ("", "dockerhealth"),
+    ],
+)
+def test_whoever_approved_has_a_name(name: str, words: str) -> None:
+    assert who(name) == words
+
+
+def test_an_undo_is_called_so_once() -> None:
+    assert heading(PLAN) == PLAN.title
+    assert heading(UNDO) == f"Undo: {PLAN.title}"
+    assert heading(replace(UNDO, title=heading(UNDO))) == heading(UNDO)
+
+
+def test_what_comes_back_is_told_by_value_or_by_length() -> None:
+    undo = replace(UNDO, restores={"sysctl a": "1", "rules nat DOCKER": "-A DOCKER\n-A DOCKER", "file /x": ""})
+    assert comes_back(undo) == "sysctl a = 1, rules nat DOCKER (2 lines), no file /x"
+
+
+def test_nobody_counts_twice_towards_two_people() -> None:
+    alice, bob = Approval("U0ALICE", NOW, PLAN.digest), Approval("U0BOB", LATER, PLAN.digest)
+    first = replace(OFFER, people=2, agreed=(alice, alice))
+    assert (approvals(first), still_needed(first)) == ([alice], 1)
+    both = replace(first, approval=bob, agreed=(alice, bob))
+    assert (approvals(both), still_needed(both)) == ([alice, bob], 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (None, "began, nobody knows how it ended"),
+        (124, "did not end within 30 s"),
+        (1, "ended with exit status 1"),
+    ],
+)
+def test_a_step_that_did_not_succeed_says_how_it_ended(status: int | None, words: str) -> None:
+    assert ending(StepResult(PLAN.steps[0], status, "")) == words
+
+
+def test_what_was_taken_back_fixed_nothing() -> None:
+    fixed = ran(Outcome.FIXED)
+    assert fixed_by((fixed, UNDO_OFFER)) == fixed
+    assert fixed_by((undone(Outcome.UNDONE), fixed)) is None
+
+
+def test_a_click_that_ran_nothing_is_no_run() -> None:
+    approval = Approval("U0BOB", LATER + timedelta(minutes=5), RESTART_OFFER.plan.digest)
+    stale = replace(RESTART_OFFER, approval=approval, applied=applied(Outcome.STALE))
+    fixed = ran(Outcome.FIXED)
+    assert newest_run((stale, fixed)) == fixed
+    assert newest_run((OFFER,)) is None
+
+
+def test_an_incident_prevents_something_only_while_its_service_is_well() -> None:
+    opening = replace(OPENED, reason="to prevent: the container\nwould stay down")
+    incident = replace(OPEN, transitions=(opening,), report=HEALTHY)
+    assert prevents(incident) == "the container would stay down"
+    assert prevents(replace(incident, report=REPORT)) == ""
+    assert prevents(replace(OPEN, report=HEALTHY)) == ""
+
+
+def test_a_fault_that_follows_a_prevention_is_a_fault() -> None:
+    risk = replace(OPENED, reason="to prevent: x")
+    done = Transition(State.OPEN, State.RESOLVED, "fixed", NOW)
+    again = Transition(State.RESOLVED, State.OPEN, "back again: 2 readings in a row from outside failed", LATER)
+    incident = replace(OPEN, report=HEALTHY, transitions=(risk, done, again))
+    assert prevents(incident) == ""
+    assert (
+        prevents(replace(incident, transitions=(risk, done, replace(again, reason="back again: to prevent: y")))) == "y"
+    )

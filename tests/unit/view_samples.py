@@ -12,9 +12,11 @@ from checks.model import (
     Applied,
     Change,
     Diagnosis,
+    Difference,
     Ended,
     Evidence,
     Finding,
+    Lasts,
     Outcome,
     Phase,
     Plan,
@@ -66,6 +68,9 @@ PLAN = Plan(
     verify="the registry answers from outside and net.ipv4.ip_forward is 1",
     basis={"net.ipv4.ip_forward": "0"},
     notes=("/etc/sysctl.d/99-hardening.conf says 0 and is overridden",),
+    preflight=("no file sets it to 0 after that", "no container is restarted"),
+    changes=("sysctl net.ipv4.ip_forward", "file /etc/sysctl.d/99-zz-dockerhealth.conf"),
+    undo_unasked=True,
 )
 RESTART = replace(
     PLAN,
@@ -75,7 +80,11 @@ RESTART = replace(
     steps=tuple(Step(f"step {number}", ("docker", "start", f"container-{number}")) for number in range(9)),
     blast_radius="9 containers stop for about 10 s",
     notes=(),
+    preflight=(),
+    lasts=Lasts.STOP_GAP,
+    undo_unasked=False,
 )
+BY_HAND = replace(PLAN, by_hand="dockerhealth may only look on host1: its sudoers file has no line for this")
 REPORT = Report(
     host="host1",
     service="registry",
@@ -124,6 +133,10 @@ def applied(outcome: Outcome, says: str = "That is how it ended.", output: str =
     return Applied(outcome, says, results, (reading(Vantage.OUTSIDE, ms=4),))
 
 
+FORWARDING = Difference("sysctl net.ipv4.ip_forward", "0", "1", announced=True)
+FILE = Difference("file /etc/sysctl.d/99-zz-dockerhealth.conf", None, "net.ipv4.ip_forward = 1", announced=True)
+RULES = Difference("rules nat DOCKER", "-A DOCKER -i docker0 -j RETURN\n-A DOCKER -j DNAT", "", announced=False)
+
 ACKNOWLEDGED = moved(OPEN, State.ACKNOWLEDGED, "U0CARES")
 FIXING = moved(replace(OPEN, offers=(approved(progress="step 2 of 2: load it"), RESTART_OFFER)), State.FIXING, APPROVER)
 RESOLVED = moved(
@@ -132,6 +145,32 @@ RESOLVED = moved(
     ),
     State.RESOLVED,
 )
+
+
+# --- the way back ---
+
+UNDO = replace(
+    PLAN,
+    fix="undo-enable-ip-forward",
+    steps=PLAN.undo,
+    undoes="offer-1",
+    restores={"sysctl net.ipv4.ip_forward": "0", "file /etc/sysctl.d/99-zz-dockerhealth.conf": ""},
+    blast_radius="host1 routes no more",
+    verify="the host is as it was before",
+    undo_unasked=False,
+)
+UNDO_OFFER = Offer("offer-3", UNDO, LATER, LATER + timedelta(minutes=30))
+
+
+def ran(outcome: Outcome, *differences: Difference, **more: Any) -> Offer:
+    """The first offer, carried out."""
+    return replace(approved(), applied=replace(applied(outcome, **more), differences=differences))
+
+
+def undone(outcome: Outcome, *differences: Difference) -> Offer:
+    """Its undo, carried out a minute later."""
+    approval = Approval(APPROVER, LATER + timedelta(minutes=1), UNDO.digest)
+    return replace(UNDO_OFFER, approval=approval, applied=Applied(outcome, "", differences=differences))
 
 
 # --- what a message holds ---

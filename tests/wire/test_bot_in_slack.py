@@ -31,7 +31,7 @@ async def test_a_broken_service_is_alerted_approved_by_a_click_fixed_and_turned_
         assert pressed.confirm
         assert "sysctl -w net.ipv4.ip_forward=1" in pressed.confirm.text
         await world.becomes(alert, AMBER, "step 1 of 1")
-        assert f"<@{world.alice.id}> approved" in alert.shown
+        assert f"is being carried out, approved by <@{world.alice.id}>" in alert.shown
         assert not alert.buttons
         await world.tells(world.alice, "Approved.")
         world.site.may_end.set()

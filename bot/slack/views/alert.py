@@ -4,13 +4,24 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bot.incidents import Incident, Offer, State, Transition
-from bot.slack.message import Message
-from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
+from bot.slack.message import FALLBACK, Block, Message
+from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part, sections
 from bot.slack.views.diagnosis import details, proof, readings, timeline, was
-from bot.slack.views.markup import person, prose, when
-from bot.slack.views.offers import acknowledge, apart, attempts, buttons, expired, on_offer, plans, prevention, running
-from bot.words import fixed_by, length, title
-from checks.model import Status
+from bot.slack.views.markup import person, prose, valued, when
+from bot.slack.views.offers import (
+    acknowledge,
+    apart,
+    buttons,
+    by_hand,
+    expired,
+    on_offer,
+    plans,
+    prevention,
+    undo_buttons,
+)
+from bot.slack.views.runs import earlier, newest, running
+from bot.words import fixed_by, length, newest_run, prevents, still_needed, title
+from checks.model import Applied, Outcome, Report, Status
 
 LOOKS = {
     State.OPEN: ("🔴", Colour.RED),
@@ -29,20 +40,59 @@ MOST_TRANSITIONS = 6
 
 def alert(incident: Incident, now: datetime) -> Message:
     """The whole message as it should stand at ``now``."""
-    mark, colour = LOOKS[incident.state]
+    mark, colour = _look(incident)
     parts = [*BODIES[incident.state](incident, now), _history(incident)]
     target = "HOST" if incident.of_all else f"{prose(incident.host)} {prose(incident.service)}"
     more = f"All of it: `dockerhealth check {target}`"
-    top = [header(f"{mark} {incident.name}: {_headline(incident)}")]
-    return message(_sentence(incident, now), top, [Card(colour, tuple(parts))], more)
+    top = [header(f"{mark} {incident.name}: {_headline(incident)}"), *_recurs(incident)]
+    return message(_with_room(_sentence(incident, now), incident.recurs), top, [Card(colour, tuple(parts))], more)
+
+
+def _look(incident: Incident) -> tuple[str, Colour]:
+    if incident.state is State.RESOLVED and _last_undo(incident):
+        return "⚪", Colour.GREY
+    return LOOKS[State.ACKNOWLEDGED if incident.state is State.OPEN and prevents(incident) else incident.state]
+
+
+def _recurs(incident: Incident) -> tuple[Block, ...]:
+    return sections([f":repeat: {valued(incident.recurs, 600)}"]) if incident.recurs else ()
+
+
+def _with_room(sentence: str, more: str) -> str:
+    """A notification with what else is known, if all of that has room."""
+    both = f"{sentence} {more[:1].upper()}{more[1:].replace('`', '')}".strip()
+    return both if len(both) <= FALLBACK else sentence
 
 
 def _headline(incident: Incident) -> str:
+    if risk := prevents(incident):
+        return _prevention(incident, risk)
     if incident.state is State.RESOLVED:
-        return f"{'reached' if incident.of_all else 'answers'} again after {_down(incident)}"
+        again = f"{'reached' if incident.of_all else 'answers'} again after {_down(incident)}"
+        return f"{again}, {_since(undo)}" if (undo := _last_undo(incident)) else again
     if incident.report is None:
         return "does not answer, looking for the cause"
     return _cause(incident) or "answered when it was looked at"
+
+
+def _prevention(incident: Incident, risk: str) -> str:
+    """Of a service that is well; ``risk`` is what may break it."""
+    if incident.state is not State.RESOLVED:
+        return f"well, a fault is being prevented: {risk}"
+    if undo := _last_undo(incident):
+        return f"well, {_since(undo)}: {risk}"
+    done = fixed_by(incident.offers) is not None
+    return f"well, a fault was prevented: {risk}" if done else f"well, a fault was not prevented: {risk}"
+
+
+def _last_undo(incident: Incident) -> Applied | None:
+    """How the undo ended that was the last thing to be run."""
+    last = newest_run(incident.offers)
+    return last.applied if last is not None and last.plan.undoes else None
+
+
+def _since(undo: Applied) -> str:
+    return "a fix was taken back" if undo.outcome is Outcome.UNDONE else "taking a fix back went wrong"
 
 
 def _sentence(incident: Incident, now: datetime) -> str:
@@ -50,15 +100,31 @@ def _sentence(incident: Incident, now: datetime) -> str:
     cause = _cause(incident)
     if incident.of_all:
         return _sentence_of_all(incident, cause)
+    if risk := prevents(incident):
+        return f"{name} is {_prevention(incident, risk)}."
     if incident.state is State.RESOLVED:
-        return f"{name} answers again. It was down for {_down(incident)}.{f' It was: {cause}.' if cause else ''}"
+        was = f" It was: {cause}." if cause else ""
+        then = f" Since then, {_since(undo)}." if (undo := _last_undo(incident)) else ""
+        return f"{name} answers again. It was down for {_down(incident)}.{was}{then}"
     if incident.state is State.FIXING:
-        return f"{name}: a fix is being carried out{': ' + cause if cause else ''}."
+        return f"{name}: {_at_work(incident)}{': ' + cause if cause else ''}."
     if not cause:
         return f"{name} does not answer from outside. No cause is known yet."
     mending, _ = apart(on_offer(incident.offers, now), incident.report)
-    ready = " A fix is ready to approve." if mending else ""
-    return f"{name} does not answer: {cause}.{ready}"
+    return f"{name} does not answer: {cause}.{_ready(mending, incident.report)}"
+
+
+def _at_work(incident: Incident) -> str:
+    undoing = any(offer.plan.undoes and offer.approval and not offer.applied for offer in incident.offers)
+    return "a fix is being taken back" if undoing else "a fix is being carried out"
+
+
+def _ready(mending: Sequence[Offer], report: Report | None) -> str:
+    if any(offer.agreed and still_needed(offer) for offer in mending):
+        return " A fix waits for another approval."
+    if mending:
+        return " A fix is ready to approve."
+    return " A person has to run the fix." if by_hand(report) else ""
 
 
 def _sentence_of_all(incident: Incident, cause: str) -> str:
@@ -78,17 +144,23 @@ def _down(incident: Incident) -> str:
 
 
 def _open(incident: Incident, now: datetime) -> list[Part]:
-    mending, preventing = apart(on_offer(incident.offers, now), incident.report)
+    usable = on_offer(incident.offers, now)
+    mending, preventing = apart(usable, incident.report)
+    undos = [offer for offer in usable if offer.plan.undoes]
     extra = [acknowledge(incident.id)] if incident.state is State.OPEN else []
     return [
         *_taken(incident),
+        *newest(incident.offers),
+        *undo_buttons(undos, incident.offers),
         *_evidence(incident),
-        *attempts(incident.offers),
         *expired(incident.offers, now),
         *buttons(mending, *extra),
         *plans(mending),
+        *by_hand(incident.report),
+        *plans(undos),
         *_before(incident),
         *_backing(incident, preventing),
+        *earlier(incident.offers),
     ]
 
 
@@ -101,19 +173,27 @@ def _taken(incident: Incident) -> list[Part]:
 
 def _fixing(incident: Incident, _now: datetime) -> list[Part]:
     progress, steps = running(incident.offers)
-    return [*progress, *_evidence(incident), *_before(incident), *steps, *_backing(incident, ())]
+    return [*progress, *_evidence(incident), *steps, *_before(incident), *_backing(incident, ())]
 
 
-def _resolved(incident: Incident, _now: datetime) -> list[Part]:
-    fixed = fixed_by(incident.offers)
-    parts = [*attempts(incident.offers)] if incident.offers else []
-    if fixed is None:
-        parts.insert(0, part("the recovery", ALWAYS, [f"No fix of dockerhealth brought it back. {_last(incident)}"]))
-    elif fixed.applied is not None:
-        parts += readings(fixed.applied.readings, "Verified")
+def _resolved(incident: Incident, now: datetime) -> list[Part]:
+    """What brought it back; at the end the way back from there."""
+    undos = [offer for offer in on_offer(incident.offers, now) if offer.plan.undoes]
+    progress, steps = running(incident.offers)
+    parts = [*progress, *_brought_back(incident)]
     if incident.report is not None:
         parts += [*was(incident.report), *_before(incident)]
-    return parts
+    return [*parts, *earlier(incident.offers), *undo_buttons(undos, incident.offers), *plans(undos), *steps]
+
+
+def _brought_back(incident: Incident) -> list[Part]:
+    fixed = fixed_by(incident.offers)
+    parts = newest(incident.offers)
+    if fixed is not None and fixed.applied is not None:
+        return [*parts[:1], *readings(fixed.applied.readings, "Verified"), *parts[1:]]
+    if _last_undo(incident) or prevents(incident):
+        return parts
+    return [part("the recovery", ALWAYS, [f"No fix of dockerhealth brought it back. {_last(incident)}"]), *parts]
 
 
 def _last(incident: Incident) -> str:
@@ -133,7 +213,7 @@ def _before(incident: Incident) -> list[Part]:
 
 def _backing(incident: Incident, preventing: Sequence[Offer]) -> list[Part]:
     report = incident.report
-    if report is None or report.status is Status.HEALTHY:
+    if report is None or (report.status is Status.HEALTHY and not prevents(incident)):
         return []
     return [*details(report), *prevention(report, preventing)]
 

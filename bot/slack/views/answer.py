@@ -9,7 +9,7 @@ from bot.slack.message import Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
 from bot.slack.views.diagnosis import details, proof, risks, timeline
 from bot.slack.views.markup import code, prose, when
-from bot.slack.views.offers import apart, buttons, on_offer, plans, prevention
+from bot.slack.views.offers import apart, buttons, by_hand, on_offer, plans, prevention
 from bot.words import counted, title
 from checks.model import Report, Status
 
@@ -61,7 +61,7 @@ def _sentence(ordered: Sequence[Report], host: str) -> str:
 
 def _card(report: Report, offers: Sequence[Offer], now: datetime) -> Card:
     mending, preventing = apart(on_offer(offers, now), report)
-    first = [*proof(report), *buttons(mending), *timeline(report), *plans(mending)]
+    first = [*proof(report), *buttons(mending), *timeline(report), *plans(mending), *by_hand(report)]
     return Card(COLOURS[report.status], (*first, *details(report), *prevention(report, preventing)))
 
 

@@ -74,10 +74,6 @@ def context(text: str) -> Block:
     return {"type": "context", "elements": [_mrkdwn(text)]}
 
 
-def divider() -> Block:
-    return {"type": "divider"}
-
-
 def sections(lines: Iterable[str], *, expand: bool = False) -> tuple[Block, ...]:
     """Lines of mrkdwn in as few sections as hold them. Each line fits into one by itself.
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
-from bot.words import plain
+from bot.words import plain, who
 
 ELLIPSIS = "…"
 MENTION = re.compile(r"@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)
@@ -22,7 +22,6 @@ JOINER = "\u2060"  # takes no room, and ends what would have been a mention or a
 GRAVE = "ˋ"  # noqa: RUF001  # looks like a backtick, that is its point
 LOOKALIKES = str.maketrans({"*": "∗", "`": GRAVE, "~": "∼"})  # noqa: RUF001  # the same
 USER = re.compile(r"[UW][A-Z0-9]{2,}")
-TERMINAL = "terminal:"
 
 
 def escaped(text: str) -> str:
@@ -46,7 +45,7 @@ def valued(text: str, limit: int = 500) -> str:
 
     Times are each reader's own, as they are beside it.
     """
-    line, shown, end = plain(text), "", 0
+    line, shown, end = plain(text)[: 2 * limit], "", 0  # what is shown is never shorter than what it shows
     for match in VALUE.finditer(line):
         if len(shown) > limit - SHORTEST_VALUE:
             break
@@ -111,10 +110,6 @@ def when(at: datetime) -> str:
     return f"<!date^{int(stamp.timestamp())}^{{date_short_pretty}} {{time_secs}}|{stamp:%Y-%m-%d %H:%M:%S} UTC>"
 
 
-def person(who: str) -> str:
+def person(name: str) -> str:
     """A Slack user as a mention, someone at a terminal by login name."""
-    if USER.fullmatch(who):
-        return f"<@{who}>"
-    if who.startswith(TERMINAL):
-        return f"{prose(who.removeprefix(TERMINAL), 50)} (terminal)"
-    return prose(who, 50) or "dockerhealth"
+    return f"<@{name}>" if USER.fullmatch(name) else prose(who(name), 80)

@@ -1,4 +1,4 @@
-"""Fixes in a message: the buttons, what each would run, and what came of those that ran."""
+"""Fixes in a message: the buttons, and what each would run."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -9,8 +9,8 @@ from bot.slack.message import CONFIRM_TEXT, Block
 from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, actions, button, confirm, part
 from bot.slack.views.diagnosis import risks
 from bot.slack.views.markup import code, cut, person, preformatted, prose, valued, when
-from bot.words import OUTCOMES, counted, plain
-from checks.model import Applied, Outcome, Plan, Report, Risk, Step
+from bot.words import LASTS, NO_UNDO, UNASKED, approvals, comes_back, counted, heading, helped, plain, still_needed
+from checks.model import Plan, Report, Risk, Step
 
 APPROVE = "approve:"
 ACKNOWLEDGE = "acknowledge"
@@ -19,14 +19,16 @@ RISKS = {
     Risk.MEDIUM: "medium risk",
     Risk.HIGH: "*high risk*",
 }
+MOST_NOTES = 6
+MOST_CHECKED = 8
+MOST_BY_HAND = 4
 MOST_STEPS_TEXT = 2600
 MOST_UNDO_TEXT = 1000
-MOST_OUTPUT = 600
 CONFIRM_BLAST = 120
 
 
 def on_offer(offers: Iterable[Offer], now: datetime) -> list[Offer]:
-    """The offers that a click can still approve: the newest of each fix."""
+    """The offers that a click can still approve: the newest of each fix, and of each undo."""
     return list({offer.plan.fix: offer for offer in offers if usable(offer, now)}.values())
 
 
@@ -34,8 +36,9 @@ def apart(offers: Sequence[Offer], report: Report | None) -> tuple[list[Offer], 
     """The offers that mend what is broken now, and those that only keep something from breaking later."""
     risks = {risk.cause for risk in report.diagnosis.risks} if report else set()
     order = [plan.fix for plan in report.plans] if report else []
+    fixes = [offer for offer in offers if not offer.plan.undoes]
     # The newest diagnosis says which fix comes first; an offer may be older than the one before it.
-    ordered = sorted(offers, key=lambda offer: order.index(offer.plan.fix) if offer.plan.fix in order else len(order))
+    ordered = sorted(fixes, key=lambda offer: order.index(offer.plan.fix) if offer.plan.fix in order else len(order))
     mending = [offer for offer in ordered if offer.plan.cause not in risks]
     return mending, [offer for offer in ordered if offer.plan.cause in risks]
 
@@ -44,16 +47,25 @@ def prevention(report: Report, offers: Sequence[Offer]) -> list[Part]:
     """The risks, and the fixes for them: one part, as no button may stand without its steps."""
     parts = risks(report)
     for offer in offers:
-        parts += [Part("", ALWAYS, actions([_button(offer, stands_out=False)])), _steps(offer)]
+        parts += [Part("", ALWAYS, actions([_button(offer, stands_out=False)])), steps(offer)]
+    parts += by_hand(report, preventing=True)
     blocks = tuple(block for each in parts for block in each.blocks)
     return [Part("risks", parts[0].rank, blocks)] if parts else []
 
 
 def buttons(offers: Sequence[Offer], *more: Block) -> list[Part]:
-    """The smallest fix stands first and stands out."""
+    """The smallest fix stands first and stands out. What waits for another person says so above."""
+    agreed = [_waits(offer, heading(offer.plan)) for offer in offers if offer.agreed]
     made = [_button(offer, stands_out=number == 0) for number, offer in enumerate(offers)]
     blocks = actions([*made, *more])
-    return [Part("buttons", ALWAYS, blocks)] if blocks else []
+    waiting = [part("who approved so far", MUST_BE_SEEN, agreed)] if agreed else []
+    return [*waiting, Part("buttons", ALWAYS, blocks)] if blocks else []
+
+
+def undo_buttons(undos: Sequence[Offer], offers: Sequence[Offer]) -> list[Part]:
+    """The way back from what was run."""
+    blocks = actions([_undo_button(undo, offers) for undo in undos])
+    return [Part("undo buttons", ALWAYS, blocks)] if blocks else []
 
 
 def acknowledge(incident_id: str) -> Block:
@@ -62,66 +74,91 @@ def acknowledge(incident_id: str) -> Block:
 
 def plans(offers: Sequence[Offer]) -> list[Part]:
     """All that each button would do; the last part of a message to be left out."""
-    return [_steps(offer) for offer in offers]
+    return [steps(offer) for offer in offers]
 
 
-def _steps(offer: Offer) -> Part:
-    return part(f"the steps of {offer.plan.fix}", MUST_BE_SEEN, _plan(offer))
+def steps(offer: Offer) -> Part:
+    return part(f"the steps of {offer.plan.fix}", MUST_BE_SEEN, _offered(offer))
+
+
+def by_hand(report: Report | None, *, preventing: bool = False) -> list[Part]:
+    """Plans that only a person can run: why, and the commands to copy."""
+    if report is None:
+        return []
+    at_risk = {risk.cause for risk in report.diagnosis.risks}
+    left = [plan for plan in report.plans if plan.by_hand and (plan.cause in at_risk) is preventing]
+    parts = [part(f"{plan.fix} by hand", MUST_BE_SEEN + 1, _by_hand(plan)) for plan in left[:MOST_BY_HAND]]
+    if len(left) > MOST_BY_HAND:
+        names = prose(", ".join(plan.fix for plan in left[MOST_BY_HAND:]), 300)
+        more = f"Also by hand: {names}, all in {code(f'dockerhealth check {report.host} {report.service}')}"
+        parts.append(part("more by hand", MUST_BE_SEEN + 1, [more]))
+    return parts
 
 
 def expired(offers: Iterable[Offer], now: datetime) -> list[Part]:
     """What can be said of buttons that are gone."""
     gone = [offer for offer in offers if pending(offer) and not usable(offer, now)]
-    lines = [f"The offer {prose(offer.plan.title, 75)} expired {when(offer.expires_at)}." for offer in gone[-3:]]
+    lines = [f"The offer {prose(heading(offer.plan), 75)} expired {when(offer.expires_at)}." for offer in gone[-3:]]
     return [part("expired offers", 4, lines)] if lines else []
 
 
-def running(offers: Iterable[Offer]) -> tuple[list[Part], list[Part]]:
-    """The fix that is being carried out: how far it is, and its steps."""
-    for offer in offers:
-        if offer.approval is not None and offer.applied is None:
-            approved = f"{person(offer.approval.who)} approved {when(offer.approval.at)}"
-            progress = f"\n:hourglass_flowing_sand: {prose(offer.progress or 'starting', 300)}"
-            line = f"*{prose(offer.plan.title, 75)}*: {approved}{progress}"
-            return [part("the running fix", ALWAYS, [line])], [_steps(offer)]
-    return [], []
+# --- a plan ----------------------------------------------------------------------------------------------------
 
 
-def attempts(offers: Iterable[Offer]) -> list[Part]:
-    """The fixes that were carried out, newest first, and how each ended."""
-    done = [(offer, offer.applied) for offer in offers if offer.applied is not None]
-    parts = [
-        part("an attempt", ALWAYS if number == 0 else 4, _attempt(*each)) for number, each in enumerate(done[::-1])
-    ]
-    return parts[:5]
-
-
-def _attempt(offer: Offer, applied: Applied) -> Iterator[str]:
-    mark = ":white_check_mark:" if applied.outcome is Outcome.FIXED else ":x:"
-    approved = f", approved by {person(offer.approval.who)} {when(offer.approval.at)}" if offer.approval else ""
-    yield f"{mark} *{prose(offer.plan.title, 75)}*{approved}"
-    yield f"{OUTCOMES[applied.outcome]}. {valued(applied.says, 500)}"
-    if applied.outcome in {Outcome.FAILED, Outcome.UNKNOWN} and applied.results:
-        last = applied.results[-1]
-        place = f"Step {len(applied.results)} of {len(offer.plan.steps)}"
-        yield f"{place}, exit status {last.status}: {code(last.step.command)}"
-        if last.output.strip():
-            yield preformatted(last.output.strip(), MOST_OUTPUT)
-
-
-def _plan(offer: Offer) -> Iterator[str]:
+def _offered(offer: Offer) -> Iterator[str]:
     plan = offer.plan
     until = f" · can be approved until {when(offer.expires_at)}" if pending(offer) else ""
-    yield f"*{prose(plan.title, 75)}* · {RISKS[plan.risk]} · mends {code(plan.cause, 60)}{until}"
-    for note in plan.notes[:6]:
-        yield f":information_source: {valued(note, 300)}"
+    yield f"{_headline(plan)}{until}"
+    if offer.people > 1 and not offer.agreed:
+        yield f":busts_in_silhouette: {offer.people} people have to approve it."
+    yield from _undo(plan) if plan.undoes else _plan(plan)
+
+
+def _by_hand(plan: Plan) -> Iterator[str]:
+    yield f"*By hand:* {_headline(plan)}"
+    yield f":hand: {valued(plan.by_hand, 500)}"
+    yield from _plan(plan)
+
+
+def _headline(plan: Plan) -> str:
+    mends = "" if plan.undoes else f" · {LASTS[plan.lasts]} · mends {code(plan.cause, 60)}"
+    return f"*{prose(heading(plan), 75)}* · {RISKS[plan.risk]}{mends}"
+
+
+def _undo(plan: Plan) -> Iterator[str]:
+    """The way back is told shortly: what it is verified by is what comes back."""
+    yield from _notes(plan)
+    if plan.restores:
+        yield f"*Comes back:* {valued(comes_back(plan), 500)}"
     yield f"*Touches:* {valued(plan.blast_radius, 500)}"
-    yield "*Runs*"
+    yield preformatted(_script(plan.steps, MOST_STEPS_TEXT, plan), MOST_STEPS_TEXT + 300)
+
+
+def _plan(plan: Plan) -> Iterator[str]:
+    yield from _notes(plan)
+    yield f"*Touches:* {valued(plan.blast_radius, 500)}"
+    if plan.preflight:
+        yield f"*Checked first:* {' · '.join(valued(each, 200) for each in plan.preflight[:MOST_CHECKED])}"
+        yield from _more(len(plan.preflight) - MOST_CHECKED, "check", plan)
+    yield "*To run*" if plan.by_hand else "*Runs*"
     yield preformatted(_script(plan.steps, MOST_STEPS_TEXT, plan), MOST_STEPS_TEXT + 300)
     yield f"*Verified by:* {valued(plan.verify, 300)}"
     if plan.undo:
-        yield "*Undo*"
+        yield f"*Undo*{f' · {UNASKED}' if plan.undo_unasked and not plan.by_hand else ''}"
         yield preformatted(_script(plan.undo, MOST_UNDO_TEXT, plan), MOST_UNDO_TEXT + 300)
+    else:
+        yield f"*Undo:* none, {NO_UNDO}"
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    for note in plan.notes[:MOST_NOTES]:
+        yield f":information_source: {valued(note, 300)}"
+    yield from _more(len(plan.notes) - MOST_NOTES, "note", plan)
+
+
+def _more(count: int, noun: str, plan: Plan) -> Iterator[str]:
+    if count > 0:
+        yield f"and {counted(count, f'more {noun}')}, all in {code(_dry_run(plan))}"
 
 
 def _script(steps: Sequence[Step], limit: int, plan: Plan) -> str:
@@ -132,30 +169,74 @@ def _script(steps: Sequence[Step], limit: int, plan: Plan) -> str:
         if len("\n".join(lines)) > limit:
             shown = cut("\n".join(lines), limit)
             rest = f"{counted(len(steps) - number - 1, 'step')} more; " if number + 1 < len(steps) else ""
-            return f"{shown}\n# cut, {rest}all of it: dockerhealth fix {plan.host} {plan.fix} --dry-run"
+            return f"{shown}\n# cut, {rest}all of it: {_dry_run(plan)}"
     return "\n".join(lines)
 
 
+def _dry_run(plan: Plan) -> str:
+    return f"dockerhealth fix {plan.host} {plan.fix} --dry-run"
+
+
+def _waits(offer: Offer, name: str) -> str:
+    """Who approved so far, and that it takes more."""
+    given = approvals(offer)
+    names = ", ".join(f"{person(each.who)} {when(each.at)}" for each in given[:5])
+    more = still_needed(offer)
+    others = "another person has" if more == 1 else f"{more} more people have"
+    return f":busts_in_silhouette: *{prose(name, 75)}*: {len(given)} of {offer.people} approved: {names}; {others} to."
+
+
+# --- buttons ---------------------------------------------------------------------------------------------------
+
+
 def _button(offer: Offer, *, stands_out: bool) -> Block:
-    style = "danger" if offer.plan.risk is Risk.HIGH else "primary"
+    plan = offer.plan
+    style = "danger" if plan.risk is Risk.HIGH else "primary"
     return button(
-        offer.plan.title,
-        f"{APPROVE}{offer.plan.fix}",
+        plan.title,
+        f"{APPROVE}{plan.fix}",
         offer.id,
         style=style if stands_out or style == "danger" else None,
-        confirm=confirm(f"Run this on {offer.plan.host}?", _confirm_text(offer.plan), "Run it", style),
+        confirm=_confirm(offer, f"Run this on {plan.host}?", _touches(plan), "Run it", style),
     )
 
 
-def _confirm_text(plan: Plan) -> str:
-    """What will run and what it touches, in the room of a confirm dialog; what has none is counted."""
-    blast = f"Touches: {cut(plain(plan.blast_radius), CONFIRM_BLAST)}"
+def _undo_button(undo: Offer, offers: Sequence[Offer]) -> Block:
+    """Red where the fix had helped: the fault may come back with the values."""
+    plan = undo.plan
+    mended = any(offer.id == plan.undoes and helped(offer) for offer in offers)
+    style = "danger" if mended or plan.risk is Risk.HIGH else "primary"
+    back = f"Comes back: {cut(comes_back(plan), CONFIRM_BLAST)}" if plan.restores else _touches(plan)
+    end = f"It had helped: the fault may come back.\n{back}" if mended else back
+    return button(
+        heading(plan),
+        f"{APPROVE}{plan.fix}",
+        undo.id,
+        style=style,
+        confirm=_confirm(undo, f"Take this back on {plan.host}?", end, "Take it back", style),
+    )
+
+
+def _touches(plan: Plan) -> str:
+    return f"Touches: {cut(plain(plan.blast_radius), CONFIRM_BLAST)}"
+
+
+def _confirm(offer: Offer, question: str, end: str, yes: str, style: str) -> Block:
+    """Whoever is not the last one to approve runs nothing yet."""
+    if still_needed(offer) > 1:
+        question, yes = f"Approve this on {offer.plan.host}?", "Approve"
+        end = f"Runs when {offer.people} people have approved.\n{end}"
+    return confirm(question, _confirm_text(offer.plan, end), yes, style)
+
+
+def _confirm_text(plan: Plan, end: str) -> str:
+    """What will run, and the ``end``, in the room of a confirm dialog; what has none is counted."""
     commands = [f"{number}. {plain(step.command)}" for number, step in enumerate(plan.steps, 1)]
     for shown in range(len(commands), 0, -1):
         hidden = len(commands) - shown
         more = [f"and {counted(hidden, 'more step')}, all in the message"] if hidden else []
-        text = "\n".join([*commands[:shown], *more, blast])
+        text = "\n".join([*commands[:shown], *more, end])
         if len(text) <= CONFIRM_TEXT:
             return text
-    end = f"\nAll of it ({counted(len(commands), 'step')}) is in the message.\n{blast}"
+    end = f"\nAll of it ({counted(len(commands), 'step')}) is in the message.\n{end}"
     return cut(commands[0] if commands else "", CONFIRM_TEXT - len(end)) + end

@@ -1,0 +1,59 @@
+"""What a run changed on its host, in words that Slack and the terminal share."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from bot.incidents import Offer
+from bot.words import plain
+from checks.model import Difference
+
+LONGEST_INLINE = 60  # characters of a value that is shown beside its name
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One value that is another one now: in a line, or as the lines that came (``+``) and went (``-``)."""
+
+    says: str
+    lines: tuple[str, ...] = ()
+
+
+def changed(differences: Sequence[Difference], *, announced: bool) -> list[Changed]:
+    """The changes that the plan announced, or those that it did not."""
+    return [_changed(each) for each in differences if each.announced is announced]
+
+
+def not_restored(undo: Offer) -> list[Changed]:
+    """What an undo was to bring back and did not, as far as that is known."""
+    if undo.applied is None:
+        return []
+    now: dict[str, str | None] = {**undo.before.states} if undo.before else {}
+    now |= {each.name: each.after for each in undo.applied.differences}
+    return [
+        _changed(Difference(name, was, now[name], announced=True))
+        for name, was in undo.plan.restores.items()
+        if name in now and (now[name] or "") != was
+    ]
+
+
+def _changed(difference: Difference) -> Changed:
+    name, before, after = plain(difference.name), difference.before, difference.after
+    if before is None:
+        return Changed(f"{name} (new)", tuple(f"+ {line}" for line in (after or "").splitlines()))
+    if after is None:
+        return Changed(f"{name} (gone)", tuple(f"- {line}" for line in before.splitlines()))
+    if _inline(before) and _inline(after):
+        return Changed(f"{name} {plain(before) or 'empty'} → {plain(after) or 'empty'}")
+    return Changed(name, tuple(_came_and_went(before.splitlines(), after.splitlines())))
+
+
+def _inline(value: str) -> bool:
+    return len(value) <= LONGEST_INLINE and len(value.splitlines()) <= 1
+
+
+def _came_and_went(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+    for _, start, end, new_start, new_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if before[start:end] != after[new_start:new_end]:
+            yield from (f"- {line}" for line in before[start:end])
+            yield from (f"+ {line}" for line in after[new_start:new_end])
