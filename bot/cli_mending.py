@@ -100,7 +100,7 @@ def _mend(
 ) -> int:
     from bot.mending import Mending
     from bot.store import StoreError
-    from bot.terminal import print_applied, print_no_change, print_plan
+    from bot.terminal import print_applied, print_no_change, print_offer, print_plan
 
     console = Console()
 
@@ -118,16 +118,20 @@ def _mend(
             if isinstance(proposal, NoChange):
                 print_no_change(console, proposal)
                 return UNHEALTHY
-            print_plan(console, proposal.plan)
+            if proposal.offer is not None:
+                print_offer(console, proposal.offer)
+            else:
+                print_plan(console, proposal.plan)
             if ask and not typer.confirm(f"Run this on {host.name}?"):
                 return UNHEALTHY
-            applied = runner.run(mending.carry_out(proposal))
+            done = runner.run(mending.carry_out(proposal))
         finally:
             runner.run(mending.close())
-    if isinstance(applied, NoChange):
-        print_no_change(console, applied)
+    if isinstance(done, NoChange):
+        print_no_change(console, done)
         return UNHEALTHY
-    print_applied(console, applied)
+    applied, offer = done
+    print_applied(console, applied, offer)
     return {Outcome.FIXED: HEALTHY, Outcome.UNDONE: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}.get(applied.outcome, UNHEALTHY)
 
 

@@ -94,7 +94,7 @@ class Mending:
 
     # --- doing it ---
 
-    async def carry_out(self, proposal: Proposal) -> Applied | NoChange:
+    async def carry_out(self, proposal: Proposal) -> tuple[Applied, Offer] | NoChange:
         """Run a proposal that the person at this terminal approved a moment ago."""
         found = await self._recorded(proposal)
         if isinstance(found, NoChange):
@@ -106,7 +106,7 @@ class Mending:
         applied = await self._fixing.carry_out(run)
         if applied is None:
             return NoChange(offer.plan.fix, "another process has taken this over: `dockerhealth audit` has what it did")
-        return applied
+        return applied, offer
 
     async def _recorded(self, proposal: Proposal) -> tuple[Incident, Offer] | NoChange:
         """The incident and the offer of a proposal; one about a risk opens its incident now."""
