@@ -19,6 +19,7 @@ import yaml
 
 from bot.demo.local_slack import LocalSlack, Message, NeverHappenedError, User
 from bot.incidents import Incident, Offer
+from bot.slack.views.blocks import Colour
 from bot.store import Store
 from checks.model import Outcome
 from tests.lab import faults, network
@@ -46,7 +47,7 @@ POINTS = (
     Point("step-started", 1, "within"),
     Point("step-started", 2, "within"),
 )
-RED, GREEN = "#e01e5a", "#2eb67d"
+RED, GREEN = Colour.RED, Colour.GREEN
 
 
 @dataclass
