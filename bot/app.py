@@ -104,7 +104,7 @@ class Bot:
             self._fixing,
             self._slack,
             lambda: Identity(team, socket.app_id),
-            approvers=self._settings.approvals.approvers,
+            policies=self._settings.approvals.policies(),
             look_again=self._watch.look_again,
             wake_outbox=self._outbox.wake,
             clock=now,

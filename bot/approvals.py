@@ -1,4 +1,4 @@
-"""Who may approve what, as a pure policy. It fails closed: what is not known to be allowed is refused, and why."""
+"""Whether an approval counts, as a pure decision. It fails closed: what is not known to be allowed is refused."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,21 +7,32 @@ from enum import StrEnum
 
 from bot.incidents import Approval, Incident, Offer, State
 from bot.offers import usable
+from bot.policy import Policy
+
+TERMINAL = "terminal:"
+"""What the name of one who stands at the bot's own machine begins with; the login follows."""
 
 
 class No(StrEnum):
-    """Why a click changes nothing."""
+    """Why an attempt to approve changes nothing."""
 
     ELSEWHERE = "elsewhere"  # not from our workspace, app, channel or message
+    CHANNEL = "channel"  # approvals count in other channels only
     GONE = "gone"  # nothing of that id is known
+    NOT_ALLOWED = "not-allowed"  # nobody may: a rule says so, or only a person can run it
     NO_APPROVERS = "no-approvers"
     NOT_AN_APPROVER = "not-an-approver"
     GROUP_UNKNOWN = "group-unknown"  # Slack did not say who is in an approvers' group
+    REQUESTER = "requester"  # whoever asked for the look may not approve what it found
     CLAIMED = "claimed"  # someone was first
     BUSY = "busy"  # another fix of the same incident runs
+    HOST_BUSY = "host-busy"  # a fix of another incident runs on the host
+    OVERTAKEN = "overtaken"  # the incident changed at the same moment, or its service has a newer one
     RESOLVED = "resolved"
     WITHDRAWN = "withdrawn"  # a later look made another plan
     EXPIRED = "expired"
+    QUIET = "quiet"  # nobody may at this time of the day
+    SAME_PERSON = "same-person"  # another person has to
     NOT_OPEN = "not-open"  # nothing to acknowledge
 
 
@@ -30,9 +41,31 @@ class Refusal:
     """Why not, and what it takes to say so."""
 
     reason: No
-    incident: Incident | None = None
-    offer: Offer | None = None  # the one that was clicked; for BUSY, the one that runs
-    names: tuple[str, ...] = ()  # who could approve; for GROUP_UNKNOWN, the groups
+    incident: Incident | None = None  # for HOST_BUSY, the one whose fix runs
+    offer: Offer | None = None  # the one that was clicked; for BUSY and HOST_BUSY, the one that runs
+    names: tuple[str, ...] = ()  # who could approve; for GROUP_UNKNOWN, the groups; for CHANNEL, the channels
+    until: datetime | None = None  # when the quiet hours are over
+    why: str = ""  # what does not allow it
+
+
+@dataclass(frozen=True)
+class Approved:
+    """Enough people approved: the plan is carried out. ``approval`` is the last one that it took."""
+
+    incident: Incident
+    offer: Offer
+    approval: Approval
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """The approval counts, and so many more people have to give theirs."""
+
+    incident: Incident
+    offer: Offer
+    approval: Approval
+    people: int  # that it takes altogether
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -47,17 +80,24 @@ class Place:
 
 @dataclass(frozen=True)
 class Click:
-    """A press of a button, as Slack reported it. ``target`` is all that the button carried: an offer or incident id."""
+    """Somebody wants ``target``, an offer or incident id, which is all that a button carries.
+
+    As Slack reported it; or a confirmation by ``terminal:LOGIN`` at a terminal, which has no place.
+    """
 
     id: str  # the same for each delivery of the same click
     user: str
     target: str
-    place: Place
+    place: Place | None
+
+    @property
+    def at_terminal(self) -> bool:
+        return self.place is None and self.user.startswith(TERMINAL)
 
 
 @dataclass(frozen=True)
 class Approvers:
-    """The configured approvers. A group's members are those of this very moment, None if Slack did not tell."""
+    """The approvers of a policy. A group's members are those of this very moment, None if Slack did not tell."""
 
     users: frozenset[str] = frozenset()
     groups: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
@@ -65,45 +105,91 @@ class Approvers:
     def __bool__(self) -> bool:
         return bool(self.users or self.groups)
 
+    def __contains__(self, who: str) -> bool:
+        return who in self.users or any(who in members for members in self.groups.values() if members is not None)
 
-def decide(
-    incident: Incident, click: Click, home: Place, approvers: Approvers, now: datetime
-) -> tuple[Offer, Approval] | Refusal:
-    """Whether this click approves the offer that it names, now.
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*sorted(self.users), *sorted(self.groups))
 
-    ``home`` is where the incident's message stands; its channel and ts are empty while it is not posted.
+
+def decide(  # noqa: PLR0913  # an approval rests on each of these
+    incident: Incident, click: Click, policy: Policy, approvers: Approvers, *, home: Place | None, now: datetime
+) -> Approved | Agreed | Refusal:
+    """Whether this click approves the offer that it names, now, and whether that is enough.
+
+    ``policy`` and ``approvers`` are those of the offer's plan at this moment: whoever agreed before is judged by them
+    again. ``home`` is where the incident's message stands; its channel and ts are empty while it is not posted. A click
+    at a terminal needs none.
     """
     offer = next((offer for offer in incident.offers if offer.id == click.target), None)
     if offer is None:
         return Refusal(No.GONE)
-    if not at_home(click.place, home):
-        return Refusal(No.ELSEWHERE, incident, offer)
-    refusal = _not_allowed(click.user, approvers) or _too_late(incident, offer, now)
-    return refusal or (offer, Approval(who=click.user, at=now, digest=offer.plan.digest))
+    refusal = (
+        _not_here(incident, offer, click, home, policy)
+        or _not_allowed(incident, offer, policy)
+        or _not_them(incident, offer, click.user, policy, approvers)
+        or _too_late(incident, offer, now)
+        or _quiet(incident, offer, policy, now)
+    )
+    if refusal:
+        return refusal
+    before = _agreed(incident, offer, policy, approvers, now)
+    takes = max(policy.people, offer.people)  # what was shown holds, too
+    missing = takes - len(before | {click.user})
+    if missing > 0 and click.user in before:
+        return Refusal(No.SAME_PERSON, incident, offer, tuple(name for name in approvers.names if name not in before))
+    approval = Approval(who=click.user, at=now, digest=offer.plan.digest)
+    return Agreed(incident, offer, approval, takes, missing) if missing > 0 else Approved(incident, offer, approval)
 
 
-def at_home(place: Place, home: Place) -> bool:
+def at_home(place: Place | None, home: Place | None) -> bool:
     """Whether a click comes from the incident's own message, or from an answer of ours that only one person sees."""
-    ours = bool(home.team and home.app) and (place.team, place.app) == (home.team, home.app)
+    if place is None or home is None or not (home.team and home.app):
+        return False
+    ours = (place.team, place.app) == (home.team, home.app)
     return ours and (not place.ts or (place.channel, place.ts) == (home.channel, home.ts))
 
 
-def _not_allowed(user: str, approvers: Approvers) -> Refusal | None:
+def _not_here(incident: Incident, offer: Offer, click: Click, home: Place | None, policy: Policy) -> Refusal | None:
+    if click.at_terminal:
+        return None
+    # A login is no name that Slack could have told: whoever bears one is at a terminal, or is not who they say.
+    if click.place is None or click.user.startswith(TERMINAL) or not at_home(click.place, home):
+        return Refusal(No.ELSEWHERE, incident, offer)
+    if policy.channels and click.place.channel not in policy.channels:
+        return Refusal(No.CHANNEL, incident, offer, names=policy.channels)
+    return None
+
+
+def _not_allowed(incident: Incident, offer: Offer, policy: Policy) -> Refusal | None:
+    why = offer.plan.by_hand or policy.forbidden_by
+    return Refusal(No.NOT_ALLOWED, incident, offer, why=why) if why else None
+
+
+def _not_them(incident: Incident, offer: Offer, who: str, policy: Policy, approvers: Approvers) -> Refusal | None:
     if not approvers:
         return Refusal(No.NO_APPROVERS)
-    known = [members for members in approvers.groups.values() if members is not None]
-    if user in approvers.users or any(user in members for members in known):
+    if who in approvers:
+        if policy.not_requester and who in requesters(incident):
+            return Refusal(No.REQUESTER, incident, offer, tuple(name for name in approvers.names if name != who))
         return None
     unknown = tuple(sorted(group for group, members in approvers.groups.items() if members is None))
-    if unknown:
+    if unknown and not who.startswith(TERMINAL):
         return Refusal(No.GROUP_UNKNOWN, names=unknown)
-    return Refusal(No.NOT_AN_APPROVER, names=(*sorted(approvers.users), *sorted(approvers.groups)))
+    return Refusal(No.NOT_AN_APPROVER, names=approvers.names)
+
+
+def requesters(incident: Incident) -> frozenset[str]:
+    """Who asked for the looks that opened the incident, or opened it again. Nobody, where readings did."""
+    openings = (change for change in incident.transitions if change.new is State.OPEN)
+    return frozenset(change.who for change in openings if change.old in {None, State.RESOLVED} and change.who)
 
 
 def _too_late(incident: Incident, offer: Offer, now: datetime) -> Refusal | None:
     if offer.approval is not None:
         return Refusal(No.CLAIMED, incident, offer)
-    if incident.state is State.RESOLVED:
+    if incident.state is State.RESOLVED and not offer.plan.undoes:
         return Refusal(No.RESOLVED, incident, offer)
     if incident.state is State.FIXING:
         running = next((each for each in incident.offers if each.approval and not each.applied), None)
@@ -113,3 +199,20 @@ def _too_late(incident: Incident, offer: Offer, now: datetime) -> Refusal | None
     if not usable(offer, now):
         return Refusal(No.EXPIRED, incident, offer)
     return None
+
+
+def _quiet(incident: Incident, offer: Offer, policy: Policy, now: datetime) -> Refusal | None:
+    until = policy.quiet_hours.until(now) if policy.quiet_hours else None
+    return Refusal(No.QUIET, incident, offer, until=until) if until else None
+
+
+def _agreed(incident: Incident, offer: Offer, policy: Policy, approvers: Approvers, now: datetime) -> frozenset[str]:
+    """Who approved before, each once, as far as it still counts."""
+    digest = offer.plan.digest
+    return frozenset(
+        each.who
+        for each in offer.agreed
+        if each.digest == digest
+        and offer.offered_at <= each.at <= now < each.at + policy.lasts
+        and _not_them(incident, offer, each.who, policy, approvers) is None
+    )

@@ -181,12 +181,14 @@ async def _offered(host: Host) -> tuple[str, str]:
 
 @config_app.command("check")
 def config_check(config: File = None) -> None:
-    """Read the configuration, and report every mistake in it."""
+    """Read the configuration, and report every mistake in it, and what can hardly be meant."""
+    from bot.config.warnings import warnings
+
     settings = usage.settings_of(config)
     services = sum(len(host.services) for host in settings.hosts.values())
     typer.echo(f"No mistakes. {counted(len(settings.hosts), 'host')}, {counted(services, 'service')}.")
-    if not settings.approvals.approvers:
-        typer.echo("Nobody may approve a fix in Slack: approvals.approvers is empty.")
+    for warning in warnings(settings):
+        typer.echo(f"Warning: {warning}")
 
 
 @config_app.command("schema")

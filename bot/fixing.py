@@ -19,6 +19,7 @@ from bot.incidents import Approval, Incident, Offer, ended, fixing
 from bot.store import LeaseLostError, Store
 from bot.store.runs import Claim, End
 from bot.tasks import Tasks
+from bot.words import AUTO
 from checks.apply import Event, Order, Tell
 from checks.fixes.undo import undo
 from checks.model import Applied, NoChange, Outcome, Snapshot
@@ -27,9 +28,6 @@ LEASE = timedelta(seconds=15)
 """A runner that has given no sign of life for this long is dead."""
 
 STORE_ATTEMPTS = 5
-
-AUTO = "auto"
-"""Who approves what nobody is asked about."""
 
 log = structlog.get_logger()
 

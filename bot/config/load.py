@@ -42,6 +42,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         settings = Settings(**_merged(data, overrides.data))
     except ValidationError as error:
         mistakes += _invalid(error, document, overrides)
+    else:
+        mistakes += _contradicting(settings, document)
     if settings is None or mistakes:
         raise ConfigError(sorted(mistakes, key=lambda mistake: _position(mistake, document)))
     return settings
@@ -76,6 +78,12 @@ def _invalid(error: ValidationError, document: Document, overrides: "_Overrides"
     for detail in error.errors(include_url=False):
         keys, found, expected = described(detail, Settings)
         yield Mistake(overrides.name_of(keys) or document.where(keys), path_text(keys), found, expected)
+
+
+def _contradicting(settings: Settings, document: Document) -> Iterator[Mistake]:
+    """What is right by itself and does not fit the rest."""
+    for keys, found, expected in settings.approvals.beside(settings.hosts):
+        yield Mistake(document.where(("approvals", *keys)), path_text(("approvals", *keys)), found, expected)
 
 
 def _position(mistake: Mistake, document: Document) -> tuple[bool, int]:

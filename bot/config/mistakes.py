@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from types import UnionType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 Keys = tuple[str | int, ...]
 
 FOUND_LENGTH = 60
+MOST_NAMES = 20
 PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]+")
 URL_LOGIN = re.compile(r"//[^/@\s]*@")
 TOKEN = re.compile(r"\bx(?:ox[a-z]|app)-[A-Za-z0-9-]+")
@@ -24,6 +27,8 @@ EXPECTED = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
     "path_type": "a path",
     "list_type": "a list: [one, two]",
     "dict_type": "names with their settings below",
@@ -82,7 +87,7 @@ def described(error: ErrorDetails, root: type[BaseModel]) -> tuple[Keys, str, st
     """Where an error of pydantic is, what was found there, and what was expected."""
     keys = tuple(key for key in error["loc"] if key != "[key]")
     if error["type"] == "extra_forbidden":
-        return keys, "an unknown key", _known_keys(str(keys[-1]), keys_at(root, keys[:-1]))
+        return keys, "an unknown key", nearest(str(keys[-1]), keys_at(root, keys[:-1]))
     if error["type"] == "missing":
         return keys, "nothing", EXPECTED["missing"]
     return keys, found_text(keys[-1] if "[key]" in error["loc"] else error["input"]), _expected(error)
@@ -107,9 +112,11 @@ def _limit(value: object) -> str:
     return f"{value.total_seconds():g}s" if isinstance(value, timedelta) else str(value)
 
 
-def _known_keys(key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"{near[0]} (did you mean that?)" if near else f"one of {', '.join(known)}"
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What was expected instead of a name that is not known."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"{near[0]} (did you mean that?)" if near else f"one of {', '.join(names[:MOST_NAMES])}"
 
 
 def keys_at(root: type[BaseModel], keys: Keys) -> list[str]:
@@ -117,7 +124,17 @@ def keys_at(root: type[BaseModel], keys: Keys) -> list[str]:
     kind: Any = root
     for key in keys:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(key)].annotation
-        elif get_origin(kind) is dict:
-            kind = get_args(kind)[1]
-    return [name for name in kind.model_fields if not name.startswith("slack_")]
+            kind = _section(next(field.annotation for name, field in _fields(kind) if name == key))
+        elif get_origin(kind) in {dict, list}:
+            kind = get_args(kind)[-1]
+    return [name for name, _ in _fields(kind) if not name.startswith("slack_")]
+
+
+def _fields(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    """The fields under the names that the file has for them."""
+    return [(field.alias or name, field) for name, field in section.model_fields.items()]
+
+
+def _section(kind: Any) -> Any:
+    """What may stand there where it may be left out: ``X`` of ``X | None``."""
+    return get_args(kind)[0] if get_origin(kind) is UnionType else kind

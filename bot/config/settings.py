@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic.json_schema import GenerateJsonSchema, SkipJsonSchema
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.config.approvals import ApprovalSettings
+from bot.config.section import Section
 from bot.config.values import (
     Address,
     ApiUrl,
-    Approvers,
     Channel,
     Container,
     Count,
@@ -31,10 +32,6 @@ from checks.model import Host, Login, Service, ServiceKind
 ENV_PREFIX = "DOCKERHEALTH_"
 ENV_NESTING = "__"
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SlackSettings(Section):
@@ -69,11 +66,6 @@ class CheckSettings(Section):
     look_every: Duration = Field(default=timedelta(minutes=5), description="How often each host is looked at over SSH.")
     open_after: Count = Field(default=2, description="Failed readings in a row that open an incident.")
     resolve_after: Count = Field(default=2, description="Good readings in a row that resolve it.")
-
-
-class ApprovalSettings(Section):
-    approvers: Approvers = Field(default=[], description="Who may approve a fix. Nobody may while this is empty.")
-    expire_after: Duration = Field(default=timedelta(minutes=30), description="How long a fix button can be used.")
 
 
 class ServiceSettings(Section):

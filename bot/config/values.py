@@ -2,18 +2,31 @@
 
 import ipaddress
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from bot.config.mistakes import nearest
 
 # The text of every ValueError here completes the sentence "expected ...".
 
 DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 LONGEST = timedelta(days=1)
 LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 JUMP = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
@@ -33,6 +46,20 @@ def written(length: timedelta) -> str:
     seconds = int(length.total_seconds())
     parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s"))
     return "".join(f"{count}{unit}" for count, unit in parts if count)
+
+
+def _clock(value: object) -> time:
+    match = CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if match is None:  # without quotes YAML reads 22:00 as a number, in base 60
+        raise ValueError('a time of the day in quotes, such as "22:00"')
+    return time(int(match[1]), int(match[2]))
+
+
+def _zone(value: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(value))
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError("a time zone that this machine knows, such as Europe/Berlin or UTC") from None
 
 
 def _known_name(value: str) -> bool:
@@ -114,6 +141,27 @@ def _matching(pattern: str, expected: str) -> Any:
     return AfterValidator(check)
 
 
+class _FixIds:
+    """Checks that a fix is known. The fixes are heavy to import: they are asked only where a file names one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return handler(schema) | {"enum": list(self._known())}
+
+    def _check(self, value: str) -> str:
+        if value not in self._known():
+            raise ValueError(nearest(value, self._known()))
+        return value
+
+    @staticmethod
+    def _known() -> tuple[str, ...]:
+        from checks.fixes import FIX_IDS  # noqa: PLC0415  # see above
+
+        return FIX_IDS
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
@@ -131,10 +179,26 @@ Container = Annotated[
 Channel = Annotated[
     str, _matching(r"#[^\s#@,A-Z<>]{1,80}|[CG][A-Z0-9]{2,}", "a Slack channel: '#name' in quotes, or its id (C...)")
 ]
+ChannelId = Annotated[str, _matching(r"[CG][A-Z0-9]{2,}", "the id of a Slack channel (C...), not its name")]
+Channels = Annotated[list[ChannelId], BeforeValidator(_listed)]
 Approver = Annotated[
-    str, _matching(r"[UWS][A-Z0-9]{2,}", "the id of a Slack user (U... or W...) or of a user group (S...), not a name")
+    str,
+    _matching(
+        r"[UWS][A-Z0-9]{2,}|terminal:[A-Za-z0-9_][A-Za-z0-9_.@-]{0,54}",
+        "the id of a Slack user (U... or W...) or of a user group (S...), not a name, or terminal:LOGIN",
+    ),
 ]
 Approvers = Annotated[list[Approver], BeforeValidator(_listed)]
+People = Annotated[int, Field(ge=1, le=10)]
+FixId = Annotated[str, _FixIds()]
+TimeOfDay = Annotated[
+    time,
+    BeforeValidator(_clock),
+    WithJsonSchema({"type": "string", "pattern": f"^({CLOCK.pattern})$", "examples": ["22:00"]}),
+]
+Zone = Annotated[
+    ZoneInfo, BeforeValidator(_zone), WithJsonSchema({"type": "string", "examples": ["Europe/Berlin", "UTC"]})
+]
 Database = Annotated[
     str, _matching(r"[a-z0-9]+(\+[a-z0-9]+)?://\S+", "a database URL such as sqlite:///dockerhealth.db")
 ]

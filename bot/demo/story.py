@@ -120,7 +120,7 @@ class Story:
         await self._see("Slack takes the newcomer's click", self._press(newcomer, alert, episode.fix))
         refusal = await self._see(
             "the newcomer's click is refused",
-            self._slack.wait_for_ephemeral(newcomer, "You may not approve fixes. Nothing was run.", PATIENCE),
+            self._slack.wait_for_ephemeral(newcomer, "You may not approve this fix. Nothing was run.", PATIENCE),
         )
         self._teller.tells(f"dockerhealth answers, to him alone: {' '.join(self._lines(refusal))}", "red")
         if self._world.hosts[episode.host].ran:

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from bot.approvals import No, Refusal
-from bot.clicks import Acknowledged, Approved, Repeated
+from bot.approvals import Agreed, Approved, No, Refusal
+from bot.clicks import Acknowledged, Repeated
 from bot.incidents import Incident, Offer
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
 from bot.slack.views.markup import person, prose, when
 from bot.words import OUTCOMES
 
-Answer = Approved | Acknowledged | Refusal | Repeated
+Answer = Approved | Agreed | Acknowledged | Refusal | Repeated
 
 NOTHING_RUN = "Nothing was run."
 
@@ -23,14 +23,26 @@ def reply(answer: Answer) -> Message | None:
     return Message(words, sections([words]))
 
 
-def _words(answer: Approved | Acknowledged | Refusal) -> str:
+def _words(answer: Approved | Agreed | Acknowledged | Refusal) -> str:
     match answer:
         case Approved(incident, offer, _):
-            return f"Approved. *{prose(offer.plan.title, 75)}* runs on {_name(incident)}; the alert shows how it goes."
+            return f"Approved. *{_title(offer)}* runs on {_name(incident)}; the alert shows how it goes."
+        case Agreed():
+            return _agreed(answer)
         case Acknowledged(incident):
             return f"{_name(incident)} is yours. Everyone can see it in the alert."
         case Refusal():
             return REFUSALS[answer.reason](answer)
+
+
+def _agreed(answer: Agreed) -> str:
+    so_far = f"{answer.people - answer.missing} of {answer.people} approved *{_title(answer.offer)}*"
+    others = "another person approves" if answer.missing == 1 else f"{answer.missing} more people approve"
+    return f"Noted: {so_far} on {_name(answer.incident)}. Nothing runs until {others}, with the same button."
+
+
+def _title(offer: Offer) -> str:
+    return prose(offer.plan.title, 75)
 
 
 def _name(incident: Incident | None) -> str:
@@ -40,6 +52,10 @@ def _name(incident: Incident | None) -> str:
 def _people(no: Refusal) -> str:
     """Approvers as mentions. Only the reader sees them, nobody is called."""
     return ", ".join(f"<!subteam^{name}>" if name.startswith("S") else person(name) for name in no.names)
+
+
+def _ask(no: Refusal) -> str:
+    return f"Ask one of these: {_people(no)}." if no.names else "The configuration names nobody else."
 
 
 def _claimed(offer: Offer | None) -> str:
@@ -52,7 +68,42 @@ def _claimed(offer: Offer | None) -> str:
 def _running(offer: Offer | None) -> str:
     if offer is None or offer.approval is None:
         return ""
-    return f": *{prose(offer.plan.title, 75)}*, approved by {person(offer.approval.who)}"
+    return f": *{_title(offer)}*, approved by {person(offer.approval.who)}"
+
+
+def _host_busy(no: Refusal) -> str:
+    where = f" for {_name(no.incident)}" if no.incident else " for another service of this host"
+    return (
+        f"Another fix runs just now{where}{_running(no.offer)}. This one was not run: one at a time on a host. "
+        "Press the button again when that one has ended."
+    )
+
+
+def _not_here(no: Refusal) -> str:
+    channels = ", ".join(f"<#{name}>" for name in no.names) or "other channels"
+    host = f" {prose(no.incident.host, 70)}" if no.incident else ""
+    return f"This fix can be approved only in {channels}. {NOTHING_RUN} Type `/dockerhealth{host}` there."
+
+
+def _not_allowed(no: Refusal) -> str:
+    why = f": {prose(no.why, 300)}" if no.why else ""
+    return f"Nobody may approve this fix{why}. {NOTHING_RUN} Its commands stand in the message, for a person to run."
+
+
+def _requester(no: Refusal) -> str:
+    return f"You asked for this look, so someone else has to approve what it found. {NOTHING_RUN} {_ask(no)}"
+
+
+def _quiet(no: Refusal) -> str:
+    until = f" until {when(no.until)}" if no.until else ""
+    return (
+        f"These are quiet hours{until}: nobody may approve this fix. {NOTHING_RUN} If it cannot wait, "
+        "its commands stand in the message, for a person to run."
+    )
+
+
+def _same_person(no: Refusal) -> str:
+    return f"You approved this already; it takes someone else as well. {NOTHING_RUN} {_ask(no)}"
 
 
 def _expired(offer: Offer | None) -> str:
@@ -62,21 +113,31 @@ def _expired(offer: Offer | None) -> str:
 
 REFUSALS: dict[No, Callable[[Refusal], str]] = {
     No.ELSEWHERE: lambda _: f"This button is not in the incident's own message. {NOTHING_RUN} Use the alert itself.",
+    No.CHANNEL: _not_here,
     No.GONE: lambda _: f"I do not know this button any more. {NOTHING_RUN} Use the alert as it is now.",
+    No.NOT_ALLOWED: _not_allowed,
     No.NO_APPROVERS: lambda _: (
-        f"Nobody may approve fixes: `approvals.approvers` in the configuration is empty. {NOTHING_RUN}"
+        f"Nobody may approve this fix: the configuration has no `approvals.approvers` for it. {NOTHING_RUN} "
+        "Whoever runs dockerhealth has to name some."
     ),
-    No.NOT_AN_APPROVER: lambda no: f"You may not approve fixes. {NOTHING_RUN} Ask one of these: {_people(no)}.",
+    No.NOT_AN_APPROVER: lambda no: f"You may not approve this fix. {NOTHING_RUN} {_ask(no)}",
     No.GROUP_UNKNOWN: lambda no: (
         f"Slack did not tell who is in {_people(no)}, so I cannot tell whether you may approve. {NOTHING_RUN} "
         "Try again in a minute, or ask someone whom the configuration names."
     ),
+    No.REQUESTER: _requester,
     No.CLAIMED: lambda no: _claimed(no.offer),
     No.BUSY: lambda no: f"Another fix runs just now{_running(no.offer)}. This one was not run.",
+    No.HOST_BUSY: _host_busy,
+    No.OVERTAKEN: lambda _: (
+        f"Something changed at this very moment. {NOTHING_RUN} Use the newest alert of this service, as it is now."
+    ),
     No.RESOLVED: lambda no: f"{_name(no.incident)} is well again. {NOTHING_RUN}",
     No.WITHDRAWN: lambda _: (
         f"The host has changed since this was offered. {NOTHING_RUN} Use the buttons that the alert has now."
     ),
     No.EXPIRED: lambda no: _expired(no.offer),
+    No.QUIET: _quiet,
+    No.SAME_PERSON: _same_person,
     No.NOT_OPEN: lambda no: f"{_name(no.incident)} has been taken care of already.",
 }

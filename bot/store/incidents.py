@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.audit import planned
-from bot.incidents import Incident, Offer, State, Transition
+from bot.audit import Entry, planned
+from bot.incidents import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
 from bot.store.database import Database
 from bot.store.mapping import (
@@ -113,6 +113,31 @@ class Incidents:
             before = reports.c.incident_id.is_(None), reports.c.host == report.host, reports.c.service == report.service
             await connection.execute(delete(reports).where(*before))
             await connection.execute(insert(reports).values(report_values(None, report)))
+
+    async def agree(self, offer: Offer, approval: Approval, entry: Entry) -> bool:
+        """Store an approval of an offer that takes more than one. False if the offer is not as it was decided upon."""
+        # Two people may agree at once, each as the first of two. The lock on the offer's row lets one of them through;
+        # the other finds an agreement that was not decided upon, and decides again.
+        unclaimed = (
+            offers.c.id == offer.id,
+            offers.c.digest == approval.digest,
+            offers.c.approved_by.is_(None),
+            offers.c.withdrawn.is_(False),
+            offers.c.expires_at > approval.at,
+        )
+        async with self._database.writing() as connection:
+            locked = await connection.execute(update(offers).where(*unclaimed).values(progress=offers.c.progress))
+            to_this = agreements.c.offer_id == offer.id
+            agreed = await connection.execute(select(agreements.c.who, agreements.c.at).where(to_this))
+            decided_upon = {(each.who, each.at) for each in offer.agreed}
+            if locked.rowcount != 1 or {(row.who, row.at) for row in agreed} != decided_upon:
+                return False
+            await connection.execute(delete(agreements).where(to_this, agreements.c.who == approval.who))
+            agreement = {"offer_id": offer.id, "who": approval.who, "digest": approval.digest, "at": approval.at}
+            await connection.execute(insert(agreements).values(agreement))
+            await append(connection, entry)
+            await due(connection, of_offer(offer.id), approval.at)
+            return True
 
 
 def of_offer(offer_id: str) -> ScalarSelect[str]:

@@ -6,8 +6,10 @@ from datetime import timedelta
 from bot.clicks import Clicks, Identity
 from bot.fixing import Fixing
 from bot.incidents import Incident, Rules
+from bot.policy import Policies
 from bot.store import Store
 from bot.watch import Watch, Watching
+from checks.model import Risk
 from tests.unit.bot_samples import (
     APPROVER,
     HOME,
@@ -22,6 +24,7 @@ from tests.unit.bot_samples import (
     plan,
 )
 
+POLICIES = Policies((APPROVER, "S0ONCALL"), dict.fromkeys(Risk, 1), timedelta(minutes=30))
 WATCHING = Watching(Rules(2, 2), timedelta(minutes=30), "#alerts")
 
 
@@ -38,7 +41,9 @@ class Groups:
 class Bot:
     """One life of the bot: what is not in the store dies with it."""
 
-    def __init__(self, store: Store, clock: Clock, looker: Looker, mender: Mender) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, looker: Looker, mender: Mender, policies: Policies = POLICIES
+    ) -> None:
         self.store, self.clock, self.looker = store, clock, looker
         self.woken = 0
         self.groups = Groups()
@@ -56,7 +61,7 @@ class Bot:
             self.fixing,
             self.groups,
             lambda: Identity(HOME.team, HOME.app),
-            approvers=[APPROVER, "S0ONCALL"],
+            policies=policies,
             look_again=self.watch.look_again,
             wake_outbox=self.wake,
             clock=clock,

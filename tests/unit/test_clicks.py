@@ -1,19 +1,22 @@
 """From clicks to outcomes, with a scripted host, on a real store: no Slack, no SSH."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from bot.approvals import No, Refusal
-from bot.clicks import Acknowledged, Approved, Repeated
+from bot.approvals import Agreed, Approved, No, Refusal
+from bot.clicks import Acknowledged, Repeated, approvers_of
 from bot.fixing import LEASE, Run
-from bot.incidents import State
+from bot.incidents import Approval, State
 from bot.offers import usable
+from bot.policy import Policies, policy_of
 from bot.store import Store
 from checks.apply import Order, Tell
-from checks.model import Applied, Outcome
-from tests.unit.bot_life import Bot
+from checks.model import Applied, Outcome, Risk
+from tests.unit.bot_life import Bot, Groups
 from tests.unit.bot_samples import (
     APPROVER,
     HOME,
@@ -25,6 +28,8 @@ from tests.unit.bot_samples import (
     broken,
     click,
     fixed,
+    incident,
+    offer,
     plan,
 )
 
@@ -95,6 +100,25 @@ async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: M
     assert "ZeroDivisionError: oops" in applied.says
 
 
+async def test_while_another_service_of_the_host_is_mended_it_is_waited_for(
+    bot: Bot, store: Store, mender: Mender
+) -> None:
+    other = replace(incident(offer("offer-2"), incident_id="inc-2"), service="web")
+    assert await store.incidents.add(replace(other, offers=()), "#alerts", bot.clock())
+    report = replace(broken(plan(), at=bot.clock()), service="web")
+    await store.incidents.save_report("inc-2", report, other.offers, bot.clock())
+    known = await store.incidents.get("inc-2")
+    assert known
+    web = known.offers[0]
+    assert await bot.fixing.claim(Run(known, web, Approval("U0BOB", bot.clock(), web.plan.digest)))
+    answer = await bot.clicks.approve(click(target=await bot.breaks()))
+    assert isinstance(answer, Refusal)
+    assert (answer.reason, answer.incident and answer.incident.id) == (No.HOST_BUSY, "inc-2")
+    assert answer.offer
+    assert answer.offer.approval
+    assert (answer.offer.approval.who, mender.ran) == ("U0BOB", [])
+
+
 async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: Bot, mender: Mender) -> None:
     offer = await bot.breaks()
     clicks = [click(target=offer, click_id=f"click-{number}") for number in range(10)]
@@ -131,6 +155,91 @@ async def test_group_members_are_asked_for_at_each_click(bot: Bot) -> None:
     assert answer == Refusal(No.GROUP_UNKNOWN, names=("S0ONCALL",))
     bot.groups.told["S0ONCALL"] = frozenset({STRANGER})
     assert isinstance(await bot.clicks.approve(click(STRANGER, offer, click_id="2")), Approved)
+
+
+# --- two people ---
+
+ALICE, BOB, CAROL = "U0ALICE", "U0BOB", "U0CAROL"
+PAIR = Policies((ALICE, BOB, "S0ONCALL"), dict.fromkeys(Risk, 2), timedelta(minutes=30))
+
+
+@pytest.fixture
+async def pair(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
+    """A bot that fixes nothing before two people have approved it."""
+    bot = Bot(store, clock, Looker(clock), mender, PAIR)
+    yield bot
+    await bot.close()
+
+
+async def test_the_first_of_two_starts_nothing_and_the_second_one_does(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    first = await pair.clicks.approve(click(ALICE, offer, click_id="1"))
+    assert isinstance(first, Agreed)
+    assert (first.people, first.missing) == (2, 1)
+    known = await pair.incident()
+    assert ([each.who for each in known.offers[0].agreed], known.state, mender.ran) == ([ALICE], State.OPEN, [])
+    assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="2")), Approved)
+    await pair.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_one_person_is_not_two(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    await pair.clicks.approve(click(ALICE, offer, click_id="1"))
+    again = await pair.clicks.approve(click(ALICE, offer, click_id="2"))
+    assert isinstance(again, Refusal)
+    assert (again.reason, again.names) == (No.SAME_PERSON, (BOB, "S0ONCALL"))
+    assert mender.ran == []
+
+
+async def test_two_who_approve_at_the_same_moment_start_it_once(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    clicks = [click(who, offer, click_id=who) for who in (ALICE, BOB)]
+    answers = await asyncio.gather(*[pair.clicks.approve(each) for each in clicks])
+    assert sorted(type(answer).__name__ for answer in answers) == ["Agreed", "Approved"]
+    await pair.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_who_has_left_the_group_since_does_not_count_any_more(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    pair.groups.told["S0ONCALL"] = frozenset({CAROL})
+    assert isinstance(await pair.clicks.approve(click(CAROL, offer, click_id="1")), Agreed)
+    pair.groups.told["S0ONCALL"] = frozenset()
+    assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Agreed)
+    pair.groups.told["S0ONCALL"] = None
+    assert mender.ran == []
+    assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="3")), Approved)
+
+
+async def test_a_group_is_asked_about_whoever_approved_before_even_if_the_next_one_is_named(pair: Bot) -> None:
+    offer = await pair.breaks()
+    pair.groups.told["S0ONCALL"] = frozenset({CAROL})
+    assert isinstance(await pair.clicks.approve(click(CAROL, offer, click_id="1")), Agreed)
+    assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Approved)
+
+
+async def test_an_agreement_that_has_lapsed_can_be_given_again(pair: Bot) -> None:
+    offer = await pair.breaks()
+    await pair.clicks.approve(click(ALICE, offer, click_id="1"))
+    pair.clock.passes(1200)
+    await pair.watch.look(HOST)  # finds the same plan: the button gets more time
+    pair.clock.passes(1200)
+    assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Agreed)
+    assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="3")), Approved)
+
+
+async def test_slack_is_not_asked_for_groups_where_everyone_is_named() -> None:
+    groups = Groups()
+    groups.told.clear()  # asking would be a KeyError
+    policy = policy_of(PAIR, plan())
+    named = await approvers_of(policy, groups, {ALICE, BOB, "terminal:root"})
+    assert (named.names, CAROL in named, "terminal:root" in named) == ((ALICE, BOB, "S0ONCALL"), False, False)
+    with pytest.raises(KeyError):
+        await approvers_of(policy, groups, {ALICE, CAROL})
+
+
+# --- clicks that come late ---
 
 
 async def test_a_click_on_an_expired_offer_runs_nothing_and_brings_a_fresh_one(bot: Bot, mender: Mender) -> None:
@@ -233,7 +342,7 @@ async def test_a_fix_whose_runner_died_is_ended_by_the_next_process_and_not_run_
 ) -> None:
     offer_id = await bot.breaks()
     known = await bot.incident()
-    answer = await bot.clicks._decide(click(target=offer_id), await bot.clicks._approvers(APPROVER))  # noqa: SLF001
+    answer = await bot.clicks._decide(click(target=offer_id))  # noqa: SLF001
     assert isinstance(answer, Approved)
     assert await bot.fixing.claim(Run(known, answer.offer, answer.approval))  # and then the process dies
     second = Bot(store, clock, bot.looker, mender)

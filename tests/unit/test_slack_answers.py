@@ -1,18 +1,19 @@
 """What Slack's errors mean, and what people are told."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.approvals import Approvers, No, Refusal
-from bot.clicks import Acknowledged, Approved, Repeated
+from bot.approvals import Agreed, Approved, Approvers, No, Refusal
+from bot.clicks import Acknowledged, Repeated
 from bot.incidents import Approval
 from bot.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
 from bot.slack.client import classified, direct
 from bot.slack.listeners import click
-from bot.slack.replies import reply
+from bot.slack.replies import NOTHING_RUN, reply
 from tests.unit.bot_samples import APPROVER, T0, incident, offer, plan
 
 
@@ -86,8 +87,9 @@ def test_the_proxy_is_left_out_where_it_must_be(url: str, *, expected: bool, mon
 
 @pytest.mark.parametrize("reason", list(No))
 def test_every_refusal_has_words(reason: No) -> None:
-    for full in (Refusal(reason), Refusal(reason, incident(offer()), offer(), (APPROVER, "S1"))):
-        message = reply(full)
+    full = Refusal(reason, incident(offer()), offer(), (APPROVER, "S1", "terminal:root"), T0, "a rule")
+    for each in (Refusal(reason), full):
+        message = reply(each)
         assert message
         assert message.text.endswith((".", "."))
         assert "None" not in message.text
@@ -101,6 +103,40 @@ def test_only_a_repeated_click_gets_no_answer() -> None:
     assert "Switch IP forwarding on" in approved.text
 
 
+def told(answer: Agreed | Refusal) -> str:
+    message = reply(answer)
+    assert message
+    return message.text
+
+
+def test_the_first_of_two_learns_that_nothing_runs_yet() -> None:
+    approval = Approval(APPROVER, T0, plan().digest)
+    two = told(Agreed(incident(offer()), offer(), approval, people=2, missing=1))
+    assert two.startswith("Noted: 1 of 2 approved *Switch IP forwarding on, for good* on host1/registry.")
+    assert "Nothing runs until another person approves" in two
+    assert "until 2 more people approve" in told(Agreed(incident(offer()), offer(), approval, people=3, missing=2))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (Refusal(No.QUIET, until=T0), "quiet hours until <!date^"),
+        (Refusal(No.CHANNEL, incident(), names=("C0OPS",)), "only in <#C0OPS>. Nothing was run."),
+        (Refusal(No.SAME_PERSON, names=("U0BOB", "S1")), "Ask one of these: <@U0BOB>, <!subteam^S1>."),
+        (Refusal(No.SAME_PERSON), "The configuration names nobody else."),
+        (Refusal(No.REQUESTER, names=("terminal:root",)), "someone else has to approve"),
+        (Refusal(No.NOT_ALLOWED, why="a rule <!here>"), "Nobody may approve this fix: a rule &lt;!here&gt;."),
+        (
+            Refusal(No.HOST_BUSY, incident(), replace(offer(), approval=Approval("U0BOB", T0, ""))),
+            "for host1/registry: *",
+        ),
+    ],
+)
+def test_a_refusal_says_first_what_happened_and_then_what_to_do(refusal: Refusal, words: str) -> None:
+    assert words in told(refusal)
+    assert NOTHING_RUN in told(refusal) or "was not run" in told(refusal)
+
+
 def test_an_ephemeral_message_is_known_by_its_container_and_any_other_needs_a_ts() -> None:
     body: dict[str, Any] = {
         "actions": [{"action_id": "approve:x", "value": "offer-1", "action_ts": "1"}],
@@ -112,7 +148,8 @@ def test_an_ephemeral_message_is_known_by_its_container_and_any_other_needs_a_ts
     private = click(body | {"container": {"channel_id": "C1", "message_ts": "5.0", "is_ephemeral": True}})
     public = click(body | {"container": {"channel_id": "C1", "message_ts": "5.0", "is_ephemeral": False}})
     strange = click(body)
-    assert (private.place.ts, public.place.ts) == ("", "5.0")
+    assert [each.place and each.place.ts for each in (private, public)] == ["", "5.0"]
+    assert strange.place
     assert strange.place.ts
 
 

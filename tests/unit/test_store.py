@@ -148,6 +148,58 @@ async def test_an_expired_withdrawn_or_changed_offer_is_not_claimed(store: Store
     assert await claim(store, now=offer().expires_at - timedelta(seconds=1))
 
 
+async def agree(store: Store, who: str, offer_id: str = "offer-1", now: datetime = T0, digest: str = "") -> bool:
+    known = await store.incidents.with_offer(offer_id)
+    assert known
+    [seen] = [each for each in known.offers if each.id == offer_id]
+    return await store.incidents.agree(seen, Approval(who, now, digest or seen.plan.digest), entry("agreed"))
+
+
+async def test_who_agrees_is_stored_with_the_offer_and_makes_the_message_due(store: Store) -> None:
+    await stored(store, offer())
+    [row] = await store.messages.due(LEASE)
+    await store.messages.sent(row, "C1", "1.0", "hash", T0)
+    assert await store.messages.due(LEASE) == ()
+    assert await agree(store, "U1")
+    assert await agree(store, "U2", now=LEASE - MINUTE / 2)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert [(each.who, each.digest) for each in known.offers[0].agreed] == [
+        ("U1", plan().digest),
+        ("U2", plan().digest),
+    ]
+    assert len(await store.messages.due(LEASE)) == 1
+    assert [each.entry.event for each in await store.audit.all(run="offer-1")] == ["planned", "agreed", "agreed"]
+
+
+async def test_who_agrees_again_takes_the_place_of_their_first_agreement(store: Store) -> None:
+    await stored(store, offer())
+    assert await agree(store, "U1")
+    assert await agree(store, "U1", now=T0 + MINUTE)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.offers[0].agreed == (Approval("U1", T0 + MINUTE, plan().digest),)
+
+
+async def test_of_two_who_agree_at_once_the_second_is_asked_to_decide_again(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    seen = offer()
+    first, second = [Approval(who, T0, plan().digest) for who in ("U1", "U2")]
+    both = await asyncio.gather(
+        store.incidents.agree(seen, first, entry("agreed")), other.incidents.agree(seen, second, entry("agreed"))
+    )
+    assert sorted(both) == [False, True]
+
+
+async def test_nobody_agrees_to_what_is_claimed_expired_withdrawn_or_another_plan(store: Store) -> None:
+    await stored(store, offer(), replace(offer("offer-2", plan("restart-docker")), withdrawn=True))
+    assert not await agree(store, "U1", now=offer().expires_at)
+    assert not await agree(store, "U1", offer_id="offer-2")
+    assert not await agree(store, "U1", digest="0" * 64)
+    assert await claim(store)
+    assert not await agree(store, "U1")
+
+
 async def test_a_resolved_incident_is_not_claimed_and_its_offers_are_withdrawn(store: Store) -> None:
     await stored(store, offer())
     assert await store.incidents.move("inc-1", Transition(State.OPEN, State.RESOLVED, "well", T0))

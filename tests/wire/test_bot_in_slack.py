@@ -73,7 +73,7 @@ async def test_a_member_of_the_approvers_group_may_and_a_stranger_may_not(world:
     async with world.bot():
         alert = await world.alert()
         await world.slack.click(world.carol, alert, FIX)
-        await world.tells(world.carol, "You may not approve fixes. Nothing was run.")
+        await world.tells(world.carol, "You may not approve this fix. Nothing was run.")
         assert alert.colour == RED
         assert world.site.ran == []
         world.slack.set_group(world.oncall, [world.carol])

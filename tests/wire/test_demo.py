@@ -181,7 +181,7 @@ async def test_the_command_tells_the_story_and_leaves_nothing_behind(tmp_path: P
     for seen in (
         "🟢 host1/registry: healthy",
         "🔴 host1/registry: IPv4 forwarding is switched off",
-        "You may not approve fixes. Nothing was run.",
+        "You may not approve this fix. Nothing was run.",
         "Run this on host1?",
         "🟢 host1/registry: answers again",
         "🔴 host2/registry: Docker's iptables chains are gone",
