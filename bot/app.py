@@ -9,10 +9,11 @@ from functools import partial
 import structlog
 from pydantic import SecretStr
 
+from bot.automation import Automation
 from bot.clicks import Clicks, Identity
 from bot.config import Settings
 from bot.fixing import Fixing, Hands
-from bot.incidents import Rules
+from bot.incidents import Incident, Rules
 from bot.outbox import Outbox, RetryLaterError, backoff
 from bot.schedule import Schedule
 from bot.slack import views
@@ -56,16 +57,29 @@ class Bot:
         self._slack = slack
         self._outbox = Outbox(store, slack, views.alert, now)
         self._watch = Watch(
-            settings.host_list(), looker, store, watching(settings), wake_outbox=self._outbox.wake, clock=now
+            settings.host_list(),
+            looker,
+            store,
+            watching(settings),
+            consider=self._consider,
+            wake_outbox=self._outbox.wake,
+            clock=now,
         )
         self._fixing = Fixing(
             store,
             hands,
-            expire_after=settings.approvals.expire_after,
+            policies=settings.approvals.policies(),
             wake_outbox=self._outbox.wake,
             after=self._watch.fix_ended,
             clock=now,
         )
+
+        self._automation = Automation(
+            store, self._fixing, settings.approvals.policies(), wake_outbox=self._outbox.wake, clock=now
+        )
+
+    async def _consider(self, incident: Incident) -> None:
+        await self._automation.consider(incident)
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
         """Watch, show, and answer until ``stop`` is set; then end what runs, in the order in which it depends."""
@@ -141,7 +155,7 @@ def now() -> datetime:
 def watching(settings: Settings) -> Watching:
     return Watching(
         rules=Rules(settings.checks.open_after, settings.checks.resolve_after),
-        expire_after=settings.approvals.expire_after,
+        policies=settings.approvals.policies(),
         channel=settings.slack.alert_channel,
     )
 

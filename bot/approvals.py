@@ -5,12 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from bot.incidents import Approval, Incident, Offer, State
+from bot.incidents import TERMINAL, Approval, Incident, Offer, State
 from bot.offers import usable
 from bot.policy import Policy
-
-TERMINAL = "terminal:"
-"""What the name of one who stands at the bot's own machine begins with; the login follows."""
 
 
 class No(StrEnum):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.incidents import Offer
+from checks.model import Plan
 
 GENESIS = "0" * 64
 """What stands for the hash before the first one."""
@@ -61,6 +62,12 @@ def planned(offer: Offer, now: datetime) -> Entry:
         "expires_at": offer.expires_at.isoformat(),
     }
     return Entry(now, "", plan.host, plan.service, "planned", plan.title, offer.id, data)
+
+
+def refused(plan: Plan, who: str, reason: str, now: datetime, run: str = "") -> Entry:
+    """That somebody's word did not count."""
+    data = {"fix": plan.fix, "reason": reason}
+    return Entry(now, who, plan.host, plan.service, "refused", f"{plan.title}: {reason}", run, data)
 
 
 def sealed(entry: Entry, number: int, previous: str) -> Sealed:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.incidents import Approval, Incident, Offer, State
+from bot.incidents import AUTO, Approval, Incident, Offer, State
 from bot.offers import usable
-from bot.policy import UNDO, AutoRule, Policies, policy_of
-from bot.words import AUTO, counted, length
-from checks.model import Confidence, Outcome, Verdict
+from bot.policy import AutoRule, Policies, policy_of
+from bot.words import counted, length
+from checks.model import UNDO, Confidence, Outcome, Verdict
 
 DAY = timedelta(hours=24)
 

@@ -10,12 +10,16 @@ import typer
 from rich.console import Console
 
 from bot import usage
+from bot.approvals import Agreed, Refusal
 from bot.usage import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
-from checks.model import Host, NoChange, Outcome, Plan, Service
+from checks.model import Applied, Host, NoChange, Outcome, Plan, Service
 
 if TYPE_CHECKING:
     from bot.config import Settings
+    from bot.incidents import Offer
     from bot.mending import Mending, Proposal
+
+EXITS = {Outcome.FIXED: HEALTHY, Outcome.UNDONE: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, run nothing.")]
 
@@ -100,12 +104,14 @@ def _mend(
 ) -> int:
     from bot.mending import Mending
     from bot.store import StoreError
-    from bot.terminal import print_applied, print_no_change, print_offer, print_plan
 
     console = Console()
 
     def say(says: str) -> None:
         console.print(f"… {says}", markup=False)
+
+    def confirmed() -> bool:
+        return not ask or typer.confirm(f"Run this on {host.name}?")
 
     with asyncio.Runner() as runner:  # the person is asked between its runs: Ctrl-C then does what it should
         try:
@@ -116,23 +122,41 @@ def _mend(
             runner.run(mending.recover(host))
             proposal = runner.run(propose(mending))
             if isinstance(proposal, NoChange):
-                print_no_change(console, proposal)
-                return UNHEALTHY
-            if proposal.offer is not None:
-                print_offer(console, proposal.offer)
-            else:
-                print_plan(console, proposal.plan)
-            if ask and not typer.confirm(f"Run this on {host.name}?"):
-                return UNHEALTHY
-            done = runner.run(mending.carry_out(proposal))
+                return _told(console, proposal)
+            _print_proposal(console, proposal)
+            decision = runner.run(mending.decided(proposal))
+            if isinstance(decision, Refusal):
+                return _told(console, decision)
+            return _told(console, runner.run(mending.carry_out(proposal))) if confirmed() else UNHEALTHY
         finally:
             runner.run(mending.close())
-    if isinstance(done, NoChange):
-        print_no_change(console, done)
-        return UNHEALTHY
-    applied, offer = done
-    print_applied(console, applied, offer)
-    return {Outcome.FIXED: HEALTHY, Outcome.UNDONE: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}.get(applied.outcome, UNHEALTHY)
+
+
+def _print_proposal(console: Console, proposal: "Proposal") -> None:
+    from bot.terminal import print_offer, print_plan
+
+    if proposal.offer is not None:
+        print_offer(console, proposal.offer)
+    else:
+        print_plan(console, proposal.plan)
+
+
+def _told(console: Console, done: "tuple[Applied, Offer] | NoChange | Agreed | Refusal") -> int:
+    """Print what came of it. Returns the exit status."""
+    from bot.terminal import print_applied, print_no_change
+    from bot.terminal_approvals import print_agreed, print_refusal
+
+    match done:
+        case NoChange():
+            print_no_change(console, done)
+        case Refusal():
+            print_refusal(console, done)
+        case Agreed():
+            print_agreed(console, done)
+        case applied, offer:
+            print_applied(console, applied, offer)
+            return EXITS.get(applied.outcome, UNHEALTHY)
+    return UNHEALTHY
 
 
 def _now() -> datetime:

@@ -8,9 +8,10 @@ from typing import Protocol
 
 import structlog
 
-from bot.approvals import TERMINAL, Agreed, Approved, Approvers, Click, No, Place, Refusal, at_home, decide
+from bot.approvals import Agreed, Approved, Approvers, Click, No, Place, Refusal, at_home, decide
+from bot.audit import refused
 from bot.fixing import Fixing, Run
-from bot.incidents import Incident, Offer, acknowledge
+from bot.incidents import TERMINAL, Incident, Offer, acknowledge
 from bot.policy import Policies, Policy, policy_of
 from bot.store import Store
 
@@ -73,13 +74,13 @@ class Clicks:
         for _ in range(ATTEMPTS):
             decision = await self._decide(click)
             if isinstance(decision, Refusal):
-                return self._refused(click, decision)
+                return await self._refused_fix(click, decision)
             if await self._recorded(decision):
                 return decision
             if running := await self._elsewhere(decision.incident):
-                return self._refused(click, Refusal(No.HOST_BUSY, *running))
+                return await self._refused_fix(click, Refusal(No.HOST_BUSY, *running))
             # Someone changed the incident between the decision and its record: decide on what it is now.
-        return self._refused(click, Refusal(No.OVERTAKEN))
+        return await self._refused_fix(click, Refusal(No.OVERTAKEN))
 
     async def acknowledge(self, click: Click) -> Acknowledged | Refusal | Repeated:
         """Decide on a click on "I take care of it". Anyone may."""
@@ -134,6 +135,15 @@ class Clicks:
         channel, ts = (posted.channel, posted.ts) if posted and posted.ts else ("", "")
         identity = self._identity()
         return Place(identity.team, identity.app, channel, ts)
+
+    async def _refused_fix(self, click: Click, refusal: Refusal) -> Refusal:
+        """The same for a fix, of which every attempt is on record."""
+        incident = await self._store.incidents.with_offer(click.target)
+        offer = next((each for each in incident.offers if each.id == click.target), None) if incident else None
+        if offer is not None:
+            entry = refused(offer.plan, click.user, refusal.reason, self._clock(), offer.id)
+            await self._store.audit.record(entry)
+        return self._refused(click, refusal)
 
     def _refused(self, click: Click, refusal: Refusal) -> Refusal:
         log.warning("click refused", reason=refusal.reason, user=click.user, target=click.target, place=click.place)

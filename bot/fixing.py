@@ -15,11 +15,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.audit import Entry
-from bot.incidents import Approval, Incident, Offer, ended, fixing
+from bot.incidents import AUTO, Approval, Incident, Offer, ended, fixing
+from bot.offers import offered
+from bot.policy import Policies
 from bot.store import LeaseLostError, Store
 from bot.store.runs import Claim, End
 from bot.tasks import Tasks
-from bot.words import AUTO
 from checks.apply import Event, Order, Tell
 from checks.fixes.undo import undo
 from checks.model import Applied, NoChange, Outcome, Snapshot
@@ -66,7 +67,7 @@ class Fixing:
         store: Store,
         hands: Hands,
         *,
-        expire_after: timedelta,
+        policies: Policies,
         wake_outbox: Callable[[], None],
         after: Callable[[str, str], None],
         clock: Callable[[], datetime],
@@ -74,7 +75,7 @@ class Fixing:
     ) -> None:
         self._store = store
         self._hands = hands
-        self._expire_after = expire_after
+        self._policies = policies
         self._wake_outbox = wake_outbox
         self._after = after
         self._clock = clock
@@ -214,8 +215,7 @@ class Fixing:
         plan = undo(offer.plan, offer.id, applied)
         if isinstance(plan, NoChange):
             return None
-        now = self._clock()
-        return Offer(secrets.token_urlsafe(15), plan, now, now + self._expire_after, people=offer.people)
+        return offered(plan, self._policies, self._clock(), secrets.token_urlsafe(15))
 
     # --- signs of life ---
 

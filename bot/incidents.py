@@ -31,11 +31,18 @@ class Transition:
     who: str = ""
 
 
+AUTO = "auto"
+"""Who approves what the configuration allows without a person."""
+
+TERMINAL = "terminal:"
+"""What the name of one who stands at the bot's own machine begins with; the login follows."""
+
+
 @dataclass(frozen=True)
 class Approval:
     """Who approved which plan, and when. The digest is that of the plan as it was shown."""
 
-    who: str  # a Slack user id, or "terminal:LOGIN"
+    who: str  # a Slack user id, TERMINAL with a login, or AUTO
     at: datetime
     digest: str
 

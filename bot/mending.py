@@ -2,16 +2,20 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
-from bot.audit import planned
+from bot.approvals import Agreed, Approved, Click, Refusal, decide
+from bot.audit import planned, refused
+from bot.clicks import Directory, approvers_of, involved
 from bot.config import Settings
 from bot.fixing import Fixing, Hands, Run
-from bot.incidents import Approval, Incident, Offer, Rules, State
-from bot.offers import usable
+from bot.incidents import TO_PREVENT, Incident, Offer, Rules, State, Transition, opened
+from bot.offers import offered, usable
+from bot.policy import policy_of
+from bot.slack.client import SlackClient
 from bot.store import Store
 from bot.watch import Checked, Watch, Watching
 from checks.apply import Event, Order, Tell, apply, resume
@@ -33,19 +37,30 @@ class Proposal:
 
 
 class Mending:
-    def __init__(self, settings: Settings, checker: Checker, store: Store, who: str, say: Say) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  # each is a thing of its own; ``open`` names them
+        self, settings: Settings, checker: Checker, store: Store, directory: Directory, who: str, say: Say
+    ) -> None:
         self._checker = checker
         self._store = store
         self._who = who
         self._say = say
-        self._expire_after = settings.approvals.expire_after
+        self._policies = settings.approvals.policies()
+        self._directory: Directory = directory
         rules = Rules(settings.checks.open_after, settings.checks.resolve_after)
-        watching = Watching(rules, self._expire_after, settings.slack.alert_channel)
-        self._watch = Watch(checker.hosts.values(), checker, store, watching, wake_outbox=_bot_does_that, clock=_now)
+        watching = Watching(rules, self._policies, settings.slack.alert_channel)
+        self._watch = Watch(
+            checker.hosts.values(),
+            checker,
+            store,
+            watching,
+            consider=_bot_considers,
+            wake_outbox=_bot_does_that,
+            clock=_now,
+        )
         self._fixing = Fixing(
             store,
             Hands(self._aloud(partial(apply, checker)), self._resume),
-            expire_after=self._expire_after,
+            policies=self._policies,
             wake_outbox=_bot_does_that,
             after=_bot_looks_again,
             clock=_now,
@@ -55,7 +70,8 @@ class Mending:
     async def open(cls, settings: Settings, who: str, say: Say) -> Self:
         """Raises StoreError."""
         store = await Store.open(settings.store)
-        return cls(settings, Checker(settings.host_list(), clock=_now), store, who, say)
+        checker = Checker(settings.host_list(), clock=_now)
+        return cls(settings, checker, store, Groups(settings), who, say)
 
     async def close(self) -> None:
         await self._fixing.settled()
@@ -94,19 +110,43 @@ class Mending:
 
     # --- doing it ---
 
-    async def carry_out(self, proposal: Proposal) -> tuple[Applied, Offer] | NoChange:
-        """Run a proposal that the person at this terminal approved a moment ago."""
+    async def decided(self, proposal: Proposal) -> Approved | Agreed | Refusal:
+        """Whether the word of the person at this terminal counts for a proposal, and whether it is enough."""
+        incident, offer = self._imagined(proposal)
+        policy = policy_of(self._policies, offer.plan)
+        approvers = await approvers_of(policy, self._directory, involved(offer, self._who))
+        click = Click("", self._who, offer.id, None)
+        return decide(incident, click, policy, approvers, home=None, now=_now())
+
+    async def carry_out(self, proposal: Proposal) -> tuple[Applied, Offer] | NoChange | Agreed | Refusal:
+        """Run a proposal that the person at this terminal approved a moment ago, if that is enough."""
+        decision = await self.decided(proposal)
+        if isinstance(decision, Refusal):
+            await self._store.audit.record(refused(proposal.plan, self._who, decision.reason, _now()))
+            return decision
+        if isinstance(decision, Agreed) and proposal.incident is None:
+            says = "it takes several people, and what is not broken has no alert in which the others could approve it"
+            return NoChange(proposal.plan.fix, says)
         found = await self._recorded(proposal)
         if isinstance(found, NoChange):
             return found
-        incident, offer = found
-        run = Run(incident, offer, Approval(self._who, _now(), offer.plan.digest))
+        run = Run(*found, decision.approval)
+        if isinstance(decision, Agreed):
+            return decision if await self._agree(run, decision.missing) else await self._why_not(proposal)
         if not await self._fixing.claim(run):
             return await self._why_not(proposal)
+        return await self._ended(run)
+
+    async def _agree(self, run: Run, missing: int) -> bool:
+        entry = run.entry("agreed", run.offer.plan.title, {"missing": missing}, run.approval.at)
+        return await self._store.incidents.agree(run.offer, run.approval, entry)
+
+    async def _ended(self, run: Run) -> tuple[Applied, Offer] | NoChange:
         applied = await self._fixing.carry_out(run)
         if applied is None:
-            return NoChange(offer.plan.fix, "another process has taken this over: `dockerhealth audit` has what it did")
-        return applied, offer
+            fix = run.offer.plan.fix
+            return NoChange(fix, "another process has taken this over: `dockerhealth audit` has what it did")
+        return applied, run.offer
 
     async def _recorded(self, proposal: Proposal) -> tuple[Incident, Offer] | NoChange:
         """The incident and the offer of a proposal; one about a risk opens its incident now."""
@@ -122,9 +162,19 @@ class Mending:
 
     async def _put_up(self, incident: Incident, plan: Plan) -> Offer:
         now = _now()
-        offer = Offer(secrets.token_urlsafe(15), plan, now, now + self._expire_after)
+        offer = offered(plan, self._policies, now, secrets.token_urlsafe(15))
         await self._store.runs.put_up(incident, offer, planned(offer, now))
         return offer
+
+    def _imagined(self, proposal: Proposal) -> tuple[Incident, Offer]:
+        """The incident and the offer, as they would be where they are made only once the proposal is approved."""
+        offer = proposal.offer or offered(proposal.plan, self._policies, _now(), "not-yet-put-up")
+        if proposal.incident is None:
+            opening = Transition(None, State.OPEN, TO_PREVENT, _now(), self._who)
+            incident = opened("not-yet-opened", proposal.plan.host, proposal.plan.service, opening, _now())
+        else:
+            incident = proposal.incident
+        return (incident if proposal.offer else replace(incident, offers=(*incident.offers, offer))), offer
 
     async def _why_not(self, proposal: Proposal) -> NoChange:
         running = await self._store.runs.running(proposal.plan.host)
@@ -158,6 +208,23 @@ class Mending:
         return both
 
 
+class Groups:
+    """Who is in a user group, for the few times that a terminal asks: None without a token for Slack."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        token = self._settings.slack_bot_token
+        if token is None:
+            return None
+        slack = await SlackClient.open(token.get_secret_value(), self._settings.slack_api_url)
+        try:
+            return await slack.members(group)
+        finally:
+            await slack.close()
+
+
 def _proposal(checked: Checked, fix: str, now: datetime) -> Proposal | NoChange:
     report, incident = checked.report, checked.incident
     if incident is not None and incident.state is State.FIXING:
@@ -184,6 +251,10 @@ def _now() -> datetime:
 
 def _bot_does_that() -> None:
     """The bot's outbox finds in the store what it has to show."""
+
+
+async def _bot_considers(_incident: Incident) -> None:
+    """What needs no click is the bot's to begin."""
 
 
 def _bot_looks_again(_host: str, _service: str) -> None:

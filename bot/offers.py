@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.incidents import Offer
+from bot.policy import Policies, policy_of
 from checks.model import Plan, Report
 
 
@@ -19,11 +20,11 @@ def usable(offer: Offer, now: datetime) -> bool:
 
 
 def renewed(
-    offers: Iterable[Offer], report: Report, now: datetime, expire_after: timedelta, new_id: Callable[[], str]
+    offers: Iterable[Offer], report: Report, policies: Policies, now: datetime, new_id: Callable[[], str]
 ) -> tuple[Offer, ...]:
     """The offers that a look changes or makes; the others stay as they are.
 
-    A plan that the look found again, to the digit, keeps its offer, which is good for another ``expire_after``: what
+    A plan that the look found again, to the digit, keeps its offer, which is good for as long again: what
     expires is the look that the plan rests on. A look that could not be had says nothing about any plan. What takes a
     run back rests on that run and on no look. A plan that only a person can run is no offer.
     """
@@ -35,10 +36,14 @@ def renewed(
         if not pending(offer) or offer.plan.undoes:
             continue
         again = found.pop(offer.plan.digest, None) if usable(offer, now) else None
-        changed.append(replace(offer, expires_at=now + expire_after) if again else replace(offer, withdrawn=True))
-    changed.extend(_new(plan, now, expire_after, new_id) for plan in found.values())
+        changed.append(
+            replace(offer, expires_at=now + policies.expire_after) if again else replace(offer, withdrawn=True)
+        )
+    changed.extend(offered(plan, policies, now, new_id()) for plan in found.values())
     return tuple(changed)
 
 
-def _new(plan: Plan, now: datetime, expire_after: timedelta, new_id: Callable[[], str]) -> Offer:
-    return Offer(id=new_id(), plan=plan, offered_at=now, expires_at=now + expire_after)
+def offered(plan: Plan, policies: Policies, now: datetime, offer_id: str) -> Offer:
+    """A plan as it is put up for approval."""
+    people = policy_of(policies, plan).people
+    return Offer(offer_id, plan, offered_at=now, expires_at=now + policies.expire_after, people=people)

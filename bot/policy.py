@@ -8,10 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from checks.model import Plan, Risk
-
-UNDO = "undo-"
-"""What the id of an undo begins with; the id of the fix that it takes back follows."""
+from checks.model import UNDO, Plan, Risk
 
 _DAY = timedelta(days=1)
 

@@ -6,7 +6,7 @@ The outbox shows what the store says; nothing here talks to Slack.
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -29,6 +29,7 @@ from bot.incidents import (
 from bot.looks import Looks, Reports
 from bot.offers import renewed
 from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
+from bot.policy import Policies
 from bot.store import Store
 from bot.tasks import Tasks
 from checks.model import Digest, Host, Plan, Reading, Report, Service, Status
@@ -65,7 +66,7 @@ class Watching:
     """How it is watched."""
 
     rules: Rules
-    expire_after: timedelta  # of an offer
+    policies: Policies  # of what it offers
     channel: str  # where alerts are posted
 
 
@@ -96,6 +97,7 @@ class Watch:
         store: Store,
         watching: Watching,
         *,
+        consider: Callable[[Incident], Awaitable[None]],
         wake_outbox: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
@@ -103,6 +105,7 @@ class Watch:
         self._looker = looker
         self._store = store
         self._watching = watching
+        self._consider = consider
         self._wake_outbox = wake_outbox
         self._clock = clock
         self._looks = Looks(looker.check, clock)
@@ -310,7 +313,7 @@ class Watch:
                 return None
             incident = await self._store.incidents.newest(*key)
             if incident is not None:
-                offers = renewed((), report, self._clock(), self._watching.expire_after, _offer_id)
+                offers = renewed((), report, self._watching.policies, self._clock(), _offer_id)
                 await self._store.incidents.save_report(incident.id, report, offers, self._clock())
         return await self._store.incidents.newest(*key)
 
@@ -325,7 +328,14 @@ class Watch:
             await self._absorb(report)
 
     async def _absorb(self, report: Report, asked_by: str | None = None) -> Incident | None:
-        """Store what a look found. Returns the live incident of the service, if there is one."""
+        """Store what a look found, and draw the conclusions. Returns the live incident of the service, if any."""
+        incident, news = await self._keep(report, asked_by)
+        if incident is not None and news:
+            await self._consider(incident)
+        return incident
+
+    async def _keep(self, report: Report, asked_by: str | None) -> tuple[Incident | None, bool]:
+        """Returns the live incident of the service, and whether the look says anything new of it."""
         key = report.host, report.service
         async with self._locks[key]:
             await self._store.good_looks.keep(report)
@@ -339,14 +349,14 @@ class Watch:
                     incident = await self._store.incidents.newest(*key)
             if incident is None or incident.state is State.RESOLVED:
                 await self._store.incidents.save_look(report)
-                return None
+                return None, False
             if incident.state is State.FIXING or predates_a_fix(incident, report) or told:
-                return incident
+                return incident, False
             now = self._clock()
-            changed = renewed(incident.offers, report, now, self._watching.expire_after, _offer_id)
+            changed = renewed(incident.offers, report, self._watching.policies, now, _offer_id)
             await self._store.incidents.save_report(incident.id, report, changed, now)
             self._wake_outbox()
-            return await self._store.incidents.get(incident.id)
+            return await self._store.incidents.get(incident.id), True
 
     # --- what is known ---
 

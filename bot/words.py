@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bot.incidents import Approval, Incident, Offer, State
+from bot.incidents import AUTO, TERMINAL, Approval, Incident, Offer, State
 from checks.model import (
     Applied,
     Change,
@@ -50,8 +50,6 @@ LASTS = {
 UNDO = "Undo: "
 NO_UNDO = "what it does cannot be taken back"
 UNASKED = "taken back by itself if it does not help"
-AUTO = "auto"  # who approved what the configuration allows without a person
-TERMINAL = "terminal:"
 TO_PREVENT = re.compile(r"(?:back again: )?to prevent: (?P<what>.+)", re.DOTALL)
 """The reason of an incident that was opened for a risk: its service is well."""
 

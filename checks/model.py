@@ -240,6 +240,9 @@ class Risk(StrEnum):
 ROOT_HELPER = "/usr/local/sbin/dockerhealth-root"
 """Does what sudo's patterns are too weak to bound: see deploy/host."""
 
+UNDO = "undo-"
+"""Begins the fix id of a plan that takes another one back; the id of that one follows."""
+
 BY, RUN = "--by=APPROVER", "--run=RUN"
 """Words of a command that are known only once somebody has approved it."""
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator
 from itertools import product
 
-from bot.approvals import TERMINAL
 from bot.config.settings import Settings
+from bot.incidents import TERMINAL
 from bot.policy import Policies, Policy
 from bot.words import counted
 from checks.model import Risk

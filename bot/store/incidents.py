@@ -25,8 +25,7 @@ from bot.store.mapping import (
     transition_values,
 )
 from bot.store.tables import agreements, incidents, messages, offers, reports, transitions
-from checks.fixes.undo import UNDO
-from checks.model import Report
+from checks.model import UNDO, Report
 
 
 class Incidents:
@@ -44,6 +43,14 @@ class Incidents:
 
     async def newest(self, host: str, service: str) -> Incident | None:
         return await self._first(incidents.c.host == host, incidents.c.service == service)
+
+    async def past(self, incident: Incident, since: datetime) -> tuple[Incident, ...]:
+        """The earlier incidents of the same service that were opened since then, oldest first."""
+        same = incidents.c.host == incident.host, incidents.c.service == incident.service
+        earlier = incidents.c.opened_at >= since, incidents.c.opened_at < incident.opened_at
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(incidents).where(*same, *earlier).order_by(incidents.c.opened_at))
+            return tuple([await _load(connection, row) for row in rows.all()])
 
     async def live(self) -> tuple[Incident, ...]:
         """All that are not resolved, oldest first."""
@@ -105,6 +112,14 @@ class Incidents:
                 if not updated.rowcount and not known.first():
                     await connection.execute(insert(offers).values(offer_values(incident_id, offer, position)))
                     await append(connection, planned(offer, now))
+            await due(connection, incident_id, now)
+
+    async def note(self, incident_id: str, recurs: str, now: datetime, entry: Entry | None) -> None:
+        """Store what is known of the same fault before, and an entry of the log about that, where there is one."""
+        async with self._database.writing() as connection:
+            await connection.execute(update(incidents).where(incidents.c.id == incident_id).values(recurs=recurs))
+            if entry is not None:
+                await append(connection, entry)
             await due(connection, incident_id, now)
 
     async def save_look(self, report: Report) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from bot.auto import Run
 from bot.incidents import Approval, Incident, Offer, State, Transition
-from checks.model import Applied, Plan, Report, Snapshot
+from checks.model import Applied, Outcome, Plan, Report, Snapshot
 
 _REPORT = TypeAdapter(Report)
 _PLAN = TypeAdapter(Plan)
@@ -102,6 +103,12 @@ def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
         agreed=tuple(Approval(who=each.who, at=each.at, digest=each.digest) for each in agreed),
         before=_SNAPSHOT.validate_json(row.before) if row.before is not None else None,
     )
+
+
+def past_run(host: str, row: Row[Any]) -> Run:
+    outcome = Outcome(row.outcome) if row.outcome is not None else None
+    cause = _PLAN.validate_json(row.plan).cause
+    return Run(host, row.service, cause, row.fix, row.approved_by, row.approved_at, row.ended_at, outcome)
 
 
 def incident_from(

@@ -12,12 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.audit import Entry
-from bot.incidents import Approval, Incident, Offer, Transition
+from bot.auto import Fault, History
+from bot.incidents import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
 from bot.store.database import Database
 from bot.store.incidents import Incidents, due, move, withdraw
-from bot.store.mapping import applied_values, offer_values, snapshot_json
-from bot.store.tables import host_locks, incidents, offers
+from bot.store.mapping import applied_values, offer_values, past_run, snapshot_json
+from bot.store.tables import host_locks, incidents, offers, reports, transitions
 from checks.apply import Happened
 from checks.model import Applied, Snapshot
 
@@ -155,6 +156,24 @@ class Runs:
         async with self._database.reading() as connection:
             found = (await connection.execute(ended)).scalars().all()
         return tuple(await self._with_incidents(found))
+
+    async def history(self, host: str) -> History:
+        """Every run on a host, and every time that a cause was there."""
+        ran = (
+            select(offers, incidents.c.service)
+            .join(incidents)
+            .where(incidents.c.host == host, offers.c.approved_by.is_not(None))
+        )
+        opened = (
+            select(transitions.c.at, reports.c.cause)
+            .distinct()
+            .select_from(transitions.join(incidents).join(reports, reports.c.incident_id == incidents.c.id))
+            .where(incidents.c.host == host, transitions.c.new == State.OPEN, reports.c.cause != "")
+            .where(transitions.c.old.is_(None) | (transitions.c.old == State.RESOLVED))
+        )
+        async with self._database.reading() as connection:
+            runs = tuple(past_run(host, row) for row in await connection.execute(ran))
+            return History(runs, tuple(Fault(host, row.cause, row.at) for row in await connection.execute(opened)))
 
     async def take_over(self, offer: Offer, lease_until: datetime, now: datetime) -> bool:
         """Carry on with an abandoned run. False if another process was faster, or its own one is alive after all."""

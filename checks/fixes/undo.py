@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from checks.model import Applied, Lasts, NoChange, Outcome, Plan, Risk, StepResult
-
-UNDO = "undo-"
-"""Begins the fix id of a plan that takes another one back."""
+from checks.model import UNDO, Applied, Lasts, NoChange, Outcome, Plan, Risk, StepResult
 
 
 def undo(plan: Plan, run: str, applied: Applied) -> Plan | NoChange:

@@ -1,8 +1,10 @@
 """One life of the bot without Slack and SSH: a scripted host, a real store, a clock that tests move."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
+from bot.automation import Automation
 from bot.clicks import Clicks, Identity
 from bot.fixing import Fixing
 from bot.incidents import Incident, Rules
@@ -25,7 +27,11 @@ from tests.unit.bot_samples import (
 )
 
 POLICIES = Policies((APPROVER, "S0ONCALL"), dict.fromkeys(Risk, 1), timedelta(minutes=30))
-WATCHING = Watching(Rules(2, 2), timedelta(minutes=30), "#alerts")
+WATCHING = Watching(Rules(2, 2), POLICIES, "#alerts")
+
+
+async def nothing(_incident: Incident) -> None:
+    """No conclusion is drawn from a look."""
 
 
 class Groups:
@@ -47,11 +53,19 @@ class Bot:
         self.store, self.clock, self.looker = store, clock, looker
         self.woken = 0
         self.groups = Groups()
-        self.watch = Watch([HOST], looker, store, WATCHING, wake_outbox=self.wake, clock=clock)
+        self.watch = Watch(
+            [HOST],
+            looker,
+            store,
+            replace(WATCHING, policies=policies),
+            consider=self.consider,
+            wake_outbox=self.wake,
+            clock=clock,
+        )
         self.fixing = Fixing(
             store,
             mender.hands,
-            expire_after=WATCHING.expire_after,
+            policies=policies,
             wake_outbox=self.wake,
             after=self.watch.fix_ended,
             clock=clock,
@@ -66,6 +80,11 @@ class Bot:
             wake_outbox=self.wake,
             clock=clock,
         )
+
+        self.automation = Automation(store, self.fixing, policies, wake_outbox=self.wake, clock=clock)
+
+    async def consider(self, incident: Incident) -> None:
+        await self.automation.consider(incident)
 
     def wake(self) -> None:
         self.woken += 1

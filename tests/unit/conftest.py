@@ -8,6 +8,9 @@ import pytest
 from bot.store import Store
 from tests.unit.bot_life import Bot
 from tests.unit.bot_samples import Clock, Looker, Mender
+from tests.unit.cli_world import config, found
+
+__all__ = ["config", "found"]  # fixtures of the tests of the commands
 
 
 @pytest.fixture

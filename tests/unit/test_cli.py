@@ -6,60 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from bot import usage
-from bot.cli import app, exit_code
+from bot.cli import exit_code
 from bot.config import load
-from bot.incidents import Incident, State
-from bot.store import Store, StoreError
-from checks.apply import Event, Happened, Order, Tell
+from bot.store import Store
 from checks.check import Checker
 from checks.errors import SshUnreachableError
-from checks.model import Applied, Digest, Host, NoChange, Outcome, Report, Service, Status
+from checks.model import Digest, Host, Report, Status
+from tests.unit.cli_world import invoke
 from tests.unit.test_trust import line
-from tests.unit.view_samples import HEALTHY, PLAN, REPORT, applied
+from tests.unit.view_samples import HEALTHY
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "dockerhealth.example.yaml"
-CONFIG = """
-store: sqlite:///{folder}/dockerhealth.db
-ssh: {{known_hosts: {folder}/known_hosts}}
-hosts:
-  host1:
-    address: 10.0.0.11
-    services:
-      registry: {{url: "http://10.0.0.11:5000/"}}
-  host2:
-    address: 10.0.0.12
-    services:
-      registry: {{url: "http://10.0.0.12:5000/"}}
-      web: {{url: "http://10.0.0.12:8080/"}}
-"""
-
-
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("DOCKERHEALTH_CONFIG", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    path = tmp_path / "dockerhealth.yaml"
-    path.write_text(CONFIG.format(folder=tmp_path))
-    return path
-
-
-@pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> list[Report]:
-    """What a look at a host finds."""
-    reports = [REPORT]
-
-    async def check(_checker: Checker, host: Host, _service: Service | None = None) -> tuple[Report, ...]:
-        return tuple(replace(report, host=host.name) for report in reports)
-
-    monkeypatch.setattr(Checker, "check", check)
-    return reports
-
-
-def invoke(*arguments: str | Path, typed: str = "") -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)), input=typed)
 
 
 # --- usage ----------------------------------------------------------------------------------------------------
@@ -176,112 +134,6 @@ def test_check_prints_json_and_nothing_else(config: Path, found: list[Report]) -
     found.append(HEALTHY)
     made = json.loads(invoke("check", "host1", "-c", config, "-o", "json").stdout)
     assert [each["status"] for each in made] == ["unhealthy", "healthy"]
-
-
-# --- fix ------------------------------------------------------------------------------------------------------
-
-
-def apply_as(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[str]:
-    ran: list[str] = []
-
-    async def apply(_checker: Checker, order: Order, tell: Tell) -> Applied:
-        ran.append(order.plan.fix)
-        await tell(Event(Happened.STEP_STARTED, "step 1 of 2: write the file"))
-        return applied(outcome)
-
-    monkeypatch.setattr("bot.mending.apply", apply)
-    return ran
-
-
-@pytest.mark.usefixtures("found")
-def test_fix_shows_the_plan_asks_runs_and_exits_0_once_verified(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = apply_as(monkeypatch, Outcome.FIXED)
-    result = invoke("fix", "host1", "enable-ip-forward", "-c", config, typed="y\n")
-    assert result.exit_code == 0, result.output
-    assert result.output.index(PLAN.steps[0].command) < result.output.index("Run this on host1?")
-    assert "… step 1 of 2: write the file" in result.output
-    assert "Fixed." in result.output
-    assert ran == ["enable-ip-forward"]
-
-
-@pytest.mark.usefixtures("found")
-def test_fix_is_remembered_as_a_click_is(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    apply_as(monkeypatch, Outcome.FIXED)
-    invoke("fix", "host1", "enable-ip-forward", "-c", config, "--yes")
-
-    async def remembered() -> Incident | None:
-        store = await Store.open(load(config, {}).store)
-        try:
-            return await store.incidents.newest("host1", "registry")
-        finally:
-            await store.close()
-
-    incident = asyncio.run(remembered())
-    assert incident is not None
-    assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
-    [offer] = [offer for offer in incident.offers if offer.applied]
-    assert offer.applied is not None
-    assert offer.applied.outcome is Outcome.FIXED
-    assert offer.approval is not None
-    assert offer.approval.who == usage.person()
-    assert offer.approval.digest == offer.plan.digest
-
-
-def test_fix_runs_nothing_when_its_record_cannot_be_kept(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_url: str) -> Store:
-        raise StoreError("The store cannot be used.")
-
-    monkeypatch.setattr(Store, "open", broken)
-    result = invoke("fix", "host1", "enable-ip-forward", "-c", config, "--yes")
-    assert result.exit_code == 64
-    assert "cannot be used" in result.stderr
-
-
-@pytest.mark.usefixtures("found")
-def test_fix_runs_nothing_when_the_answer_is_no(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = apply_as(monkeypatch, Outcome.FIXED)
-    assert invoke("fix", "host1", "enable-ip-forward", "-c", config, typed="n\n").exit_code == 1
-    assert ran == []
-
-
-@pytest.mark.usefixtures("found")
-@pytest.mark.parametrize(
-    ("outcome", "code"), [(Outcome.NOT_FIXED, 1), (Outcome.FAILED, 1), (Outcome.STALE, 1), (Outcome.UNKNOWN, 2)]
-)
-def test_fix_exits_0_for_nothing_less(
-    config: Path, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, code: int
-) -> None:
-    apply_as(monkeypatch, outcome)
-    assert invoke("fix", "host1", "enable-ip-forward", "-c", config, "--yes").exit_code == code
-
-
-@pytest.mark.usefixtures("found")
-def test_a_dry_run_shows_the_plan_and_runs_nothing(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran = apply_as(monkeypatch, Outcome.FIXED)
-    result = invoke("fix", "host1", "enable-ip-forward", "-c", config, "--dry-run")
-    assert result.exit_code == 0
-    assert PLAN.undo[0].command in result.output
-    assert ran == []
-
-
-def test_a_fix_with_nothing_to_do_says_why_and_exits_1(config: Path, found: list[Report]) -> None:
-    found[:] = [replace(HEALTHY, refused=(NoChange("enable-ip-forward", "it is on and persisted"),))]
-    for option in ("--yes", "--dry-run"):
-        result = invoke("fix", "host1", "enable-ip-forward", "-c", config, option)
-        assert result.exit_code == 1
-        assert "it is on and persisted" in result.output
-
-
-def test_a_fix_that_nobody_knows_exits_64(config: Path) -> None:
-    result = invoke("fix", "host1", "enable-ip-foward", "-c", config)
-    assert result.exit_code == 64
-    assert "Did you mean enable-ip-forward" in result.stderr
-
-
-def test_a_host_with_several_services_wants_to_know_which(config: Path) -> None:
-    result = invoke("fix", "host2", "enable-ip-forward", "-c", config)
-    assert result.exit_code == 64
-    assert "one of registry, web" in result.stderr
 
 
 # --- trust ----------------------------------------------------------------------------------------------------

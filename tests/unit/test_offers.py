@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from bot.incidents import Approval, Incident, Offer
 from bot.offers import renewed, usable
 from checks.model import Plan
+from tests.unit.bot_life import POLICIES
 from tests.unit.bot_samples import T0, broken, healthy, incident, not_looked_at, offer, plan
 
-HALF_AN_HOUR = timedelta(minutes=30)
 claimed = replace(offer(), approval=Approval("U0FIRST", T0, plan().digest))
 
 
@@ -23,7 +23,7 @@ def ids() -> "count[int]":
 def after_a_look(before: Incident, *plans: Plan, minutes: float = 5) -> list[Offer]:
     numbers = ids()
     now = T0 + timedelta(minutes=minutes)
-    changed = renewed(before.offers, broken(*plans), now, HALF_AN_HOUR, lambda: f"offer-{next(numbers)}")
+    changed = renewed(before.offers, broken(*plans), POLICIES, now, lambda: f"offer-{next(numbers)}")
     return list(({each.id: each for each in before.offers} | {each.id: each for each in changed}).values())
 
 
@@ -50,11 +50,11 @@ def test_what_was_approved_is_history_and_stays_as_it_is() -> None:
 
 
 def test_a_look_that_could_not_be_had_changes_no_offer() -> None:
-    assert renewed([offer()], not_looked_at(), T0, HALF_AN_HOUR, str) == ()
+    assert renewed([offer()], not_looked_at(), POLICIES, T0, str) == ()
 
 
 def test_a_healthy_look_withdraws_everything() -> None:
-    [gone] = renewed([offer()], healthy(), T0, HALF_AN_HOUR, str)
+    [gone] = renewed([offer()], healthy(), POLICIES, T0, str)
     assert gone.withdrawn
 
 
@@ -65,6 +65,6 @@ def test_after_each_look_exactly_its_plans_can_be_approved(looks: list[list[str]
     for fixes in looks:
         now += timedelta(minutes=minutes)
         report = broken(*[plan(fix) for fix in fixes])
-        for each in renewed(known.values(), report, now, HALF_AN_HOUR, lambda: f"offer-{next(numbers)}"):
+        for each in renewed(known.values(), report, POLICIES, now, lambda: f"offer-{next(numbers)}"):
             known[each.id] = each
         assert sorted(each.plan.fix for each in known.values() if usable(each, now)) == sorted(fixes)

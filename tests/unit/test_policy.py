@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import checks.fixes.undo
-from bot.policy import UNDO, AutoRule, Policies, Policy, QuietHours, Rule, Terms, policy_of
+from bot.policy import AutoRule, Policies, Policy, QuietHours, Rule, Terms, policy_of
 from checks.model import Risk
 from tests.unit.bot_samples import plan
 
@@ -92,7 +91,6 @@ def test_an_undo_follows_the_rules_of_its_fix_and_its_own_risk() -> None:
     policy = policy_of(rules, undo)
     assert (policy.not_requester, policy.people) == (True, 2)
     assert not policy_of(rules, replace(undo, undoes="")).not_requester, "only an undo is one"
-    assert UNDO == checks.fixes.undo.UNDO
 
 
 def test_a_fix_needs_no_click_only_on_the_host_that_it_is_named_for() -> None:
