@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from checks.causes.cause import Look
@@ -21,6 +22,7 @@ from checks.model import (
     Snapshot,
     Status,
 )
+from checks.rights import missing
 from checks.snapshot import snapshot
 from checks.source import Facts
 from checks.ssh import Connection, offered_host_key
@@ -127,7 +129,18 @@ def _plans(look: Look, diagnosis: Diagnosis) -> tuple[tuple[Plan, ...], tuple[No
                 continue
             match _FIXES[fix].plan(look, finding):
                 case Plan() as plan:
-                    plans[fix] = plan
+                    plans[fix] = _within_rights(plan, look)
                 case NoChange() as no_change:
                     refused[fix] = no_change
     return tuple(plans.values()), tuple(refused.values())
+
+
+def _within_rights(plan: Plan, look: Look) -> Plan:
+    """The plan, left to a person where sudo would refuse a step of it or of its undo."""
+    lacking = missing(plan, look)
+    if not lacking or plan.by_hand:
+        return plan
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    host = look.host.name
+    says = f"dockerhealth may only look on {host}: it lacks `{lacking[0]}`{more}; see `dockerhealth doctor {host}`"
+    return replace(plan, by_hand=says)
