@@ -8,6 +8,7 @@ from datetime import datetime
 from checks.causes.cause import Look
 from checks.diagnose import UNDETERMINED, diagnose
 from checks.digest import digest
+from checks.doctor import NEEDED, Checked, examine
 from checks.fixes import ALL_FIXES
 from checks.ladder import as_reading
 from checks.model import (
@@ -69,6 +70,10 @@ class Checker:
             if one.status is Status.HEALTHY and one.digest is not None:
                 self.remember(one.host, one.service, one.digest)
         return found
+
+    async def doctor(self, host: Host) -> tuple[Checked, ...]:
+        """What dockerhealth needs of a host, and what of it is there. Raises LookError."""
+        return examine(await self._survey.ask(host, NEEDED))
 
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Compare the next looks at a service with this one, which found it healthy."""
