@@ -21,6 +21,7 @@ from checks.model import Host, Report, Service, Status
 
 if TYPE_CHECKING:
     from bot.config import Settings
+    from checks.doctor import Checked
 
 
 class Output(StrEnum):
@@ -167,6 +168,33 @@ def trust(host: HostName, config: File = None, *, yes: Yes = False) -> None:
         raise typer.Exit(UNHEALTHY)
     add(path, line)
     typer.echo(f"Added to {path}.")
+
+
+@app.command()
+def doctor(host: HostName, config: File = None) -> None:
+    """Check what a host has to have. Exits 0: all there, 1: something is missing, 2: not reachable, 64: wrong usage."""
+    from bot.doctor import print_doctor, print_unreachable
+    from checks.doctor import State
+    from checks.errors import LookError
+
+    target = usage.host_of(usage.settings_of(config), host)
+    try:
+        checked = asyncio.run(_doctor(target))
+    except LookError as error:
+        print_unreachable(Console(), target, error)
+        raise typer.Exit(NOT_TOLD) from None
+    print_doctor(Console(), target, checked)
+    raise typer.Exit(UNHEALTHY if any(one.state is State.MISSING for one in checked) else HEALTHY)
+
+
+async def _doctor(host: Host) -> "tuple[Checked, ...]":
+    from checks.check import Checker
+
+    checker = Checker([host], clock=_now)
+    try:
+        return await checker.doctor(host)
+    finally:
+        await checker.close()
 
 
 async def _offered(host: Host) -> tuple[str, str]:

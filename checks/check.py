@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from checks.causes.cause import Look
 from checks.diagnose import UNDETERMINED, diagnose
 from checks.digest import digest
+from checks.doctor import NEEDED, Checked, examine
 from checks.fixes import ALL_FIXES
 from checks.ladder import as_reading
 from checks.model import (
@@ -21,6 +23,7 @@ from checks.model import (
     Snapshot,
     Status,
 )
+from checks.rights import missing
 from checks.snapshot import snapshot
 from checks.source import Facts
 from checks.ssh import Connection, offered_host_key
@@ -67,6 +70,10 @@ class Checker:
             if one.status is Status.HEALTHY and one.digest is not None:
                 self.remember(one.host, one.service, one.digest)
         return found
+
+    async def doctor(self, host: Host) -> tuple[Checked, ...]:
+        """What dockerhealth needs of a host, and what of it is there. Raises LookError."""
+        return examine(await self._survey.ask(host, NEEDED))
 
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Compare the next looks at a service with this one, which found it healthy."""
@@ -127,7 +134,18 @@ def _plans(look: Look, diagnosis: Diagnosis) -> tuple[tuple[Plan, ...], tuple[No
                 continue
             match _FIXES[fix].plan(look, finding):
                 case Plan() as plan:
-                    plans[fix] = plan
+                    plans[fix] = _within_rights(plan, look)
                 case NoChange() as no_change:
                     refused[fix] = no_change
     return tuple(plans.values()), tuple(refused.values())
+
+
+def _within_rights(plan: Plan, look: Look) -> Plan:
+    """The plan, left to a person where sudo would refuse a step of it or of its undo."""
+    lacking = missing(plan, look)
+    if not lacking or plan.by_hand:
+        return plan
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    host = look.host.name
+    says = f"dockerhealth may only look on {host}: it lacks `{lacking[0]}`{more}; see `dockerhealth doctor {host}`"
+    return replace(plan, by_hand=says)

@@ -6,18 +6,27 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import zip_longest
+from typing import Any
 
 from checks.engine import Engine
 from checks.errors import LookError, OutputUnreadableError
 from checks.facts import ALL_FACTS, COUNTING
 from checks.model import Output, Service, ServiceKind
 from checks.reach import source_of
-from checks.source import EngineProbe, Facts, Probe
+from checks.source import EngineProbe, Facts, Probe, Source
 from checks.ssh import Connection
 
-_PROBES = tuple(probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe))
-_COUNTERS = tuple(probe for source in COUNTING for probe in source.probes if isinstance(probe, Probe))
-_ENGINE_PROBES = tuple(probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, EngineProbe))
+
+def _probes(sources: tuple[Source[Any], ...]) -> tuple[Probe, ...]:
+    return tuple(probe for source in sources for probe in source.probes if isinstance(probe, Probe))
+
+
+def _engine_probes(sources: tuple[Source[Any], ...]) -> tuple[EngineProbe, ...]:
+    return tuple(probe for source in sources for probe in source.probes if isinstance(probe, EngineProbe))
+
+
+_PROBES = _probes(ALL_FACTS)
+_COUNTERS = _probes(COUNTING)
 
 _DEADLINE_RAN_OUT = {124, 137}  # timeout(1): after TERM, after KILL
 _NOT_ENDED = -1
@@ -96,12 +105,14 @@ def _run_beside(probe: Probe) -> str:
     return f"{{ {command} </dev/null >{probe.name}.out 2>{probe.name}.err; echo $? >{probe.name}.status; }} &\n"
 
 
-async def gather(
+async def gather(  # noqa: PLR0913  # whom to ask, and what
     connection: Connection,
     engine: Engine,
     services: Sequence[Service],
     clock: Callable[[], datetime],
     back: timedelta = RECENTLY,
+    *,
+    sources: tuple[Source[Any], ...] = ALL_FACTS,
 ) -> Facts:
     """Take one snapshot of a host, and what happened on it in the time ``back`` from now.
 
@@ -112,14 +123,15 @@ async def gather(
     host = connection.host
     await connection.connected()  # a login takes its time, and the host's clock is compared with this one
     at = clock()
+    probes, engine_probes = _probes(sources), _engine_probes(sources)
     raw, asked = await asyncio.gather(
-        _run_script(connection, services, _PROBES, back), engine.ask(_ENGINE_PROBES), return_exceptions=True
+        _run_script(connection, services, probes, back), engine.ask(engine_probes), return_exceptions=True
     )
     if isinstance(raw, BaseException):
         raise raw
     outputs, missing = sort_out(raw)
     if isinstance(asked, LookError):
-        missing |= {probe.name: f"the Docker Engine could not be asked: {asked}" for probe in _ENGINE_PROBES}
+        missing |= {probe.name: f"the Docker Engine could not be asked: {asked}" for probe in engine_probes}
     elif isinstance(asked, BaseException):
         raise asked
     else:

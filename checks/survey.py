@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from checks.causes.cause import Before, Look, Peer, Recount
 from checks.engine import Engine
@@ -14,7 +15,7 @@ from checks.model import Digest, Host, Reading, Service, Trouble
 from checks.outside import Outside
 from checks.peers import ask_peers
 from checks.reach import reach
-from checks.source import Facts, Unavailable
+from checks.source import Facts, Source, Unavailable
 from checks.ssh import Connection
 
 _PATIENCE, _PAUSE = 3, 1.0
@@ -89,6 +90,11 @@ class Survey:
             )
             for one in services
         )
+
+    async def ask(self, host: Host, sources: tuple[Source[Any], ...]) -> Facts:
+        """Only these facts of a host, whatever its services are. Raises LookError."""
+        connection, engine = self.connections[host.name], self._engines[host.name]
+        return await gather(connection, engine, (), self._clock, timedelta(0), sources=sources)
 
     async def close(self) -> None:
         """End every connection."""

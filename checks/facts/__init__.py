@@ -18,6 +18,7 @@ from checks.facts.network_service import NETWORK_SERVICE
 from checks.facts.nftables import NFTABLES
 from checks.facts.packages import PACKAGES
 from checks.facts.path import PATH
+from checks.facts.rights import RIGHTS
 from checks.facts.sockets import LISTENERS, SOCKETS
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.system import SYSTEM
@@ -48,6 +49,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     NETWORK_SERVICE,
     CONFIG_FILES,
     PACKAGES,
+    RIGHTS,
 )
 
 COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS)

@@ -17,8 +17,8 @@ DEPLOYED = (
     ("sudoers-look", "etc/sudoers.d/dockerhealth-look", 0o440),
     ("sudoers-fix", "etc/sudoers.d/dockerhealth-fix", 0o440),
     ("dockerhealth-root", "usr/local/sbin/dockerhealth-root", 0o755),
-    ("ip-forward.conf", "usr/local/share/dockerhealth/ip-forward.conf", 0o644),
 )
+AUTHORIZED_KEYS = DEPLOY / "authorized_keys"
 _IMPORT = f'docker import --change \'CMD ["/bin/registry", "serve", "/etc/registry.yml"]\' {REGISTRY_TAR} registry:2'
 _LOG_IN = f"install -o {USER} -g {USER} -m 0600 /dev/stdin /home/{USER}/.ssh/authorized_keys"
 
@@ -63,7 +63,7 @@ class LabHost:
             raise LabError(f"{self.name} was not booted here")
         self.leader = machine.leader_of(self._process, self.folders)
         wait_for(f"{self.name}: systemd answers", self._boot_is_over, timeout=60)
-        self.run(*shlex.split(_LOG_IN), stdin=public_key)
+        self.run(*shlex.split(_LOG_IN), stdin=AUTHORIZED_KEYS.read_text().replace("PUBLIC_KEY", public_key.strip()))
         self.deploy()
         self.sh(_IMPORT)
         baseline.record(self)

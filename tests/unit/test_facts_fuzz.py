@@ -30,6 +30,7 @@ CLOSED = {
     "network-service",
     "config-files",
     "packages",
+    "rights",
     "nftables",
     "engine-info",
     "engine-containers",

@@ -1,0 +1,187 @@
+"""What dockerhealth needs of a host, what of it is there, and for the rest the exact line or command to add. Pure."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from checks.errors import LookError, SshLoginRefusedError
+from checks.facts.engine import ENGINE
+from checks.facts.installation import INSTALLATION, SOCKET, TOOLS, Installation
+from checks.facts.rights import RIGHTS, Rights
+from checks.facts.system import SYSTEM, System
+from checks.model import ROOT_HELPER, Host
+from checks.rights import FIXES, LOOKS, sudoers_line
+from checks.source import Facts, Source, Unavailable
+
+NEEDED: tuple[Source[Any], ...] = (INSTALLATION, RIGHTS, SYSTEM, ENGINE)
+
+HELPER_VERSION = "0ebf818a9f34"
+"""Of deploy/host/dockerhealth-root, which says it in a line of its own."""
+
+KEY_OPTIONS = 'restrict,port-forwarding,permitopen="[/var/run/docker.sock]:*",permitlisten="127.0.0.1:1"'
+"""What stands before the key in deploy/host/authorized_keys."""
+
+_CLOCK_OFF = 2.0  # seconds from which what happened on the host is put in a wrong order with what was seen from here
+_RED_HAT = ("centos", "rhel", "fedora", "rocky", "almalinux", "ol")
+
+
+class State(StrEnum):
+    THERE = "there"
+    NOTE = "note"  # nothing is missing, but someone should know
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was checked. ``remedy``: lines to add to a file, or commands to run as root on the host."""
+
+    what: str
+    state: State
+    says: str
+    remedy: tuple[str, ...] = ()
+
+
+def examine(facts: Facts) -> tuple[Checked, ...]:
+    """Judge what a host said of itself."""
+    rights, installed, system = facts.get(RIGHTS), facts.get(INSTALLATION), facts.get(SYSTEM)
+    return (
+        *(_not_told("sudo", rights) if isinstance(rights, Unavailable) else _sudo(rights)),
+        *(
+            _not_told("installation", installed)
+            if isinstance(installed, Unavailable)
+            else _installed(facts, installed, rights, system)
+        ),
+        *(_not_told("clock", system) if isinstance(system, Unavailable) else _clock(system, facts.at)),
+    )
+
+
+def unreachable(host: Host, error: LookError) -> tuple[str, ...]:
+    """What to do where the host does not let us in, beyond what the error says itself."""
+    if not isinstance(error, SshLoginRefusedError) or host.login.identity_file is None:
+        return ()
+    user = host.login.user or "dockerhealth"
+    return (
+        f"ssh-keygen -y -f {host.login.identity_file}  # here; the line that it prints is PUBLIC_KEY",
+        f"{KEY_OPTIONS} PUBLIC_KEY  # one line of ~{user}/.ssh/authorized_keys on {host.name}",
+    )
+
+
+def _not_told(what: str, missing: Unavailable) -> Iterator[Checked]:
+    yield Checked(what, State.MISSING, f"could not be told: {missing.reason}")
+
+
+# --- sudo --------------------------------------------------------------------------------------------------------
+
+
+def _sudo(rights: Rights) -> Iterator[Checked]:
+    if rights.root:
+        yield Checked("sudo", State.NOTE, f"not used: {rights.user} is root, and nothing bounds what the key may do")
+        return
+    looks, fixes = _lacking(rights, LOOKS), _lacking(rights, FIXES)
+    if looks:
+        says = f"{len(looks)} of the {len(LOOKS)} commands that look as root are refused"
+        yield Checked("looks", State.MISSING, says, _to_add("look", looks))
+    else:
+        yield Checked("looks", State.THERE, f"sudo allows all {len(LOOKS)} commands that look as root")
+    if len(fixes) == len(FIXES):
+        says = "sudo allows none: dockerhealth only looks here, and leaves every fix to a person"
+        yield Checked("fixes", State.NOTE, says)
+    elif fixes:
+        says = f"{len(fixes)} of the {len(FIXES)} commands of fixes are refused: plans with them are left to a person"
+        yield Checked("fixes", State.MISSING, says, _to_add("fix", fixes))
+    else:
+        yield Checked("fixes", State.THERE, f"sudo allows all {len(FIXES)} commands of fixes")
+
+
+def _lacking(rights: Rights, needed: Sequence[Sequence[str]]) -> list[str]:
+    return [sudoers_line(rights.user, words) for words in needed if not rights.allows(words)]
+
+
+def _to_add(name: str, lines: Sequence[str]) -> tuple[str, ...]:
+    return f"visudo -f /etc/sudoers.d/dockerhealth-{name}  # and add:", *lines
+
+
+# --- what is installed -------------------------------------------------------------------------------------------
+
+
+def _installed(
+    facts: Facts, installed: Installation, rights: Rights | Unavailable, system: System | Unavailable
+) -> Iterator[Checked]:
+    user = "dockerhealth" if isinstance(rights, Unavailable) else rights.user
+    mends = not isinstance(rights, Unavailable) and rights.allows((ROOT_HELPER,))
+    if mends:
+        yield _helper(installed)
+    yield _tools(installed, system)
+    yield _docker(facts, installed, user)
+    if installed.reads_journal:
+        yield Checked("journal", State.THERE, "can be read: what happened, and who asked for it")
+    else:
+        says = "cannot be read: there is no timeline, and nobody is named"
+        yield Checked("journal", State.MISSING, says, (f"usermod --append --groups systemd-journal {user}",))
+    if mends:
+        yield _receipts(installed, user)
+
+
+def _helper(installed: Installation) -> Checked:
+    install = f"install -o root -g root -m 0755 deploy/host/dockerhealth-root {ROOT_HELPER}"
+    helper = installed.helper
+    if helper is None:
+        return Checked("helper", State.MISSING, f"{ROOT_HELPER} is not there", (install,))
+    if helper.exposed:
+        says = f"{ROOT_HELPER}, or a folder above it, can be written by others than root: whoever that is becomes root"
+        repair = ("chown root:root / /usr /usr/local /usr/local/sbin", "chmod go-w / /usr /usr/local /usr/local/sbin")
+        return Checked("helper", State.MISSING, says, (*repair, install))
+    if helper.version != HELPER_VERSION:
+        says = f"version {helper.version or 'unknown'}, and this dockerhealth has {HELPER_VERSION}"
+        return Checked("helper", State.MISSING, says, (install,))
+    return Checked("helper", State.THERE, f"{ROOT_HELPER}, root's, version {helper.version}")
+
+
+def _tools(installed: Installation, system: System | Unavailable) -> Checked:
+    lacking = [tool for tool in TOOLS if tool not in installed.tools]
+    if not lacking:
+        return Checked("tools", State.THERE, f"all {len(TOOLS)} programs that looks and fixes run")
+    red_hat = not isinstance(system, Unavailable) and system.distribution.startswith(_RED_HAT)
+    packages = " ".join(dict.fromkeys(TOOLS[tool][red_hat] for tool in lacking))
+    command = f"yum install {packages}" if red_hat else f"apt-get install {packages}"
+    return Checked("tools", State.MISSING, f"not there: {', '.join(lacking)}", (command,))
+
+
+def _docker(facts: Facts, installed: Installation, user: str) -> Checked:
+    engine = facts.get(ENGINE)
+    if not isinstance(engine, Unavailable):
+        return Checked("docker", State.THERE, f"the Engine answers through the forwarded socket: {engine.version}")
+    if installed.reaches_socket is None:
+        return Checked("docker", State.MISSING, f"{SOCKET} is not there: is Docker installed, and its socket enabled?")
+    if not installed.reaches_socket:
+        says = f"{user} may not use {SOCKET}" + ("" if "docker" in installed.groups else ": not in the group docker")
+        return Checked("docker", State.MISSING, says, (f"usermod --append --groups docker {user}",))
+    says = f"{user} may use {SOCKET}, but through sshd: {engine.reason}"
+    return Checked(
+        "docker",
+        State.MISSING,
+        says,
+        (
+            f"in ~{user}/.ssh/authorized_keys the key's line begins: {KEY_OPTIONS}",
+            "in /etc/ssh/sshd_config neither DisableForwarding yes nor AllowStreamLocalForwarding no",
+        ),
+    )
+
+
+def _receipts(installed: Installation, user: str) -> Checked:
+    folder = f"{installed.home}/.dockerhealth"
+    if installed.keeps_receipts:
+        return Checked("receipts", State.THERE, f"{folder} can be written")
+    says = f"{folder} cannot be written: no fix is begun without a receipt"
+    return Checked("receipts", State.MISSING, says, (f"install -d -m 0700 -o {user} -g {user} {folder}",))
+
+
+def _clock(system: System, at: datetime) -> Iterator[Checked]:
+    offset = (system.clock - at).total_seconds()
+    if abs(offset) <= _CLOCK_OFF:
+        yield Checked("clock", State.THERE, f"{abs(offset):.1f} s from ours")
+        return
+    says = f"{abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} ours: times of its journal are off by that"
+    yield Checked("clock", State.NOTE, says, ("timedatectl set-ntp true",))
