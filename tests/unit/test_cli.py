@@ -13,7 +13,7 @@ from bot.store import Store
 from checks.check import Checker
 from checks.errors import SshUnreachableError
 from checks.model import Digest, Host, Report, Status
-from tests.unit.cli_world import invoke
+from tests.unit.cli_world import configured, invoke
 from tests.unit.test_trust import line
 from tests.unit.view_samples import HEALTHY
 
@@ -69,8 +69,8 @@ def test_the_bot_does_not_start_without_its_tokens(config: Path) -> None:
 # --- config ---------------------------------------------------------------------------------------------------
 
 
-def test_a_configuration_without_mistakes_is_counted(config: Path) -> None:
-    result = invoke("config", "check", "-c", config)
+def test_a_configuration_without_mistakes_is_counted(tmp_path: Path) -> None:
+    result = invoke("config", "check", "-c", configured(tmp_path, "[]"))
     assert result.exit_code == 0
     assert "2 hosts, 3 services" in result.output
     assert "Nobody may approve" in result.output

@@ -1,6 +1,7 @@
 """The commands that change a host, and the log of it: the same policy, record and undo as behind a button."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -16,10 +17,8 @@ from bot.store import Store, StoreError
 from checks.apply import Event, Happened, Order, Tell
 from checks.check import Checker
 from checks.model import Applied, Difference, Finding, NoChange, Outcome, Report, Verdict
-from tests.unit.cli_world import config, configured, found, invoke
+from tests.unit.cli_world import configured, invoke
 from tests.unit.view_samples import HEALTHY, PLAN, REPORT, applied
-
-__all__ = ["config", "found"]  # fixtures
 
 T = TypeVar("T")
 SWITCHED = Difference("sysctl net.ipv4.ip_forward", "0", "1", announced=True)
@@ -165,10 +164,8 @@ def test_where_two_have_to_approve_the_first_one_is_noted_and_cannot_be_the_seco
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran = apply_as(monkeypatch, Outcome.FIXED)
-    text = (
-        config.read_text().replace("approvals: {", "approvals: {people: {low: 2}, ").replace("]}", ', "terminal:eve"]}')
-    )
-    config.write_text(text)
+    two = config.read_text().replace("approvals: {", "approvals: {people: {low: 2}, ")
+    config.write_text(two.replace("]}", ', "terminal:eve"]}'))
     first = invoke(*EVERYBODY, "-c", config)
     assert (first.exit_code, "1 of 2 approved" in first.output) == (1, True)
     again = invoke(*EVERYBODY, "-c", config)
@@ -273,5 +270,5 @@ def test_the_log_is_exported_whole_an_entry_a_line(config: Path, monkeypatch: py
     invoke(*EVERYBODY, "-c", config)
     lines = [json.loads(line) for line in invoke("audit", "export", "-c", config).output.splitlines()]
     assert [line["number"] for line in lines] == list(range(1, len(lines) + 1))
-    assert all(line["previous"] == before["hash"] for before, line in zip(lines, lines[1:], strict=False))
+    assert all(line["previous"] == before["hash"] for before, line in itertools.pairwise(lines))
     assert lines[0]["data"]["digest"] == PLAN.digest
