@@ -67,6 +67,7 @@ class Offer:
         Approval, ...
     ] = ()  # who did so far, where one is not enough; ``approval`` is the one that started it
     before: Snapshot | None = None  # the host just before the first step
+    reference: str = ""  # the place of its end in the audit log, with the hash that it has there
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,8 @@ class Mending:
         applied = await self._fixing.carry_out(run)
         if applied is None:
             fix = run.offer.plan.fix
-            return NoChange(fix, "another process has taken this over: `dockerhealth audit` has what it did")
+            where = f"dockerhealth audit --host {run.incident.host}"
+            return NoChange(fix, f"another process has taken this over: `{where}` has what it did")
         return applied, run.offer
 
     async def _recorded(self, proposal: Proposal) -> tuple[Incident, Offer] | NoChange:

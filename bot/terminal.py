@@ -84,7 +84,7 @@ def print_applied(console: Console, applied: Applied, run: Offer | None = None) 
     _print(console, [Text(f"{words}. ", f"bold {colour}") + _line(applied.says)])
     _print(console, _applied(applied, run), indent=2)
     if run is not None:
-        _print(console, [_line(f"  run {run.id}: dockerhealth audit {run.plan.host}", "dim")])
+        _print(console, [_line(f"  all of it: dockerhealth audit --run {run.id}", "dim")])
 
 
 def report_json(report: Report) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
         withdrawn=row.withdrawn,
         people=row.people,
         agreed=tuple(Approval(who=each.who, at=each.at, digest=each.digest) for each in agreed),
+        reference=row.reference,
         before=_SNAPSHOT.validate_json(row.before) if row.before is not None else None,
     )
 

@@ -199,15 +199,12 @@ class Runs:
             if unlocked.rowcount != 1:
                 raise LeaseLostError(f"the run {offer.id} on {incident.host} is another process's now")
             await move(connection, incident.id, end.transition)
-            await connection.execute(
-                update(offers)
-                .where(offers.c.id == offer.id)
-                .values(ended_at=entry.at, progress="", **applied_values(end.applied))
-            )
+            row = await append(connection, entry)
+            values = applied_values(end.applied) | {"ended_at": entry.at, "progress": "", "reference": row.reference}
+            await connection.execute(update(offers).where(offers.c.id == offer.id).values(values))
             await withdraw(connection, incident.id)
             if end.undo is not None:
                 await connection.execute(insert(offers).values(offer_values(incident.id, end.undo, 0)))
-            await append(connection, entry)
             await due(connection, incident.id, entry.at)
 
     async def put_up(self, incident: Incident, offer: Offer, entry: Entry) -> None:

@@ -122,6 +122,7 @@ offers = Table(
     Column("progress", Text, nullable=False),
     Column("before", Text),  # the host just before the first step
     Column("outcome", String(16)),
+    Column("reference", String(32), nullable=False, server_default=""),  # of its end in the audit log
     Column("applied", Text),
     Column("ended_at", Utc),
 )

@@ -187,7 +187,7 @@ def test_what_nobody_announced_stands_before_what_was_done_and_what_was_to_chang
     assert places == sorted(places)
     assert "file /etc/sysctl.d/99-zz-dockerhealth.conf (new)\n" in text
     assert "verified" not in text
-    assert text.endswith("run offer-1: dockerhealth audit host1\n")
+    assert text.endswith("all of it: dockerhealth audit --run offer-1\n")
 
 
 def test_a_step_that_nobody_knows_the_end_of_says_so() -> None:

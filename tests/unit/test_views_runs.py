@@ -175,7 +175,7 @@ def test_many_changed_lines_are_counted_and_stand_in_the_audit_log() -> None:
         "rules nat DOCKER", "\n".join(f"-A DOCKER {n} {'x' * 80}" for n in range(90)), None, announced=False
     )
     text = body(after(ran(Outcome.FAILED, rules)))
-    assert "lines more, all of it: dockerhealth audit host1" in text
+    assert "lines more, all of it: dockerhealth audit --run offer-1" in text
 
 
 def test_a_step_that_was_interrupted_says_that_nobody_knows_how_it_ended() -> None:
@@ -208,7 +208,7 @@ def test_a_step_that_took_long_says_how_long() -> None:
 def test_a_run_refers_to_the_audit_log_in_small_print() -> None:
     message = after(ran(Outcome.FIXED), incident=RESOLVED)
     small = [block["elements"][0]["text"] for block in blocks(message) if block["type"] == "context"]
-    assert "run `offer-1`: `dockerhealth audit host1`" in small
+    assert "`dockerhealth audit --run offer-1`" in small
 
 
 def test_of_an_earlier_run_only_its_end_is_told() -> None:

@@ -14,6 +14,7 @@ _APPEND_ONLY = "the audit log is only ever added to"
 def upgrade() -> None:
     op.add_column("incidents", sa.Column("recurs", sa.Text(), nullable=False, server_default=""))
     op.add_column("offers", sa.Column("people", sa.Integer(), nullable=False, server_default="1"))
+    op.add_column("offers", sa.Column("reference", sa.String(length=32), nullable=False, server_default=""))
     op.add_column("offers", sa.Column("before", sa.Text(), nullable=True))
     op.create_table(
         "agreements",

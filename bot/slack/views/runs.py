@@ -53,16 +53,17 @@ def earlier(offers: Sequence[Offer]) -> list[Part]:
 
 
 def _run(offer: Offer, applied: Applied, offers: Sequence[Offer], *, newest: bool) -> list[Part]:
-    host, later = offer.plan.host, 0 if newest else 3
+    run, later = offer.id, 0 if newest else 3
     announced, unannounced = (changed(applied.differences, announced=announced) for announced in (True, False))
-    reference = Part("the reference of a run", 4 + later, (context(f"run {code(offer.id, 40)}: {code(_audit(host))}"),))
+    noted = f"audit {code(offer.reference, 40)}: " if offer.reference else ""
+    reference = Part("the reference of a run", 4 + later, (context(f"{noted}{code(_audit(run))}"),))
     told = [
         part("how a run ended", ALWAYS + later, _ended(offer, applied, unannounced, offers)),
-        part("what was not announced, line by line", MUST_BE_SEEN + later, _diff(unannounced, host)),
+        part("what was not announced, line by line", MUST_BE_SEEN + later, _diff(unannounced, run)),
         part("how a run went", MUST_BE_SEEN + later, _went(offer, applied)),
     ]
     if newest:
-        told.append(part("what was run", 3, [*_done(applied), *_changes(announced, host)]))
+        told.append(part("what was run", 3, [*_done(applied), *_changes(announced, run)]))
     return [*(each for each in told if each.blocks), reference]
 
 
@@ -113,11 +114,11 @@ def _took(result: StepResult) -> str:
     return f"{valued(result.step.does, 200)}{seconds}"
 
 
-def _changes(announced: Sequence[Changed], host: str) -> Iterator[str]:
+def _changes(announced: Sequence[Changed], run: str) -> Iterator[str]:
     short = [each for each in announced if not each.lines]
     if announced:
         yield from _listed("*Changed:*", short) if short else ["*Changed:*"]
-    yield from _diff(announced, host)
+    yield from _diff(announced, run)
 
 
 def _listed(title: str, changes: Sequence[Changed]) -> Iterator[str]:
@@ -127,19 +128,19 @@ def _listed(title: str, changes: Sequence[Changed]) -> Iterator[str]:
         yield f"{title} {names}{more}"
 
 
-def _diff(changes: Sequence[Changed], host: str) -> Iterator[str]:
+def _diff(changes: Sequence[Changed], run: str) -> Iterator[str]:
     """The lines that came and went, each under the name of what holds them; what has no room is counted."""
     shown: list[str] = []
     lines = [line for each in changes if each.lines for line in (each.says, *each.lines)]
     for line in lines:
         short = cut(line, LONGEST_LINE)
         if len("\n".join([*shown, short])) > LONGEST_DIFF:
-            shown.append(f"# {counted(len(lines) - len(shown), 'line')} more, all of it: {_audit(host)}")
+            shown.append(f"# {counted(len(lines) - len(shown), 'line')} more, all of it: {_audit(run)}")
             break
         shown.append(short)
     if shown:
         yield preformatted("\n".join(shown))
 
 
-def _audit(host: str) -> str:
-    return f"dockerhealth audit {host}"
+def _audit(run: str) -> str:
+    return f"dockerhealth audit --run {run}"
