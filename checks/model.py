@@ -318,6 +318,7 @@ class Plan:
     preflight: tuple[str, ...] = ()  # what was looked at first, and is as it has to be
     lasts: Lasts = Lasts.FOR_GOOD
     changes: tuple[str, ...] = ()  # names of the snapshot's values that it may change, as shell patterns
+    stays: tuple[str, ...] = ()  # of those, what its undo does not bring back
     undoes: str = ""  # the run that it takes back; empty for a fix
     restores: Mapping[str, str] = field(default_factory=dict)  # of an undo: the values that are to be back
     undo_unasked: bool = False  # whether it is safe to take back by itself where it did not help

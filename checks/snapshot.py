@@ -1,23 +1,244 @@
-"""A host before and after a plan."""
+"""All of a host that a fix may change, and what is another one afterwards. Pure."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
+from checks.facts.config_files import CONFIG_FILES
+from checks.facts.counters import COUNTERS
+from checks.facts.engine import CONTAINERS
+from checks.facts.firewalld import FIREWALLD, Zone
 from checks.facts.forwarding import FORWARDING
+from checks.facts.legacy import LEGACY
+from checks.facts.netfilter import NETFILTER, Netfilter
+from checks.facts.nftables import NFTABLES
+from checks.facts.sysctl_files import SYSCTL_FILES
+from checks.facts.sysctl_order import CONNTRACK_MAX, IP_FORWARD, interface_key
+from checks.facts.units import UNITS
 from checks.model import Difference, Snapshot
-from checks.source import Facts, Unavailable
+from checks.source import Facts, Source, Unavailable
+from checks.walk.nft_text import rule_text
+
+_READ = "read "
+"""Begins the name of a value that says that a family of names could be had: one of them that is not there is gone."""
+
+_LONGEST = 4000  # characters of a value that is kept as it is: a longer one is told by its sum
+_OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}  # in family ip: they are had as rules
+
+T = TypeVar("T")
+_Values = Iterator[tuple[str, str]]
+
+
+class _MissingError(Exception):
+    """A family cannot be had: a fact that it needs is not there."""
 
 
 def snapshot(facts: Facts) -> Snapshot:
-    forwarding = facts.get(FORWARDING)
-    if isinstance(forwarding, Unavailable):
-        return Snapshot({})
-    return Snapshot({"sysctl net.ipv4.ip_forward": str(int(forwarding.ip_forward))})
+    """The values of a host under their names, see Snapshot; without counters, and without what Docker names anew.
+
+    A veth has another name each time a container starts, and goes with it.
+    """
+    states: dict[str, str] = {}
+    moments: dict[str, str] = {}
+    for family, (its_states, its_moments) in _FAMILIES.items():
+        try:
+            found = {name: _short(value) for name, value in its_states(facts)}
+            when = dict(its_moments(facts))
+        except _MissingError:
+            continue
+        states |= {f"{_READ}{family}": "yes", **found}
+        moments |= when
+    return Snapshot(states, moments)
 
 
 def differences(before: Snapshot, after: Snapshot, announced: Sequence[str]) -> tuple[Difference, ...]:
+    """What differs, by name. ``announced`` are shell patterns of the names that were to change.
+
+    A value of a family that could not be had one of the two times differs from nothing. A moment cannot be brought
+    back: it is told only where it is news, of what was started anew, is as it was, and was not to be touched.
+    """
+    had = {name.removeprefix(_READ) for name in before.states.keys() & after.states.keys() if name.startswith(_READ)}
+    known = {name for name in before.states.keys() | after.states.keys() if _family(name) in had}
+    changed = {name for name in known if before.states.get(name) != after.states.get(name)}
+    moments = {name for name in before.moments.keys() & after.moments.keys() if _family(name) in had}
+    again = {
+        name
+        for name in moments
+        if before.moments[name] != after.moments[name]
+        and name.rpartition(" ")[0] not in changed
+        and not _is_announced(name, announced)
+    }
+    was, now = {**before.states, **before.moments}, {**after.states, **after.moments}
     return tuple(
-        Difference(name, value, after.states.get(name), any(fnmatchcase(name, pattern) for pattern in announced))
-        for name, value in before.states.items()
-        if after.states.get(name) != value
+        Difference(name, was.get(name), now.get(name), _is_announced(name, announced))
+        for name in sorted(changed | again)
     )
+
+
+def _is_announced(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _family(name: str) -> str:
+    words = name.split()
+    if words[0] == "zone":
+        return "zone kept" if words[-1] == "kept" and len(words) > 2 else "zone"  # noqa: PLR2004  # zone NAME kept
+    if words[:2] == ["rules", "legacy"]:
+        return "rules legacy"
+    return "conntrack" if name == _CONNTRACK else words[0]
+
+
+def _need(facts: Facts, source: Source[T]) -> T:
+    value = facts.get(source)
+    if isinstance(value, Unavailable):
+        raise _MissingError
+    return value
+
+
+def _short(value: str) -> str:
+    if len(value) <= _LONGEST:
+        return value
+    return f"{value[:200]}... ({len(value)} characters, SHA-256 {hashlib.sha256(value.encode()).hexdigest()[:16]})"
+
+
+# --- the families ----------------------------------------------------------------------------------------------------
+
+_ZONES = "/etc/firewalld/zones/"
+_CONNTRACK = f"sysctl {CONNTRACK_MAX}"
+
+
+def _sysctls(facts: Facts) -> _Values:
+    forwarding = _need(facts, FORWARDING)
+    yield f"sysctl {IP_FORWARD}", str(int(forwarding.ip_forward))
+    for name, on in forwarding.interfaces.items():
+        if not name.startswith("veth"):
+            yield f"sysctl {interface_key(name, 'forwarding')}", str(int(on))
+    for name, value in forwarding.rp_filter.items():
+        if not name.startswith("veth"):
+            yield f"sysctl {interface_key(name, 'rp_filter')}", str(value)
+
+
+def _conntrack(facts: Facts) -> _Values:
+    table = _need(facts, COUNTERS).conntrack
+    if table is not None:
+        yield _CONNTRACK, str(table.maximum)
+
+
+def _files(facts: Facts) -> _Values:
+    """Every configuration file, with the lines of it that set what matters; those of zones are told as zones."""
+    listed, sysctl = _need(facts, CONFIG_FILES), _need(facts, SYSCTL_FILES)
+    for path in sorted({*(file.path for file in listed if not file.path.startswith(_ZONES)), *sysctl.files}):
+        lines = [line for line in sysctl.lines if line.path == sysctl.links.get(path, path)]
+        yield f"file {path}", "; ".join(f"{line.key} = {line.value}" for line in lines) or "there"
+
+
+def _written(facts: Facts) -> _Values:
+    for file in _need(facts, CONFIG_FILES):
+        if not file.path.startswith(_ZONES):
+            yield f"file {file.path} written", _time(file.written)
+
+
+def _rules(source: Source[Netfilter], prefix: str) -> Callable[[Facts], _Values]:
+    """A built-in chain that accepts and is empty is as good as none: whoever lists a table may have made it."""
+
+    def values(facts: Facts) -> _Values:
+        for table, chains in _need(facts, source).tables.items():
+            for chain in chains.values():
+                rules = "; ".join(rule.spec for rule in chain.rules)
+                name = f"{prefix} {table} {chain.name}"
+                if chain.policy == "-":
+                    yield name, rules or "empty"
+                elif rules or chain.policy != "ACCEPT":
+                    yield name, f"{chain.policy}: {rules or 'empty'}"
+
+    return values
+
+
+def _native(facts: Facts) -> _Values:
+    """Chains of nftables that iptables does not show, Docker's for IPv6 among them."""
+    nftables = _need(facts, NFTABLES)
+    heads = {(one.family, one.table, one.name): f"{one.hook} {one.priority}, {one.policy}: " for one in nftables}
+    for key, rules in nftables.chains.items():
+        family, table, name = key
+        if family == "ip" and table in _OF_IPTABLES:
+            continue
+        texts = "; ".join(rule_text(rule.statements, rule.comment) for rule in rules)
+        yield f"nft {family} {table} {name}", heads.get(key, "") + (texts or "empty")
+
+
+def _zones(facts: Facts) -> _Values:
+    """Those that rule something; a firewalld that does not run has none."""
+    firewalld = _need(facts, FIREWALLD)
+    for zone in firewalld.zones.values():
+        if zone.active or zone.name == firewalld.default_zone:
+            yield f"zone {zone.name}", _zone(zone)
+
+
+def _kept_zones(facts: Facts) -> _Values:
+    """Those of the next start; a firewalld that does not run does not tell."""
+    firewalld = _need(facts, FIREWALLD)
+    if firewalld.installed and not firewalld.running:
+        raise _MissingError
+    for zone in firewalld.permanent.values():
+        yield f"zone {zone.name} kept", _zone(zone)
+
+
+def _zone(zone: Zone) -> str:
+    parts = {
+        "interfaces": [name for name in zone.interfaces if not name.startswith("veth")],
+        "sources": zone.sources,
+        "services": zone.services,
+        "ports": zone.ports,
+        "rich rules": zone.rich_rules,
+    }
+    said = [f"{part} {' '.join(sorted(values))}" for part, values in parts.items() if values]
+    return "; ".join([f"target {zone.target}", *said])
+
+
+def _containers(facts: Facts) -> _Values:
+    """Without their addresses, which Docker gives out anew at each start."""
+    for one in _need(facts, CONTAINERS):
+        yield f"container {one.name}", f"{one.status}, restart policy {one.restart_policy}, id {one.id[:12]}"
+
+
+def _started(facts: Facts) -> _Values:
+    for one in _need(facts, CONTAINERS):
+        yield f"container {one.name} started", one.started_at
+
+
+def _units(facts: Facts) -> _Values:
+    """Whether one that is not active has failed or was stopped is no state that a fix could bring back."""
+    for name, unit in _need(facts, UNITS).items():
+        if unit.installed:
+            yield f"unit {name}", f"{'active' if unit.is_active else 'not active'}, {unit.enabled or 'not enabled'}"
+
+
+def _active_since(facts: Facts) -> _Values:
+    for name, unit in _need(facts, UNITS).items():
+        if unit.active_since is not None and unit.is_active:
+            yield f"unit {name} started", _time(unit.active_since)
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _never(_: Facts) -> _Values:
+    return iter(())
+
+
+_FAMILIES: dict[str, tuple[Callable[[Facts], _Values], Callable[[Facts], _Values]]] = {
+    "sysctl": (_sysctls, _never),
+    "conntrack": (_conntrack, _never),
+    "file": (_files, _written),
+    "rules": (_rules(NETFILTER, "rules"), _never),
+    "rules legacy": (_rules(LEGACY, "rules legacy"), _never),
+    "nft": (_native, _never),
+    "zone": (_zones, _never),
+    "zone kept": (_kept_zones, _never),
+    "container": (_containers, _started),
+    "unit": (_units, _active_since),
+}
+"""What the names of a family begin with, see `_family`; its states, and its moments."""

@@ -1,6 +1,6 @@
 """What a cause is: what it is called, how it is recognised, and which fixes mend it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -52,6 +52,7 @@ class Before:
     answered_at: datetime | None = None  # the newest reading from outside that was good
     failed_at: datetime | None = None  # the first one after it that was not
     earlier: Digest | None = None  # of the healthy look before ``good``
+    experience: Mapping[str, float] = field(default_factory=dict)  # what a step does to the seconds that it last took
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, pass
 from checks.causes.inside import is_good, shown
 from checks.causes.origin import who_stopped
 from checks.causes.state import listeners
-from checks.facts.daemon import DAEMON
+from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.netfilter import NETFILTER
 from checks.facts.sockets import SOCKETS
@@ -36,6 +36,9 @@ def _dockerd_down(look: Look) -> Judgement:
         evidence.append(Evidence("units", f"its last run ended with: {docker.result}"))
     if docker.enabled == "masked":
         evidence.append(Evidence("units", "it is masked: somebody does not want it started"))
+    configuration = look.may(DAEMON_CONFIGURATION)
+    if configuration is not None and configuration.problem:
+        evidence.append(Evidence("dockerd's configuration", configuration.problem))
     evidence += who_stopped(look, "docker.service")
     return fail(*evidence, advice=("journalctl -u docker.service -n 30 --no-pager   # what it said",))
 

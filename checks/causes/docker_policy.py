@@ -20,18 +20,12 @@ def _docker_user_drop(look: Look) -> Judgement:
         return passed("chain DOCKER-USER lets a client's packet through")
     if eater.flat and not eater.stop.certain:
         return passed(f"{eater.stop.says}: its counter did not rise")
-    client, port = look.way.client, look.service.port
     return fail(
         *eater.evidence,
         Evidence("rules", "DOCKER-USER is the admin's own chain: this is somebody's policy, not a fault of Docker"),
         *inside(look),
         sure=agrees(look, eater),
-        advice=(
-            "# ask who made that rule; if these clients shall come in, put one before it:",
-            f"sudo iptables -I DOCKER-USER 1 -p tcp -m conntrack --ctorigdstport {port} -s {client}/32 -j ACCEPT",
-            "# undo:",
-            f"sudo iptables -D DOCKER-USER -p tcp -m conntrack --ctorigdstport {port} -s {client}/32 -j ACCEPT",
-        ),
+        advice=("# ask who made that rule, and what for, before anybody is let past it",),
     )
 
 
@@ -62,7 +56,13 @@ def _docker_iptables_disabled(look: Look) -> Judgement:
     )
 
 
-DOCKER_USER_DROP = Cause("docker-user-drop", "a rule in DOCKER-USER keeps clients out", _docker_user_drop, rank=51)
+DOCKER_USER_DROP = Cause(
+    "docker-user-drop",
+    "a rule in DOCKER-USER keeps clients out",
+    _docker_user_drop,
+    rank=51,
+    fixes=("allow-in-docker-user",),
+)
 DOCKER_IPTABLES_DISABLED = Cause(
     "docker-iptables-disabled", "dockerd is told to write no iptables rules", _docker_iptables_disabled, rank=24
 )

@@ -122,7 +122,7 @@ def _dnat_target_stale(look: Look) -> Judgement:
     rules = list(netfilter.dnat(look.service.port))
     if not rules:
         return passed("there is no DNAT rule for the port")
-    wrong = [rule for rule in rules if not _leads_to(rule, container)]
+    wrong = stale_rules(netfilter, look.service.port, container)
     if len(wrong) < len(rules):
         return passed(f"nat: {next(rule for rule in rules if rule not in wrong).says}")
     if look.outside.ok:
@@ -133,6 +133,11 @@ def _dnat_target_stale(look: Look) -> Judgement:
         *inside(look),
         sure=look.answers_at(Vantage.HOST) is False,
     )
+
+
+def stale_rules(netfilter: Netfilter, port: int, container: Container) -> list[Rule]:
+    """DNAT rules of the port that lead to no address that the container has."""
+    return [rule for rule in netfilter.dnat(port) if not _leads_to(rule, container)]
 
 
 def not_by_iptables(look: Look) -> str:
@@ -260,5 +265,5 @@ DNAT_TARGET_STALE = Cause(
     "the port leads to an address that the container no longer has",
     _dnat_target_stale,
     rank=23,
-    fixes=("restart-docker",),
+    fixes=("restart-container", "restart-docker"),
 )

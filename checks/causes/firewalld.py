@@ -107,12 +107,7 @@ def _firewalld_zone_conflict(look: Look) -> Judgement:
     firewalld, docker = look.need(FIREWALLD), look.need(UNITS)["docker.service"]
     if not firewalld.running:
         return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
-    taken = [
-        (zone.name, interface)
-        for zone in firewalld.zones.values()
-        for interface in zone.interfaces
-        if zone.name != "docker" and _BRIDGE.fullmatch(interface)
-    ]
+    taken = taken_bridges(firewalld)
     if not taken:
         return passed("no zone but docker has a bridge of Docker")
     zone, interface = taken[0]
@@ -127,11 +122,16 @@ def _firewalld_zone_conflict(look: Look) -> Judgement:
             "units", f"docker.service is {docker.active} ({docker.sub}), its last run ended with: {docker.result}"
         ),
         sure=failed,
-        advice=(
-            f"sudo firewall-cmd --zone={zone} --remove-interface={interface}   # now",
-            f"sudo firewall-cmd --permanent --zone={zone} --remove-interface={interface}   # for its next starts",
-            "sudo systemctl reset-failed docker.service && sudo systemctl start docker.service",
-        ),
+    )
+
+
+def taken_bridges(firewalld: Firewalld) -> tuple[tuple[str, str], ...]:
+    """Zones that have a bridge which dockerd wants in zone docker, each with that bridge."""
+    return tuple(
+        (zone.name, interface)
+        for zone in firewalld.zones.values()
+        for interface in zone.interfaces
+        if zone.name != "docker" and _BRIDGE.fullmatch(interface)
     )
 
 
@@ -202,7 +202,7 @@ FIREWALLD_PORT_CLOSED = Cause(
     "firewalld does not admit the port",
     _firewalld_port_closed,
     rank=50,
-    fixes=("open-firewalld-port",),
+    fixes=("open-firewalld-port", "stop-firewalld"),
 )
 FIREWALLD_FORWARD_REJECT = Cause(
     "firewalld-forward-reject",
@@ -215,6 +215,7 @@ FIREWALLD_ZONE_CONFLICT = Cause(
     "dockerd does not start: a firewalld zone has its bridge",
     _firewalld_zone_conflict,
     rank=5,
+    fixes=("clear-zone-conflict",),
 )
 FIREWALLD_PANIC = Cause("firewalld-panic", "firewalld is in panic mode and drops everything", _firewalld_panic, rank=1)
 FIREWALLD_NOT_ENABLED = Cause(

@@ -5,6 +5,7 @@ from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
 from checks.causes.packet import Eater, Owner, agrees, docker_backend, eaters, followed, risen
+from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS
@@ -50,8 +51,8 @@ def _iptables_backends_split(look: Look) -> Judgement:
         sure=agrees(look, eater),
         advice=(
             "update-alternatives --display iptables   # which variant the command iptables is",
-            f"sudo {_command(eater.stop.place)}   # what is in the other one: save it before you flush it",
-            "# let one variant hold all rules: set the alternative, restart docker, flush the other variant's tables",
+            f"sudo {_command(eater.stop.place)}   # what is in the other one; whose it is, and what for",
+            f"sudo {_lift(eater.stop.place)}   # takes that one away, once nobody needs it",
         ),
     )
 
@@ -72,6 +73,8 @@ def _blocked_before_host(look: Look) -> Judgement:
         return passed(
             f"table nat, chain PREROUTING counted {seen} more while {attempts} attempts were made: they arrive"
         )
+    addresses = look.may(ADDRESSES)
+    nic = (addresses.interface_of(look.service.target) if addresses else None) or "NIC"
     peers = (Evidence("peers", f"from {one.host} it {one.seen.says}") for one in peers_reach_it(look) if one.seen)
     return fail(
         Evidence(
@@ -83,7 +86,7 @@ def _blocked_before_host(look: Look) -> Judgement:
         advice=(
             f"sudo tcpdump -ni any tcp port {look.service.port}   # on the host, while a client tries: nothing comes",
             "# look at what is between: a cloud's security group, a hardware firewall, an ACL of a switch",
-            "tc filter show dev NIC ingress; ip link show NIC   # on the host itself only tc and XDP come earlier",
+            f"tc filter show dev {nic} ingress; ip link show {nic}   # on the host itself only tc and XDP come earlier",
         ),
     )
 
@@ -136,6 +139,13 @@ def _command(place: Place) -> str:
         return f"nft -a list chain {place.family} {place.table} {place.chain}"
     variant = "iptables-legacy" if place.backend is Backend.LEGACY else "iptables"
     return f"{variant} -t {place.table} -nvL {place.chain} --line-numbers"
+
+
+def _lift(place: Place) -> str:
+    """What takes a rule or a policy of iptables away."""
+    variant = "iptables-legacy" if place.backend is Backend.LEGACY else "iptables-nft"
+    rule = f"-P {place.chain} ACCEPT" if place.is_policy else place.text.replace("-A ", "-D ", 1)
+    return f"{variant} -t {place.table} {rule}"
 
 
 def _advice(look: Look, place: Place) -> tuple[str, ...]:

@@ -47,14 +47,10 @@ def _interface_forwarding_off(look: Look) -> Judgement:
     container = look.bridged
     if container is None:
         return passed("this service is not behind NAT: nothing of it is forwarded")
-    ways = ((look.way.inbound, "what clients send"), (look.way.outbound, "what the container answers"))
-    off = [
-        (name, route, what)
-        for route, what in ways
-        if route is not None and not forwarding.interfaces.get(name := _ingress(route), True)
-    ]
+    off = _off(look, forwarding)
     if not off:
-        return passed(_switched_on(forwarding, [_ingress(route) for route, _ in ways if route is not None]))
+        routes = (look.way.inbound, look.way.outbound)
+        return passed(_switched_on(forwarding, [_ingress(route) for route in routes if route is not None]))
     if look.outside.ok:
         return passed(f"net.ipv4.conf.{off[0][0]}.forwarding = 0, yet it {look.outside.says} from outside")
     evidence: list[Evidence] = []
@@ -67,11 +63,22 @@ def _interface_forwarding_off(look: Look) -> Judgement:
         *_ladder(look),
         *_lines_against(look, [name for name, _, _ in off]),
         sure=all(_fits(look, route) for _, route, _ in off),
-        advice=(
-            *(f"sudo sysctl -w net.ipv4.conf.{name}.forwarding=1   # now" for name, _, _ in off),
-            "# lastingly: IPv4Forwarding= of its .network file, ipv4.forwarding of nmcli, or a line in /etc/sysctl.d",
-        ),
     )
+
+
+def switched_off(look: Look) -> tuple[str, ...]:
+    """The interfaces on the way of a client's packet and of its answer whose own switch is off."""
+    return tuple(dict.fromkeys(name for name, _, _ in _off(look, look.need(FORWARDING))))
+
+
+def _off(look: Look, forwarding: Forwarding) -> list[tuple[str, Route, str]]:
+    """These interfaces, the way for which each matters, and what the host drops there."""
+    ways = ((look.way.inbound, "what clients send"), (look.way.outbound, "what the container answers"))
+    return [
+        (name, route, what)
+        for route, what in ways
+        if route is not None and not forwarding.interfaces.get(name := _ingress(route), True)
+    ]
 
 
 def _ingress(route: Route) -> str:
@@ -192,6 +199,7 @@ INTERFACE_FORWARDING_OFF = Cause(
     "forwarding is switched off on one interface",
     _interface_forwarding_off,
     rank=41,
+    fixes=("enable-interface-forwarding",),
 )
 IP_FORWARD_NOT_PERSISTED = Cause(
     "ip-forward-not-persisted",

@@ -10,7 +10,6 @@ from checks.model import Ended, Evidence
 _FULL = 0.98  # of the table: each processor keeps some entries that are not counted yet
 _FILLING = 0.8
 _NO_WAY_BACK = ("Invalid argument", "Invalid cross-device link")  # EINVAL, and EXDEV on older kernels
-_MAXIMUM = "net.netfilter.nf_conntrack_max"
 _AS_NOBODY_WERE_THERE = {Ended.TIMED_OUT, Ended.NO_ROUTE}  # a neighbour's ARP question is not answered either
 _RP_COUNTER = "TcpExtIPReversePathFilter"
 
@@ -62,7 +61,6 @@ def _reverse_path_filter(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     interface = arrival.question.rpartition(" ")[2]
-    switch = f"net.ipv4.conf.{interface}.rp_filter"
     strict = forwarding.filters_strictly(interface)
     values = f"net.ipv4.conf.{{all,{interface}}}.rp_filter = {forwarding.rp_filter.get('all')}, " + str(
         forwarding.rp_filter.get(interface)
@@ -78,11 +76,7 @@ def _reverse_path_filter(look: Look) -> Judgement:
         *evidence,
         *counted(look, _RP_COUNTER),
         sure=strict and look.outside.ended in _AS_NOBODY_WERE_THERE,
-        advice=(
-            f"ip -4 route get {look.way.client}   # better: give it a route by {interface}",
-            f"sudo sysctl -w {switch}=2   # or: accept it by any interface (loose)",
-            f"echo '{switch} = 2' | sudo tee /etc/sysctl.d/99-zz-rp-filter.conf   # lastingly",
-        ),
+        advice=(f"ip -4 route get {look.way.client}   # better: give it a route by {interface}",),
     )
 
 
@@ -105,8 +99,6 @@ def _conntrack_full(look: Look) -> Judgement:
         *evidence,
         sure=bool(dropped) and look.outside.ended is Ended.TIMED_OUT,
         advice=(
-            f"sudo sysctl -w {_MAXIMUM}={table.maximum * 2}   # room now; about 320 bytes a connection",
-            f"echo '{_MAXIMUM} = {table.maximum * 2}' | sudo tee /etc/sysctl.d/99-zz-conntrack.conf   # lastingly",
             "sudo conntrack -L 2>/dev/null | awk '{print $5}' | sort | uniq -c | sort -rn | head   # who fills it",
         ),
     )
@@ -142,10 +134,25 @@ def _kernel_modules_gone(look: Look) -> Judgement:
 
 
 REVERSE_PATH_FILTER = Cause(
-    "reverse-path-filter", "the reverse path filter drops what clients send", _reverse_path_filter, rank=38
+    "reverse-path-filter",
+    "the reverse path filter drops what clients send",
+    _reverse_path_filter,
+    rank=38,
+    fixes=("relax-reverse-path-filter",),
 )
-CONNTRACK_FULL = Cause("conntrack-full", "the table of tracked connections is full", _conntrack_full, rank=37)
-CONNTRACK_FILLING = Cause("conntrack-filling", "the table of tracked connections fills up", _conntrack_filling)
+CONNTRACK_FULL = Cause(
+    "conntrack-full",
+    "the table of tracked connections is full",
+    _conntrack_full,
+    rank=37,
+    fixes=("raise-conntrack-max",),
+)
+CONNTRACK_FILLING = Cause(
+    "conntrack-filling",
+    "the table of tracked connections fills up",
+    _conntrack_filling,
+    fixes=("raise-conntrack-max",),
+)
 KERNEL_MODULES_GONE = Cause(
     "kernel-modules-gone",
     "the running kernel's modules are deleted: a restart of dockerd would fail",

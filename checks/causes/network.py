@@ -2,13 +2,15 @@
 
 import ipaddress
 import re
+import shlex
 
 from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
 from checks.facts.addresses import ADDRESSES, Addresses
-from checks.facts.engine import Container
+from checks.facts.engine import CONTAINERS, Container
 from checks.facts.path import PATH, Route
 from checks.model import Ended, Evidence, Phase, Vantage
 
+_PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 
 
@@ -83,11 +85,26 @@ def _subnet_overlap(look: Look) -> Judgement:
         Evidence("route", f"`{back.question}` answers: {back.answer}"),
         Evidence("addresses", f"{bridge} has {subnet}: the host takes {look.way.client} for one of its containers"),
         sure=look.outside.ended is Ended.TIMED_OUT,
-        advice=(
-            "docker network ls; docker network inspect NETWORK   # which network has that subnet",
-            '# in /etc/docker/daemon.json: "bip" (docker0) and "default-address-pools" (all others), outside the LAN',
-            "sudo systemctl restart docker   # then recreate the network: docker compose down && docker compose up -d",
-        ),
+        advice=_another_subnet(look, addresses, bridge),
+    )
+
+
+def _another_subnet(look: Look, addresses: Addresses, bridge: str) -> tuple[str, ...]:
+    """How the network of a bridge gets a subnet that no route of the host knows."""
+    taken = [*(route.network for route in addresses.routes if route.network.prefixlen), _network_of(look)]
+    free = next(one for one in _PRIVATE.subnets(new_prefix=24) if not any(one.overlaps(other) for other in taken))
+    if bridge == "docker0":
+        return (
+            f'# in /etc/docker/daemon.json: "bip": "{free[1]}/24"   # or another one, outside of every LAN of yours',
+            "sudo systemctl restart docker   # every container stops for some seconds",
+        )
+    containers = look.may(CONTAINERS) or ()
+    inside = {one.name: network.name for one in containers for network in one.networks if network.bridge == bridge}
+    name = shlex.quote(next(iter(inside.values()), bridge.removeprefix("br-")))  # Docker takes the id for a name
+    return (
+        f"docker network inspect {name}   # that network; in it: {', '.join(sorted(inside)) or 'no container'}",
+        f"# from a compose file? Add to it under networks, then down and up: ipam: {{config: [{{subnet: {free}}}]}}",
+        f"# made by hand? docker network rm {name}, then: docker network create --subnet={free} NAME",
     )
 
 
@@ -122,8 +139,8 @@ def _back(look: Look) -> Route:
     return look.way.back
 
 
-def _network_of(look: Look) -> str:
-    return str(ipaddress.ip_network(f"{look.way.client}/24", strict=False))
+def _network_of(look: Look) -> ipaddress.IPv4Network:
+    return ipaddress.IPv4Network(f"{look.way.client}/24", strict=False)
 
 
 def _mtu_black_hole(look: Look) -> Judgement:

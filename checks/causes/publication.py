@@ -61,7 +61,7 @@ def _published_address_gone(look: Look) -> Judgement:
         *shown(look, Vantage.HOST, Vantage.CONTAINER),
         sure=is_good(look, Vantage.HOST) is not True,
         advice=(
-            f"sudo ip address add {named[0].host_ip}/24 dev NIC   # give it back; lastingly where NIC is configured",
+            f"sudo ip address add {named[0].host_ip}/24 dev {_nic(look)}   # give it back; lastingly where it is set",
             "# or publish on every address:",
             *recreate(container, *_everywhere(asked)),
         ),
@@ -219,6 +219,12 @@ def _name_resolves_elsewhere(look: Look) -> Judgement:
             f"# let the name say {look.host.address}, or give the service in dockerhealth the URL of its clients",
         ),
     )
+
+
+def _nic(look: Look) -> str:
+    """The interface that clients come in by, as far as that is known."""
+    addresses = look.need(ADDRESSES)
+    return addresses.interface_of(look.host.address) or "NIC"
 
 
 def _in_force(look: Look, container: Container | None) -> tuple[Binding, ...]:

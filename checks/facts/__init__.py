@@ -6,7 +6,7 @@ from checks.facts.addresses import ADDRESSES
 from checks.facts.bus import BUS
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.counters import COUNTERS
-from checks.facts.daemon import DAEMON
+from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.disks import DISKS
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
@@ -35,6 +35,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     UNITS,
     BUS,
     DAEMON,
+    DAEMON_CONFIGURATION,
     ENGINE,
     CONTAINERS,
     LOGS,

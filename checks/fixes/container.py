@@ -1,21 +1,36 @@
 """Start, restart or unpause the service's container."""
 
 import re
+from dataclasses import replace
 
 from checks.causes.cause import Look
-from checks.causes.docker_rules import missing_chains
+from checks.causes.docker_rules import stale_rules
 from checks.facts.engine import Container
 from checks.facts.netfilter import NETFILTER
-from checks.fixes.fix import Fix, RefusedError
-from checks.model import Finding, Plan, Risk, Step
+from checks.fixes import preflight
+from checks.fixes.fix import Fix, RefusedError, Remedy
+from checks.model import Finding, Lasts, Risk, Step
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")  # moby: daemon/names RestrictedNameChars
+_LONG = 60
+"""Seconds: a container has 10 of them to stop, or as many as it was made with, and then its program has to start."""
+
+_ITS_RULES = ("rules nat DOCKER", "rules nat POSTROUTING", "rules filter DOCKER*", "rules raw PREROUTING", "nft ip6 *")
 
 
 def start(container: Container) -> Step:
     name = _checked(container)
-    stop = Step(f"stop container {name}", ("docker", "stop", name), root=False)
-    return Step(f"start container {name}", ("docker", "start", name), root=False, undo=(stop,))
+    return Step(f"start container {name}", ("docker", "start", name), root=False, timeout=_LONG)
+
+
+def stop(container: Container) -> Step:
+    name = _checked(container)
+    return Step(f"stop container {name}", ("docker", "stop", name), root=False, timeout=_LONG)
+
+
+def changes(container: Container) -> tuple[str, ...]:
+    """What a start or a stop may change: Docker writes its rules anew, maybe for another address."""
+    return (f"container {container.name}*", *_ITS_RULES)
 
 
 def _checked(container: Container) -> str:
@@ -25,76 +40,80 @@ def _checked(container: Container) -> str:
     return container.name
 
 
-def _prepare(look: Look, finding: Finding) -> Plan:
+def _prepare(look: Look, _: Finding) -> Remedy:
     container = look.container
     if container is None or container.running:
         raise RefusedError("there is no stopped container")
-    _refuse_without_chains(look)
-    return Plan(
-        fix=FIX.id,
-        title=FIX.title,
-        host=look.host.name,
-        service=look.service.name,
-        cause=finding.cause,
+    return Remedy(
+        steps=(replace(start(container), undo=(stop(container),)),),
         risk=Risk.LOW,
-        steps=(start(container),),
         blast_radius=f"Only container {container.name}.",
         verify="the container is running, and the service answers from outside",
         basis={container.name: f"{container.status}, exit status {container.exit_code}"},
+        lasts=Lasts.UNTIL_CHANGED if container.returns(live_restore=False) else Lasts.UNTIL_REBOOT,
+        changes=changes(container),
+        preflight=(preflight.chains(look),),
         notes=_notes(container),
     )
 
 
-def _prepare_restart(look: Look, finding: Finding) -> Plan:
+def _prepare_restart(look: Look, finding: Finding) -> Remedy:
     container = look.container
     if container is None or not container.running:
         raise RefusedError("there is no running container")
-    _refuse_without_chains(look)
-    return Plan(
-        fix=RESTART.id,
-        title=RESTART.title,
-        host=look.host.name,
-        service=look.service.name,
-        cause=finding.cause,
+    holds = preflight.chains(look)
+    if finding.cause == "dnat-target-stale":
+        _refuse_behind_stale_rule(look, container)
+    if container.auto_remove:
+        raise RefusedError(f"container {container.name} was run with --rm: stopping it would remove it")
+    name = _checked(container)
+    restart = Step(f"restart container {name}", ("docker", "restart", name), root=False, timeout=_LONG)
+    seconds = look.before.experience.get(restart.does)
+    usual = "it stops, within 10 s or by force, and starts again"
+    return Remedy(
+        steps=(restart,),
         risk=Risk.LOW,
-        steps=(Step(f"restart container {container.name}", ("docker", "restart", _checked(container)), root=False),),
-        blast_radius=f"Only container {container.name}: it stops, within 10 s or by force, and starts again.",
+        blast_radius=f"Only container {name}: {usual}."
+        if seconds is None
+        else f"Only container {name}: {usual}; that took {seconds:.0f} s the last time on this host.",
         verify="the container is running, and the service answers from outside",
-        basis={container.name: f"{container.status} since {container.started_at}"},
+        basis={name: f"{container.status} since {container.started_at}"},
+        lasts=Lasts.UNTIL_CHANGED,
+        changes=changes(container),
+        preflight=(holds, f"container {name} was not run with --rm: a stop does not remove it"),
         notes=("A restart cannot be undone. What the program holds in memory alone is lost.",),
     )
 
 
-def _prepare_unpause(look: Look, finding: Finding) -> Plan:
+def _refuse_behind_stale_rule(look: Look, container: Container) -> None:
+    """Docker takes only the rule away that it wrote itself, and adds the new one behind all others.
+
+    Seen with 20.10 and 26.1: after a restart of the container the port still leads where it led before.
+    """
+    wrong = stale_rules(look.need(NETFILTER), look.service.port, container)
+    if wrong:
+        raise RefusedError(
+            f"the wrong rule `{wrong[0].says}` would stay, ahead of the one that Docker adds when the container starts:"
+            " restart-docker writes them all anew"
+        )
+
+
+def _prepare_unpause(look: Look, _: Finding) -> Remedy:
     container = look.container
     if container is None or container.status != "paused":
         raise RefusedError("there is no paused container")
-    return Plan(
-        fix=UNPAUSE.id,
-        title=UNPAUSE.title,
-        host=look.host.name,
-        service=look.service.name,
-        cause=finding.cause,
+    name = _checked(container)
+    pause = Step(f"pause container {name}", ("docker", "pause", name), root=False)
+    return Remedy(
+        steps=(Step(f"unpause container {name}", ("docker", "unpause", name), root=False, undo=(pause,)),),
         risk=Risk.LOW,
-        steps=(_unpause(_checked(container)),),
-        blast_radius=f"Only container {container.name}, whose processes go on where they were frozen.",
+        blast_radius=f"Only container {name}, whose processes go on where they were frozen.",
         verify="the container is running, and the service answers from outside",
-        basis={container.name: container.status},
+        basis={name: container.status},
+        lasts=Lasts.UNTIL_CHANGED,
+        changes=(f"container {name}*",),
         notes=("Somebody, or a backup, paused it: ask whether that is still under way.",),
     )
-
-
-def _unpause(name: str) -> Step:
-    pause = Step(f"pause container {name}", ("docker", "pause", name), root=False)
-    return Step(f"unpause container {name}", ("docker", "unpause", name), root=False, undo=(pause,))
-
-
-def _refuse_without_chains(look: Look) -> None:
-    """Docker starts no container whose port it cannot write a rule for: a half outage would become a whole one."""
-    if look.bridged is not None and missing_chains(look.need(NETFILTER)):
-        raise RefusedError(
-            "Docker's chains are missing: the start would fail with `No chain/target/match`; restart-docker goes first"
-        )
 
 
 def _notes(container: Container) -> tuple[str, ...]:

@@ -1,14 +1,16 @@
 """Restart or start dockerd."""
 
+from dataclasses import replace
+
 from checks.causes.cause import Look
 from checks.causes.docker_rules import missing_parts
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
 from checks.facts.netfilter import NETFILTER
-from checks.facts.system import SYSTEM
 from checks.facts.units import UNITS
+from checks.fixes import preflight
 from checks.fixes.container import start
-from checks.fixes.fix import Fix, RefusedError
-from checks.model import Finding, Plan, Risk, Step
+from checks.fixes.fix import Fix, RefusedError, Remedy
+from checks.model import Finding, Lasts, Risk, Step
 
 _SYSTEMCTL = "/usr/bin/systemctl"
 _FORGET_FAILURES = Step(
@@ -19,42 +21,70 @@ _RESTART = Step("restart dockerd, which writes its rules anew", (_SYSTEMCTL, "re
 _STOP = Step("stop dockerd", (_SYSTEMCTL, "stop", "docker.service", "docker.socket"), timeout=120)
 _START = Step("start dockerd", (_SYSTEMCTL, "start", "docker.service"), timeout=120, undo=(_STOP,))
 
+STARTING = (_FORGET_FAILURES, _START)
 
-def _prepare_restart(look: Look, finding: Finding) -> Plan:
-    _refuse_without_modules(look)
+_BY_FIREWALLD = {"docker-chains-missing", "chains-missing-but-served", "docker-deaf-to-firewalld"}
+"""What comes of a firewalld that dockerd does not hear."""
+
+STAYS = (
+    *("rules *", "nft ip6 *", "nft ip docker-bridges *", "nft * firewalld *"),
+    *("sysctl net.ipv4.ip_forward", "sysctl net.ipv4.conf.*.forwarding"),
+    *("zone docker*", "file /etc/firewalld/policies/docker-forwarding.xml*"),
+)
+"""What dockerd writes when it starts and leaves when it stops: rules, the switch of forwarding, a zone in firewalld."""
+
+CHANGES = (*STAYS, "unit docker.service*", "unit docker.socket*", "unit containerd.service*", "container *")
+"""All that a start or a restart of dockerd may change."""
+
+
+def restart(look: Look, finding: Finding) -> Remedy:
+    """Also a part of what another fix does, which may undo what this cannot."""
+    holds, unknown = preflight.start_of_dockerd(look)
     engine, containers, netfilter = look.need(ENGINE), look.need(CONTAINERS), look.need(NETFILTER)
     running = [container for container in containers if container.running]
     lost = [] if engine.live_restore else [container for container in running if container.auto_remove]
     if look.container in lost:
         raise RefusedError(f"container {look.service.container} was run with --rm: stopping it would remove it")
-    down = [one for one in running if one not in lost and not one.returns(live_restore=engine.live_restore)]
-    return Plan(
-        fix=RESTART.id,
-        title=RESTART.title,
-        host=look.host.name,
-        service=look.service.name,
-        cause=finding.cause,
+    down = [one for one in running if one not in lost and _stays_down(one, engine)]
+    return Remedy(
+        steps=(_FORGET_FAILURES, _RESTART, *map(start, down)),
         risk=Risk.HIGH if lost else Risk.LOW if engine.live_restore else Risk.MEDIUM,
-        steps=(_FORGET_FAILURES, _RESTART, *(start(container) for container in down)),
-        blast_radius=_blast_radius(engine, running, down, lost),
+        blast_radius=f"{_who_stops(engine, running)} {_how_long(look)}{_who_does_not_return(down, lost)}",
         verify="Docker's chains and the port's DNAT rule are there, and the service answers from outside",
         basis={
             "running containers": ", ".join(sorted(f"{one.name} ({one.restart_policy})" for one in running)),
             "missing": "; ".join(missing_parts(netfilter, look.service.port)) or "nothing",
         },
-        notes=("A restart cannot be undone.", *_swarm(engine)),
+        lasts=Lasts.UNTIL_CHANGED,
+        changes=CHANGES,
+        preflight=(*holds, *(() if lost else ("no container that would stop was run with --rm",))),
+        notes=(*_swarm(engine), *_next_start_of_firewalld(look, finding), *unknown),
     )
 
 
-def _blast_radius(engine: EngineInfo, running: list[Container], down: list[Container], lost: list[Container]) -> str:
+def _stays_down(container: Container, engine: EngineInfo) -> bool:
+    """Whether it has to be started again afterwards; a task of a swarm is no business of ours."""
+    return not container.made.swarm and not container.returns(live_restore=engine.live_restore)
+
+
+def _who_stops(engine: EngineInfo, running: list[Container]) -> str:
     if engine.live_restore:
-        return "live-restore is on: containers keep running; docker-proxy and the API are away for some seconds."
-    says = f"Every container stops, usually for some seconds: {_names(running)}."
-    if down:
-        says += f" No restart policy brings back {_names(down)}: started again as part of this plan."
-    if lost:
-        says += f" Run with --rm, so LOST for good: {_names(lost)}."
-    return says
+        return "live-restore is on: containers keep running; docker-proxy and the API are away meanwhile."
+    return f"Every container stops: {_names(running)}."
+
+
+def _how_long(look: Look) -> str:
+    seconds = look.before.experience.get(_RESTART.does)
+    if seconds is None:
+        return (
+            "Usually for some seconds, 15 and more where a container does not end by itself: never timed on this host."
+        )
+    return f"The last restart on this host took {seconds:.0f} s."
+
+
+def _who_does_not_return(down: list[Container], lost: list[Container]) -> str:
+    says = f" No restart policy brings back {_names(down)}: started again as part of this plan." if down else ""
+    return says + (f" Run with --rm, so LOST for good: {_names(lost)}." if lost else "")
 
 
 def _names(containers: list[Container]) -> str:
@@ -65,31 +95,48 @@ def _swarm(engine: EngineInfo) -> tuple[str, ...]:
     return ("This host is part of a swarm: its tasks may move to other hosts meanwhile.",) if engine.swarm else ()
 
 
-def _refuse_without_modules(look: Look) -> None:
-    """With the modules gone dockerd could not load what it needs: a half outage would become a whole one."""
-    system = look.may(SYSTEM)
-    if system is not None and system.modules_gone:
-        raise RefusedError(f"the modules of the running kernel {system.kernel} are gone: reboot the host instead")
+def _next_start_of_firewalld(look: Look, finding: Finding) -> tuple[str, ...]:
+    """What would make it last: a firewalld that starts before dockerd is one that dockerd hears."""
+    unit = (look.may(UNITS) or {}).get("firewalld.service")
+    if finding.cause not in _BY_FIREWALLD or unit is None or not unit.is_active or unit.enabled == "enabled":
+        return ()
+    return (
+        "firewalld is not enabled. After the next boot dockerd starts without it, and is deaf to one started by hand.",
+        "To have firewalld start at boot, and so before dockerd: sudo systemctl enable firewalld.service",
+    )
 
 
-def _prepare_start(look: Look, finding: Finding) -> Plan:
-    _refuse_without_modules(look)
+def _prepare_restart(look: Look, finding: Finding) -> Remedy:
+    remedy = restart(look, finding)
+    return replace(remedy, notes=("A restart cannot be undone.", *remedy.notes))
+
+
+def _prepare_start(look: Look, _: Finding) -> Remedy:
     docker = look.need(UNITS)["docker.service"]
     if docker.is_active:
         raise RefusedError("docker.service is active already")
     if docker.enabled == "masked":
         raise RefusedError("docker.service is masked: somebody does not want it started")
-    return Plan(
-        fix=START.id,
-        title=START.title,
-        host=look.host.name,
-        service=look.service.name,
-        cause=finding.cause,
+    holds, unknown = preflight.start_of_dockerd(look)
+    enabled = docker.enabled in {"enabled", "static", "indirect"}
+    return Remedy(
+        steps=STARTING,
         risk=Risk.LOW,
-        steps=(_FORGET_FAILURES, _START),
         blast_radius="Containers with a restart policy start again; others stay as they are.",
         verify="dockerd is active, and the service answers from outside",
         basis={"docker.service": f"{docker.active}, {docker.enabled}"},
+        lasts=Lasts.UNTIL_CHANGED if enabled else Lasts.UNTIL_REBOOT,
+        changes=CHANGES,
+        stays=STAYS,
+        preflight=holds,
+        notes=(
+            *(
+                ()
+                if enabled
+                else ("It is not enabled. To have it start at boot: sudo systemctl enable docker.service",)
+            ),
+            *unknown,
+        ),
     )
 
 

@@ -1,110 +1,166 @@
-"""Switch forwarding on so that it stays on."""
+"""Switch forwarding on, for the host or for one interface, so that it stays on."""
 
-from dataclasses import replace
+from collections.abc import Iterable
 
 from checks.causes.cause import Look
+from checks.causes.forwarding import switched_off
+from checks.facts.addresses import ADDRESSES
+from checks.facts.config_files import CONFIG_FILES
+from checks.facts.firewalld import FIREWALLD
 from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
-from checks.facts.sysctl_files import SYSCTL_CONF, SYSCTL_FILES, SysctlFiles, SysctlLine
-from checks.fixes.fix import Fix, RefusedError
-from checks.model import ROOT_HELPER, Finding, Plan, Risk, Step
+from checks.facts.sysctl_files import SYSCTL_FILES
+from checks.facts.sysctl_order import IP_FORWARD, interface_key
+from checks.facts.units import UNITS
+from checks.fixes.fix import Fix, RefusedError, Remedy
+from checks.fixes.sysctl import Keeping, Setting, forwarding_of, ip_forward, keep, write_now, write_now_again
+from checks.model import Finding, Lasts, Risk, Step
 
-_FILE = "/etc/sysctl.d/99-zz-dockerhealth.conf"
-_CONTENT = "/usr/local/share/dockerhealth/ip-forward.conf"  # installed by the admin: see deploy/
-_LINE = SysctlLine(_FILE, 1, "net.ipv4.ip_forward", "1")
-
-_REMOVE = Step(f"remove {_FILE}", ("/usr/bin/rm", "-f", _FILE))
-_WRITE = Step(
-    f"write {_FILE}: net.ipv4.ip_forward = 1",
-    ("/usr/bin/install", "-m", "0644", _CONTENT, _FILE),
-    undo=(_REMOVE,),
-)
-_LOAD = Step("load that file, and nothing else", ("/usr/sbin/sysctl", "-p", _FILE))
-_SWITCH_OFF = Step("switch it off again", ("/usr/sbin/sysctl", "-w", "net.ipv4.ip_forward=0"))
+_EVERY_INTERFACE = "sysctl net.ipv4.conf.*.forwarding"
+_NO_INTERFACES = {"all", "default", "lo"}
+_KNOWS_FORWARDING = 256  # the first systemd whose .network files have IPv4Forwarding=
+_NETWORKD, _NETWORK_MANAGER = "systemd-networkd.service", "NetworkManager.service"
+_FILES_OF = {_NETWORKD: "/etc/systemd/network", _NETWORK_MANAGER: "/etc/NetworkManager"}
 
 
-def _prepare(look: Look, finding: Finding) -> Plan:
-    forwarding, files = look.need(FORWARDING), look.need(SYSCTL_FILES)
-    if files.unreadable:
-        raise RefusedError(f"cannot tell whether the file would win: {', '.join(files.unreadable)} cannot be read")
-    losing = overridden(files)
-    locked = [line for line in losing if not _may_edit(line)]
-    if locked:
-        raise RefusedError(f"{locked[0].says}, is read last, and is not below /etc: its owner has to change it")
-    before = files.at_boot()
-    return Plan(
-        fix=FIX.id,
-        title=FIX.title,
-        host=look.host.name,
-        service=look.service.name,
-        cause=finding.cause,
-        risk=Risk.MEDIUM if losing else Risk.LOW,
-        steps=(
-            *(_comment_out(line) for line in losing),
-            _WRITE,
-            _LOAD if forwarding.ip_forward else replace(_LOAD, undo=(_SWITCH_OFF,)),
-        ),
+def _prepare(look: Look, _: Finding) -> Remedy:
+    forwarding, setting = look.need(FORWARDING), ip_forward()
+    keeping = keep(look, setting)
+    if keeping.why_not:
+        raise RefusedError(keeping.why_not)
+    before = look.need(SYSCTL_FILES).at_boot()
+    now = () if forwarding.ip_forward else (write_now(setting, *_switch_off(forwarding)),)
+    if not keeping.steps and not now:
+        raise RefusedError(f"net.ipv4.ip_forward is 1, and {setting.path} keeps it so")
+    return Remedy(
+        steps=(*keeping.steps, *now),
+        risk=Risk.MEDIUM if keeping.edited else Risk.LOW,
         blast_radius=_blast_radius(look, forwarding),
         verify="net.ipv4.ip_forward is 1, no file sets it to 0 afterwards, and the service answers from outside",
         basis={
-            "net.ipv4.ip_forward": str(int(forwarding.ip_forward)),
+            IP_FORWARD: str(int(forwarding.ip_forward)),
             "decided at boot by": before.says if before else "no file",
         },
-        notes=_notes(files, losing),
+        lasts=Lasts.FOR_GOOD,
+        changes=(*setting.changes, *keeping.changes, *((_EVERY_INTERFACE,) if now else ())),
+        preflight=(_read_last(keeping),),
+        notes=keeping.notes,
+        undo_unasked=True,
     )
 
 
-def overridden(files: SysctlFiles) -> tuple[SysctlLine, ...]:
-    """The lines that would still switch forwarding off once our file is there, by either program's order."""
-    against: list[SysctlLine] = []
-    files = files.with_line(_LINE)
-    while True:
-        deciding = (line for line in (files.at_boot(), files.by_procps()) if line is not None and not line.is_on)
-        line = next(deciding, None)
-        if line is None:
-            return tuple(against)
-        against.append(line)
-        files = files.without(line)
+def _switch_off(forwarding: Forwarding) -> tuple[Step, ...]:
+    """Writing net.ipv4.ip_forward sets the switch of every interface: those that were on are switched on again.
 
-
-def _may_edit(line: SysctlLine) -> bool:
-    return line.path == SYSCTL_CONF or line.path.startswith("/etc/sysctl.d/")
-
-
-def _comment_out(line: SysctlLine) -> Step:
-    return replace(_switch(line, "off"), undo=(_switch(line, "on"),))
-
-
-def _switch(line: SysctlLine, state: str) -> Step:
-    """Comment one line out, or back in. The file as it was is kept beside it."""
-    does = (
-        f"comment out line {line.number} of {line.path} ({line.key} = {line.value}), keeping a copy"
-        if state == "off"
-        else f"bring line {line.number} of {line.path} back"
-    )
-    return Step(does, (ROOT_HELPER, "sysctl-line", state, line.path, str(line.number)))
-
-
-def _notes(files: SysctlFiles, losing: tuple[SysctlLine, ...]) -> tuple[str, ...]:
-    against = [line for line in files.lines if line.is_global and not line.is_on and line not in losing]
+    A veth lives no longer than its container runs: it is not waited for.
+    """
     return (
-        *(f"{line.says}. It is read before {_FILE}, which therefore wins; tell its owner." for line in against),
-        *(f"{line.says}, and would win over {_FILE}: that line is commented out." for line in losing),
+        write_now_again(IP_FORWARD, "0"),
+        *(
+            write_now_again(interface_key(name, "forwarding"), "1")
+            for name, on in sorted(forwarding.interfaces.items())
+            if on and name != "all" and not name.startswith("veth")
+        ),
     )
+
+
+def _read_last(keeping: Keeping) -> str:
+    if keeping.edited:
+        return "once those lines are commented out, no sysctl file that is read after ours says otherwise"
+    return "no sysctl file that is read after ours says otherwise, in systemd's order or in that of `sysctl --system`"
 
 
 def _blast_radius(look: Look, forwarding: Forwarding) -> str:
-    """What it opens, first of all: dockerd sets FORWARD to DROP only when it switches forwarding on itself."""
-    physical = sorted(name for name in forwarding.interfaces if not name.startswith(("all", "default", "lo", "veth")))
-    netfilter = look.may(NETFILTER)
+    if forwarding.ip_forward:
+        return f"Nothing restarts, and nothing changes now: forwarding is on. {_for_whom(look, also_later=True)}"
+    off = [name for name, on in forwarding.interfaces.items() if not on]
+    begin = f"These interfaces begin to forward: {_named(look, off)}."
+    return f"Nothing restarts. {begin} {_for_whom(look, also_later=True)}"
+
+
+def _named(look: Look, interfaces: Iterable[str]) -> str:
+    """Interfaces with their addresses, without those that lead nowhere."""
+    addresses = look.may(ADDRESSES)
+    owned = addresses.addresses if addresses else {}
+    names = (name for name in sorted(interfaces) if name not in _NO_INTERFACES and not name.startswith("veth"))
+    return ", ".join(f"{name} ({', '.join(owned[name])})" if owned.get(name) else name for name in names) or "none"
+
+
+def _for_whom(look: Look, *, also_later: bool = False) -> str:
+    """Whose packets, now and after the next boot: dockerd sets FORWARD to DROP only where it switches it on itself."""
+    firewalld, netfilter = look.may(FIREWALLD), look.may(NETFILTER)
     forward = netfilter.chain("filter", "FORWARD") if netfilter else None
+    if firewalld is not None and firewalld.running:
+        return "Whose packets are forwarded is decided by firewalld's zones."
     if forward is None:
-        routes = "Nothing restarts. Whether the host then routes for others (its FORWARD policy) is not known"
-    elif forward.policy == "ACCEPT":
-        routes = "Nothing restarts. The host then routes for everyone who can reach it (FORWARD policy ACCEPT)"
-    else:
-        routes = "Nothing restarts. From the next boot on the host routes for everyone (FORWARD policy ACCEPT)"
-    return f"{routes}. Interfaces: {', '.join(physical)}."
+        return "Whether the host then routes for others is not known: the policy of FORWARD could not be read."
+    if forward.policy == "ACCEPT":
+        return "The host then routes for everyone who can reach it: the policy of FORWARD is ACCEPT."
+    if not also_later:
+        return "Only what a rule admits is forwarded: the policy of FORWARD is DROP."
+    return (
+        "Now only what a rule admits is forwarded (policy of FORWARD: DROP); after the next boot the host routes for"
+        " everyone, because dockerd sets that policy only where it switches forwarding on itself."
+    )
+
+
+def _prepare_interface(look: Look, _: Finding) -> Remedy:
+    forwarding, names = look.need(FORWARDING), switched_off(look)
+    if not names:
+        raise RefusedError("no interface on the way of the packets is switched off")
+    planned = [(setting, keep(look, setting)) for setting in map(forwarding_of, names)]
+    kept = [keeping for _, keeping in planned]
+    owners = _owners(look, names)
+    why_not = tuple(keeping.why_not for keeping in kept if keeping.why_not)
+    return Remedy(
+        steps=tuple(step for pair in planned for step in _now_and_kept(*pair)),
+        risk=Risk.MEDIUM if any(keeping.edited for keeping in kept) else Risk.LOW,
+        blast_radius=f"Nothing restarts. These interfaces begin to forward: {_named(look, names)}. {_for_whom(look)}",
+        verify="the kernel forwards a client's packet and its answer, and the service answers from outside",
+        basis={interface_key(name, "forwarding"): str(int(forwarding.interfaces[name])) for name in names},
+        lasts=Lasts.UNTIL_REBOOT if why_not else Lasts.UNTIL_CHANGED if owners else Lasts.FOR_GOOD,
+        changes=tuple(name for setting, keeping in planned for name in (*setting.changes, *keeping.changes)),
+        preflight=(
+            "net.ipv4.ip_forward is 1: the switch of the whole host is on",
+            *dict.fromkeys(_read_last(keeping) for keeping in kept if not keeping.why_not),
+        ),
+        notes=(*(note for keeping in kept for note in keeping.notes), *map(_only_now, why_not), *owners),
+        undo_unasked=True,
+    )
+
+
+def _now_and_kept(setting: Setting, keeping: Keeping) -> tuple[Step, ...]:
+    return (*keeping.steps, write_now(setting, write_now_again(setting.key, "0")))
+
+
+def _only_now(why_not: str) -> str:
+    return f"Only for now, until the next boot: {why_not}."
+
+
+def _owners(look: Look, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Who else sets the switch of an interface whenever it configures it: no sysctl file wins over that."""
+    units, files = look.may(UNITS), look.may(SYSCTL_FILES)
+    active = {name for name, unit in (units or {}).items() if unit.is_active}
+    notes = []
+    if _NETWORKD in active and files is not None and files.systemd >= _KNOWS_FORWARDING:
+        notes += [
+            f"systemd-networkd sets it as IPv4Forwarding= in its files says: {_written(look, _NETWORKD)}.",
+            "To see whether one does: grep -rn IPv4Forwarding /etc/systemd/network /etc/systemd/networkd.conf",
+            f"For good, the .network file of {', '.join(names)} has to say: IPv4Forwarding=yes",
+        ]
+    if _NETWORK_MANAGER in active:
+        notes += [
+            f"NetworkManager, from 1.54 on, sets it as a profile says: {_written(look, _NETWORK_MANAGER)}.",
+            *(f"For good: sudo nmcli device modify {name} ipv4.forwarding yes, and in its profile" for name in names),
+        ]
+    return tuple(notes)
+
+
+def _written(look: Look, unit: str) -> str:
+    files = [file for file in look.may(CONFIG_FILES) or () if file.path.startswith(f"{_FILES_OF[unit]}/")]
+    shown = ", ".join(f"{file.path} was written {file.written:%Y-%m-%d %H:%M:%S} UTC" for file in files[:3])
+    return shown or f"no file was seen in {_FILES_OF[unit]}"
 
 
 FIX = Fix("enable-ip-forward", "Switch IPv4 forwarding on, lastingly", _prepare)
+INTERFACE = Fix("enable-interface-forwarding", "Switch forwarding on for the interface", _prepare_interface)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from checks.model import UNDO, Applied, Lasts, NoChange, Outcome, Plan, Risk, StepResult
 
@@ -17,7 +18,8 @@ def undo(plan: Plan, run: str, applied: Applied) -> Plan | NoChange:
         return NoChange(fix, "nothing was done to the host")
     if not steps:
         return NoChange(fix, f"{plan.title}: it cannot be taken back")
-    changed = [each for each in applied.differences if each.announced]
+    stays = [each.name for each in applied.differences if any(fnmatchcase(each.name, one) for one in plan.stays)]
+    changed = [each for each in applied.differences if each.announced and each.name not in stays]
     return replace(
         plan,
         fix=fix,
@@ -25,7 +27,7 @@ def undo(plan: Plan, run: str, applied: Applied) -> Plan | NoChange:
         steps=steps,
         risk=max(plan.risk, Risk.MEDIUM, key=list(Risk).index) if applied.outcome is Outcome.FIXED else plan.risk,
         blast_radius=" ".join(_blast_radius(plan, effective, applied)),
-        verify="all that the fix changed is as it was before",
+        verify=f"all that the fix changed is as it was before{_but_for(stays)}",
         basis={each.name: each.after for each in changed if each.after is not None},
         notes=(),
         preflight=(),
@@ -34,6 +36,10 @@ def undo(plan: Plan, run: str, applied: Applied) -> Plan | NoChange:
         restores={each.name: each.before or "" for each in changed},
         undo_unasked=False,
     )
+
+
+def _but_for(stays: list[str]) -> str:
+    return ", but for what dockerd wrote when it started" if stays else ""
 
 
 def _blast_radius(plan: Plan, effective: list[StepResult], applied: Applied) -> Iterator[str]:

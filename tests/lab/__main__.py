@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.lab import certificates, lab, matrix
+from tests.lab import certificates, fixes, lab, matrix
 from tests.lab.command import LabError, wait_for
 from tests.lab.faults import SCENARIOS
 from tests.lab.host import LabHost
@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("--into", type=Path, help="write the table there, as Markdown")
     table.add_argument("names", nargs="*", help="all hosts if none is named")
     table.set_defaults(act=_matrix)
+    mended = verbs.add_parser("fixes", help="break hosts, mend them by every fix, and take it back")
+    _add_choice(mended)
+    mended.add_argument("--into", type=Path, help="write the table there, as Markdown")
+    mended.add_argument("names", nargs="*", help="all hosts if none is named")
+    mended.set_defaults(act=_fixes)
     return parser
 
 
@@ -144,6 +149,22 @@ def _matrix(arguments: argparse.Namespace) -> int:
     if arguments.into:
         arguments.into.write_text(matrix.markdown(rows, [matrix.platform(host) for host in hosts]))
     return int(any(row.verdict is not matrix.Verdict.RIGHT for row in rows))
+
+
+def _fixes(arguments: argparse.Namespace) -> int:
+    """Exit 1 unless every row is right."""
+    hosts = _named(arguments.names)
+    cases = [
+        case
+        for case in fixes.CASES
+        if (case.core or not arguments.core)
+        and (not arguments.only or any(text in case.name for text in arguments.only))
+    ]
+    rows = asyncio.run(fixes.run(_standing(), hosts, cases, lambda row: _say(str(row))))
+    _say(fixes.totals(rows))
+    if arguments.into:
+        arguments.into.write_text(fixes.markdown(rows, [matrix.platform(host) for host in hosts]))
+    return int(not all(row.right for row in rows))
 
 
 def _chosen(arguments: argparse.Namespace) -> list[Scenario]:

@@ -6,6 +6,9 @@ so that the next `give_back` of any host mends what a killed run has left.
 """
 
 import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -16,6 +19,7 @@ HELD = 1500
 
 _MAXIMUM = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _LOCK = Path("/run/dockerhealth-lab-conntrack.lock")
+_LENT = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
 _PATIENCE = 120.0  # seconds that the other hosts may take, one after the other
 _UNIT = "crowd.service"
 # Closed with a reset, a connection is forgotten after 10 seconds, and not after two minutes.
@@ -64,6 +68,32 @@ def give_back(host: Host) -> None:
         if taken:
             host.sh(f"systemctl stop {_UNIT} 2>/dev/null || true")
             wait_for(f"{host.name}: its connections forgotten", lambda: _count(host) < HELD / 2, timeout=20)
+
+
+@contextmanager
+def lent(host: Host) -> Iterator[None]:
+    """What the host writes for the whole kernel, which it may not, is written here for it.
+
+    Another number, of its own network alone, lies in its place meanwhile: sysctl(8) writes to nothing but sysctls.
+    """
+    own = host.sh(f"cat {_LENT}")
+    host.sh(f"cat {_MAXIMUM} > {_LENT} && mount --bind {_LENT} {_MAXIMUM}")
+    over = threading.Event()
+    passing_on = threading.Thread(target=_pass_on, args=(host, over), daemon=True)
+    passing_on.start()
+    try:
+        yield
+    finally:
+        over.set()
+        passing_on.join()
+        host.sh(f"umount {_MAXIMUM}; echo {own.strip()} > {_LENT}")
+
+
+def _pass_on(host: Host, over: threading.Event) -> None:
+    while not over.wait(0.1):
+        wanted = host.sh(f"cat {_LENT}").strip()
+        if wanted != _MAXIMUM.read_text().strip():
+            _MAXIMUM.write_text(wanted)
 
 
 def _take(name: str) -> None:

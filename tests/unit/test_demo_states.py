@@ -86,9 +86,3 @@ def test_forwarding_that_is_kept_in_a_file_is_no_risk_any_more_and_can_still_be_
     off = kept.broken_by(Fault.FORWARDING_OFF)
     assert _ids(_report(BOOKWORM, off).diagnosis.causes) == {"ip-forward-off"}
     assert _after(off, _plan(_report(BOOKWORM, off), "enable-ip-forward")) == kept
-
-
-def test_a_file_that_is_not_there_cannot_be_loaded() -> None:
-    off = State().broken_by(Fault.FORWARDING_OFF)
-    load_file = next(command for line, command in COMMANDS.items() if "/usr/sbin/sysctl -p" in line)
-    assert load_file.change(off) == off

@@ -196,7 +196,6 @@ def test_the_file_for_fixes_has_exactly_what_a_plan_is_checked_for() -> None:
     assert sorted(lines_of("sudoers-fix")) == sorted(sudoers_line("dockerhealth", words) for words in FIXES)
 
 
-@pytest.mark.xfail(reason="the fixes that use the new words of dockerhealth-root, and stop-firewalld, are not here yet")
 def test_that_is_exactly_what_the_fixes_run_as_root() -> None:
     run = {sudoers_line("dockerhealth", step.privileged) for step in steps() if step.root}
     assert run == {sudoers_line("dockerhealth", words) for words in FIXES}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from checks.facts.sysctl_files import SysctlFiles, SysctlLine, parse
 from checks.facts.sysctl_order import CONNTRACK_MAX, interface_key
-from checks.fixes.forwarding import overridden
+from checks.fixes.sysctl import ip_forward, overridden
 from checks.model import Output
 from checks.source import UnparsableError
 
@@ -140,7 +140,7 @@ def test_a_link_is_read_at_its_own_place_and_named_by_the_file_that_has_to_be_ed
         "line /etc/sysctl.conf:3:net.ipv4.ip_forward = 0",
     )
     assert decided(found.at_boot()) == "/etc/sysctl.conf"
-    assert overridden(found) == (SysctlLine("/etc/sysctl.conf", 3, "net.ipv4.ip_forward", "0"),)
+    assert overridden(found, ip_forward()) == (SysctlLine("/etc/sysctl.conf", 3, "net.ipv4.ip_forward", "0"),)
 
 
 def test_a_link_to_dev_null_hides_what_the_distribution_ships() -> None:
@@ -300,7 +300,7 @@ def test_what_is_hidden_decides_nothing(found: SysctlFiles, key: str, forwarding
 def test_what_the_fix_comments_out_is_enough_for_its_file_to_win(found: SysctlFiles) -> None:
     ours = SysctlLine("/etc/sysctl.d/99-zz-dockerhealth.conf", 1, "net.ipv4.ip_forward", "1")
     after = found.with_line(ours)
-    for line in overridden(found):
+    for line in overridden(found, ip_forward()):
         after = after.without(line)
     for winner in (after.at_boot(), after.by_procps()):
         assert winner is not None

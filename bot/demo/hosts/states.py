@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from checks.model import Output, Step
+from checks.model import BY, ROOT_HELPER, RUN, Output, Step
 
 HEALTHY = "healthy"
 FORWARDING_OFF = "ip-forward-off"
 CHAINS_GONE = "firewalld-started-after-deaf-dockerd"
 FIREWALLD_HEARD = "firewalld-running-healthy"
 
-_FILE = "/etc/sysctl.d/99-zz-dockerhealth.conf"
+_FILE = "/etc/sysctl.d/99-zz-dockerhealth-ip-forward.conf"
 _FILE_LINE = f"file {_FILE}\nline {_FILE}:4:net.ipv4.ip_forward = 1\n"
 _ZONE = re.compile(r"(^public\b.*?^  ports:)[^\n]*", flags=re.MULTILINE | re.DOTALL)
 
@@ -88,8 +88,8 @@ class Command:
 def commands(container: str, port: int) -> Mapping[str, Command]:
     """All that a demo host carries out, by the exact line that comes over SSH."""
     as_root = {
-        ("/usr/bin/install", "-m", "0644", "/usr/local/share/dockerhealth/ip-forward.conf", _FILE): Command(_written),
-        ("/usr/sbin/sysctl", "-p", _FILE): Command(_loaded, "net.ipv4.ip_forward = 1\n"),
+        (ROOT_HELPER, "sysctl-file", "write", "net/ipv4/ip_forward=1", BY, RUN): Command(_written),
+        (ROOT_HELPER, "sysctl-set", "net/ipv4/ip_forward=1"): Command(_switched_on),
         ("/usr/bin/systemctl", "reset-failed", "docker.service"): Command(),
         ("/usr/bin/systemctl", "restart", "docker.service"): Command(_restarted, seconds=1.5),
         _firewall(port): Command(lambda state: replace(state, open_now=True), "success\n", 0.4),
@@ -106,16 +106,14 @@ def _deadline(argv: tuple[str, ...]) -> int:
 
 
 def _firewall(port: int, *options: str) -> tuple[str, ...]:
-    return ("/usr/local/sbin/dockerhealth-root", "firewall-cmd", "--zone=public", f"--add-port={port}/tcp", *options)
+    return (ROOT_HELPER, "firewall-cmd", "--zone=public", f"--add-port={port}/tcp", *options)
 
 
 def _written(state: State) -> State:
     return replace(state, sysctl_file=True)
 
 
-def _loaded(state: State) -> State:
-    if not state.sysctl_file:
-        return state
+def _switched_on(state: State) -> State:
     return replace(state, recording=HEALTHY) if state.recording == FORWARDING_OFF else state
 
 

@@ -101,6 +101,16 @@ def docker0_in_zone_and_docker_restarted(zone: str) -> Act:
     return act
 
 
+def docker0_in_zone_and_networks_forgotten(host: LabHost) -> None:
+    """The same for a dockerd that knows no network yet: newly installed, or its folder is a new one.
+
+    One of 26.1 that knows docker0 remembers how it failed, and fails for ever: `networks have same bridge name`.
+    """
+    host.run("systemctl", "stop", "docker.socket", "docker.service")
+    host.run("rm", "/var/lib/docker/network/files/local-kv.db")
+    docker0_in_zone_and_docker_restarted("trusted")(host)
+
+
 SCENARIOS = (
     fault(
         "firewalld-started-after-deaf-dockerd",
@@ -167,6 +177,13 @@ SCENARIOS = (
     fault(
         "docker0-bound-to-trusted",
         docker0_in_zone_and_docker_restarted("trusted"),
+        CONFLICT,
+        "dockerd-down",
+        outside="refused|no route",
+    ),
+    fault(
+        "docker0-bound-and-networks-forgotten",
+        docker0_in_zone_and_networks_forgotten,
         CONFLICT,
         "dockerd-down",
         outside="refused|no route",
