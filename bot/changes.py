@@ -8,6 +8,10 @@ from bot.incidents import Offer
 from bot.words import plain
 from checks.model import Difference
 
+KINDS = {"rules": "chains of iptables", "nft": "chains of nftables", "zone": "zones of firewalld", "file": "files"}
+
+FEW_LINES = 6  # that came and went, as announced, are shown one by one
+
 LONGEST_INLINE = 60  # characters of a value that is shown beside its name
 
 
@@ -20,8 +24,24 @@ class Changed:
 
 
 def changed(differences: Sequence[Difference], *, announced: bool) -> list[Changed]:
-    """The changes that the plan announced, or those that it did not."""
-    return [_changed(each) for each in differences if each.announced is announced]
+    """The changes that the plan announced, or those that it did not: these line by line, however many they are.
+
+    Of an announced one a person wants to know that it came about: a dockerd that starts writes a hundred lines.
+    """
+    changes = [_changed(each) for each in differences if each.announced is announced]
+    few = sum(len(each.lines) for each in changes) <= FEW_LINES
+    return changes if few or not announced else list(_counted(changes))
+
+
+def _counted(changes: Sequence[Changed]) -> Iterator[Changed]:
+    """First what is said in a line of its own, then how much of each kind came and went."""
+    yield from (each for each in changes if not each.lines)
+    kinds = dict.fromkeys(each.says.split()[0] for each in changes if each.lines)
+    for kind in kinds:
+        of_it = [each for each in changes if each.lines and each.says.split()[0] == kind]
+        came, went = (sum(line.startswith(sign) for each in of_it for line in each.lines) for sign in "+-")
+        name = of_it[0].says if len(of_it) == 1 else f"{len(of_it)} {KINDS.get(kind, kind)}"
+        yield Changed(f"{name}: {came} lines came, {went} went")
 
 
 def not_restored(undo: Offer) -> list[Changed]:

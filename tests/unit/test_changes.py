@@ -59,3 +59,16 @@ def test_a_value_that_an_undo_did_not_bring_back_is_told_as_it_was_and_as_it_is(
 
 def test_a_value_that_nobody_knows_is_not_said_to_be_another_one() -> None:
     assert not_restored(undone(Outcome.NOT_FIXED)) == []
+
+
+def test_of_many_lines_that_were_announced_it_is_told_how_many_and_of_the_others_each_one() -> None:
+    rules = [
+        Difference(f"rules nat CHAIN{number}", "-A one\n-A two", "-A two\n-A three\n-A four", announced=announced)
+        for number in range(3)
+        for announced in (True, False)
+    ]
+    switched = Difference("sysctl net.ipv4.ip_forward", "0", "1", announced=True)
+    told = [each.says for each in changed([*rules, switched], announced=True)]
+    assert told == ["sysctl net.ipv4.ip_forward 0 → 1", "3 chains of iptables: 6 lines came, 3 went"]
+    loud = changed([*rules, switched], announced=False)
+    assert [each.lines for each in loud] == [("- -A one", "+ -A three", "+ -A four")] * 3

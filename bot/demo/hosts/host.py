@@ -11,13 +11,11 @@ from bot.demo.hosts import engine, frame
 from bot.demo.hosts.endpoint import Endpoint
 from bot.demo.hosts.receipts import Receipts
 from bot.demo.hosts.recording import PORT, load
-from bot.demo.hosts.rewrite import Place, rewritten
-from bot.demo.hosts.states import Fault, Reachable, State, commands, derived
+from bot.demo.hosts.rewrite import CONTAINER, Place, rewritten, started
+from bot.demo.hosts.states import HEALTHY, Fault, Reachable, State, commands, derived
 from checks.model import Output
 
 USER = "dockerhealth"
-CONTAINER = "registry"
-
 _DOCKER_SOCKET = "/var/run/docker.sock"
 _NOT_FOUND = 127
 _UP_BEFORE = timedelta(hours=3)
@@ -36,7 +34,8 @@ class DemoHost:
         self.ssh_port = 0  # known once it was started
         self._platform = platform
         self._clock = clock
-        self._since = clock() - _UP_BEFORE
+        self._began = self._since = clock() - _UP_BEFORE
+        self._starts: dict[str, datetime] = {}  # what was started since then
         self._endpoint = Endpoint(address, PORT)
         self._commands = dict(commands(CONTAINER, self._endpoint.port))
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
@@ -101,7 +100,14 @@ class DemoHost:
         recording = load(self._platform, self.state.recording)
         if again:
             recording = replace(recording, outputs={**recording.outputs, **recording.counted})
-        return derived(rewritten(recording, place, self._since, self._clock()), self.state, port)
+        outputs = rewritten(recording, place, self._since, self._clock())
+        outputs = started(outputs, lambda name: self._starts.get(name, self._began))
+        return derived({**outputs, **self._files(place)}, self.state, port)
+
+    def _files(self, place: Place) -> Mapping[str, Output]:
+        """When its configuration files were written: long before the demo, whatever was recorded since."""
+        healthy = rewritten(load(self._platform, HEALTHY), place, self._began, self._clock())
+        return {"config-files": healthy["config-files"]}
 
     def connected(self, connection: asyncssh.SSHServerConnection) -> None:
         self._connections.add(connection)
@@ -137,8 +143,9 @@ class DemoHost:
 
     async def _become(self, state: State) -> None:
         before, self.state = self.state, state
-        if before.recording != state.recording and state.begins_with_a_start:
+        if before.recording != state.recording and state.begins_with:
             self._since = self._clock()
+            self._starts |= dict.fromkeys(state.begins_with, self._since)
         mended = state.reachable is Reachable.ANSWERS
         if before.reachable is not state.reachable and (self._mendable or not mended):
             await self._endpoint.become(state.reachable)

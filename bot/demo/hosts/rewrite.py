@@ -14,7 +14,7 @@ iptables-save and the Date headers that curl saw.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,9 @@ _DOCKER_TIME = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?=(?:\.\d+)?Z)")
 _CLOCK = re.compile(r"^clock=.*$", flags=re.MULTILINE)
 _JOURNAL_TIME = re.compile(r'(_REALTIME_TIMESTAMP" *: *")(\d+)')
 _FILE_TIME = re.compile(r"^\d+(?= )", flags=re.MULTILINE)
+_UNIT_STARTED = re.compile(r"^((?:ActiveEnter|ExecMainStart)Timestamp=)\S.*$", flags=re.MULTILINE)
+_STARTED = re.compile(r'("StartedAt": ")(?!0001-)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?')
+CONTAINER = "registry"
 _NEVER = "0001-"  # how Docker writes that something has not happened
 
 
@@ -50,6 +53,24 @@ def rewritten(recording: Recording, place: Place, since: datetime, now: datetime
         )
         for name, output in recording.outputs.items()
     }
+
+
+def started(outputs: Mapping[str, Output], at: Callable[[str], datetime]) -> Mapping[str, Output]:
+    """The outputs of a host on which units were started at those times, and the container at that of ``CONTAINER``.
+
+    The recordings were made one after the other; what was not started in between has one time in all of them.
+    """
+    blocks = outputs["units"].stdout.split("\n\n")
+    units = replace(outputs["units"], stdout="\n\n".join(_unit_started(block, at) for block in blocks))
+    moment = f"{at(CONTAINER):%Y-%m-%dT%H:%M:%S}"
+    containers = outputs["engine-containers"]
+    containers = replace(containers, stdout=_STARTED.sub(rf"\g<1>{moment}", containers.stdout))
+    return {**outputs, "units": units, "engine-containers": containers}
+
+
+def _unit_started(block: str, at: Callable[[str], datetime]) -> str:
+    name = re.search(r"^Id=(.+)$", block, flags=re.MULTILINE)
+    return _UNIT_STARTED.sub(rf"\g<1>{at(name[1]):%a %Y-%m-%d %H:%M:%S} UTC", block) if name else block
 
 
 def _placed(text: str, addresses: Mapping[str, str]) -> str:

@@ -64,9 +64,10 @@ class State:
         return Reachable.ANSWERS
 
     @property
-    def begins_with_a_start(self) -> bool:
-        """Whether firewalld or dockerd was started just then. A switched sysctl leaves no trace in any unit."""
-        return self.recording in {CHAINS_GONE, FIREWALLD_HEARD}
+    def begins_with(self) -> tuple[str, ...]:
+        """What was started just then. A switched sysctl leaves no trace in any unit."""
+        starts = {CHAINS_GONE: ("firewalld.service",), FIREWALLD_HEARD: ("docker.service", "registry")}
+        return starts.get(self.recording, ())
 
     def broken_by(self, fault: Fault) -> "State":
         """A new firewalld knows only the ports that were kept."""
