@@ -60,6 +60,8 @@ class Looker(Protocol):
 
     def remember(self, host: str, service: str, good: Digest) -> None: ...
 
+    def learn(self, host: str, experience: Mapping[str, float]) -> None: ...
+
 
 @dataclass(frozen=True)
 class Watching:
@@ -108,7 +110,7 @@ class Watch:
         self._consider = consider
         self._wake_outbox = wake_outbox
         self._clock = clock
-        self._looks = Looks(looker.check, clock)
+        self._looks = Looks(self._check, clock)
         self._tasks = Tasks()
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._streaks: defaultdict[Key, Streak] = defaultdict(Streak)
@@ -285,6 +287,11 @@ class Watch:
         (self._live.add if state in LIVE else self._live.discard)(key)
 
     # --- looks ---
+
+    async def _check(self, host: Host) -> Reports:
+        """A look, with what is known of earlier fixes of any process: plans say how long they take."""
+        self._looker.learn(host.name, await self._store.runs.experience(host.name))
+        return await self._looker.check(host)
 
     async def look(self, host: Host) -> None:
         """The deeper look of every few minutes: risks while all is well, a fresh diagnosis while it is not."""

@@ -79,6 +79,10 @@ class Checker:
         """Compare the next looks at a service with this one, which found it healthy."""
         self._survey.remember(host, service, good)
 
+    def learn(self, host: str, experience: Mapping[str, float]) -> None:
+        """Let plans say how long their steps took on a host the last time: what each does, to its seconds."""
+        self._survey.learn(host, experience)
+
     def connection(self, host: Host) -> Connection:
         """The warm connection to a host, over which plans are carried out."""
         return self._survey.connections[host.name]

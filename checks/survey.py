@@ -46,6 +46,7 @@ class Survey:
         self._clock = clock
         self._looking = asyncio.Semaphore(concurrency)
         self._before: dict[_Key, Before] = {}
+        self._experience: dict[str, Mapping[str, float]] = {}
 
     async def reach(self, host: Host, service: Service) -> Reading:
         """One attempt from outside, which is remembered. Never raises."""
@@ -59,10 +60,14 @@ class Survey:
         before = self._before.get(key, Before())
         self._before[key] = replace(before, good=good, earlier=before.good)
 
+    def learn(self, host: str, experience: Mapping[str, float]) -> None:
+        """Know how long steps took on a host the last time: what each does, to its seconds."""
+        self._experience[host] = experience
+
     async def look(self, host: Host, services: Sequence[Service]) -> tuple[Look, ...]:
         """Look at a host: one look a service. Never raises for a host that cannot be looked at."""
         now = self._clock()
-        before = {one.name: settled(self._before.get((host.name, one.name), Before()), now) for one in services}
+        before = {one.name: self._before_now(host, one, now) for one in services}
         async with asyncio.TaskGroup() as group:
             outside = Outside(services, self._clock, group)
             looking = group.create_task(self._look_inside(host, _back(before.values(), self._clock())))
@@ -90,6 +95,10 @@ class Survey:
             )
             for one in services
         )
+
+    def _before_now(self, host: Host, service: Service, now: datetime) -> Before:
+        known = settled(self._before.get((host.name, service.name), Before()), now)
+        return replace(known, experience=self._experience.get(host.name, {}))
 
     async def ask(self, host: Host, sources: tuple[Source[Any], ...]) -> Facts:
         """Only these facts of a host, whatever its services are. Raises LookError."""

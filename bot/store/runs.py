@@ -3,7 +3,7 @@
 Every change is a row of the audit log in the same transaction: what was done and what the log says cannot come apart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,13 +17,13 @@ from bot.incidents import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
 from bot.store.database import Database
 from bot.store.incidents import Incidents, due, move, withdraw
-from bot.store.mapping import applied_values, offer_values, past_run, snapshot_json
+from bot.store.mapping import applied_values, offer_values, past_run, seconds_of_steps, snapshot_json
 from bot.store.tables import host_locks, incidents, offers, reports, transitions
 from checks.apply import Happened
 from checks.model import Applied, Snapshot
 
 MOST_DONE = 50
-"""Runs of a host that are looked through for one to take back."""
+"""Runs of a host that are looked through: for one to take back, for how long things take there."""
 
 
 class LeaseLostError(Exception):
@@ -58,6 +58,7 @@ class Runs:
         self._database = database
         self._incidents = Incidents(database)
         self._owner = owner
+        self._experience: dict[str, tuple[datetime, Mapping[str, float]]] = {}  # and when the newest run had ended
 
     async def claim(self, claim: Claim, entry: Entry, lease_until: datetime) -> bool:
         """Make an approval the one that counts, and lock the host. False if anything changed since it was decided."""
@@ -174,6 +175,19 @@ class Runs:
         async with self._database.reading() as connection:
             runs = tuple(past_run(host, row) for row in await connection.execute(ran))
             return History(runs, tuple(Fault(host, row.cause, row.at) for row in await connection.execute(opened)))
+
+    async def experience(self, host: str) -> Mapping[str, float]:
+        """How long each step that succeeded took on a host the last time: what it does, to its seconds."""
+        ended = select(offers.c.applied, offers.c.ended_at).join(incidents).where(incidents.c.host == host)
+        newest = ended.where(offers.c.outcome.is_not(None)).order_by(offers.c.ended_at.desc())
+        async with self._database.reading() as connection:
+            last = (await connection.execute(newest.limit(1))).first()
+            if last is None:
+                return {}
+            if host not in self._experience or self._experience[host][0] != last.ended_at:
+                rows = (await connection.execute(newest.limit(MOST_DONE))).all()
+                self._experience[host] = last.ended_at, seconds_of_steps(row.applied for row in reversed(rows))
+        return self._experience[host][1]
 
     async def take_over(self, offer: Offer, lease_until: datetime, now: datetime) -> bool:
         """Carry on with an abandoned run. False if another process was faster, or its own one is alive after all."""

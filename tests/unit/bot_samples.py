@@ -1,7 +1,7 @@
 """What the tests of the bot's heart are made of: a clock, things of the model, and stand-ins for the world."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -155,6 +155,9 @@ class Looker:
 
     def remember(self, host: str, service: str, good: Digest) -> None:
         self.remembered[host, service] = good
+
+    def learn(self, host: str, experience: Mapping[str, float]) -> None:
+        """Nothing here plans."""
 
 
 BEFORE = Snapshot({"sysctl net.ipv4.ip_forward": "0"})

@@ -1,7 +1,7 @@
 """A watcher that is cut off itself gives one notice, and what is really broken its own alert once it is back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -125,6 +125,9 @@ class Rack:
 
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Nothing here compares looks."""
+
+    def learn(self, host: str, experience: Mapping[str, float]) -> None:
+        """Nothing here plans."""
 
     def _found(self, host: str, at: datetime) -> Report:
         if not self.seen:

@@ -21,7 +21,7 @@ from bot.store import LeaseLostError, Store, StoreError
 from bot.store.mapping import report_from, report_json
 from bot.store.runs import Claim, End
 from bot.store.tables import metadata
-from checks.model import Applied, Phase, Plan, Reading, Report
+from checks.model import Applied, Phase, Plan, Reading, Report, StepResult
 from tests.unit.bot_samples import BEFORE, HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
 
 MINUTE = timedelta(minutes=1)
@@ -425,3 +425,13 @@ async def test_a_plan_keeps_its_digest_in_the_store(store: Store) -> None:
     known = await store.incidents.get("inc-1")
     assert known
     assert known.offers[0].plan.digest == of.digest
+
+
+async def test_how_long_a_step_took_the_last_time_is_known_to_every_process(store: Store, other: Store) -> None:
+    assert await other.runs.experience(HOST.name) == {}
+    await stored(store, offer())
+    assert await claim(store)
+    step = plan().steps[0]
+    done = replace(fixed(), results=(StepResult(step, 0, "", 12.5), StepResult(replace(step, does="fail"), 1, "", 3.0)))
+    await finish(store, done)
+    assert await other.runs.experience(HOST.name) == {step.does: 12.5}

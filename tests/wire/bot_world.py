@@ -1,7 +1,7 @@
 """The bot between a strict Slack and a host that breaks, over real Socket Mode and a real Web API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -54,6 +54,9 @@ class Site:
 
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Nothing here compares looks."""
+
+    def learn(self, host: str, experience: Mapping[str, float]) -> None:
+        """Nothing here plans."""
 
     async def mend(self, order: Order, tell: Tell) -> Applied:
         self.ran.append(order.plan)

@@ -1,7 +1,7 @@
 """All hosts out of reach at once, in a strict Slack: one message, and the alerts of what is really broken after it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,6 +45,9 @@ class Rack:
 
     def remember(self, host: str, service: str, good: Digest) -> None:
         """Nothing here compares looks."""
+
+    def learn(self, host: str, experience: Mapping[str, float]) -> None:
+        """Nothing here plans."""
 
     async def mend(self, order: Order, tell: Tell) -> Applied:  # noqa: ARG002  # the protocol's
         return fixed()
