@@ -32,6 +32,9 @@ from checks.snapshot import differences
 SETTLE = 30.0
 """Seconds that a service has to answer again from outside, with its cause gone, after the last step."""
 
+BROKEN_OFF_SETTLE = 5.0
+"""The same after a plan that was not carried out whole, of which less is to be expected."""
+
 STEADY = 2.0
 """Seconds for which it has to answer each time before that counts."""
 
@@ -242,7 +245,8 @@ class _Run:
         if broken is not None and broken.away:
             return Applied(Outcome.UNKNOWN, broken.says, tuple(self.results))
         await self.tell(Event(Happened.VERIFYING, "verifying from outside"))
-        seen = await (self._seenrestored() if self.plan.undoes else self._seen_settled())
+        within = SETTLE if broken is None else BROKEN_OFF_SETTLE
+        seen = await (self._seen_restored() if self.plan.undoes else self._seen_settled(within))
         outcome, says = restored(self.plan, seen) if self.plan.undoes else verified(self.plan, seen)
         if broken is not None:
             outcome, says = broken_off(broken, outcome, says)
@@ -255,10 +259,10 @@ class _Run:
             cause_gone(self.plan, seen),
         )
 
-    async def _seen_settled(self) -> Seen:
+    async def _seen_settled(self, within: float) -> Seen:
         """The service and its host, as soon as both are well, or when the time to settle is over."""
-        until = began = time.monotonic()
-        until += SETTLE
+        began = time.monotonic()
+        until = began + within
         while True:
             readings = await self._steady(until)
             report, after = await self.checker.examine(self.host, self.service)
@@ -270,7 +274,7 @@ class _Run:
                 return seen
             await asyncio.sleep(_PAUSE)
 
-    async def _seenrestored(self) -> Seen:
+    async def _seen_restored(self) -> Seen:
         until = time.monotonic() + SETTLE
         while True:
             reading = await self.checker.reach(self.host, self.service)

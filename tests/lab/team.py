@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
 PATIENCE = 60.0
-GREEN, RED = "#2eb67d", "#e01e5a"
+GREEN = "#2eb67d"
 
 
 @dataclass
@@ -69,7 +69,9 @@ def fix_buttons(message: Message) -> list[str]:
 
 
 @asynccontextmanager
-async def team(lab: Lab, host: LabHost, folder: Path, **checks: Any) -> AsyncIterator[Team]:
+async def team(
+    lab: Lab, host: LabHost, folder: Path, *, approvals: Mapping[str, Any] | None = None, **checks: Any
+) -> AsyncIterator[Team]:
     """Set all up; the bot itself is started by the test."""
     async with LocalSlack.start(rate_limits=True) as slack:
         alice, bob = slack.add_user("alice"), slack.add_user("bob")
@@ -78,7 +80,7 @@ async def team(lab: Lab, host: LabHost, folder: Path, **checks: Any) -> AsyncIte
             {
                 "ssh": {"user": lab.user, "identity_file": lab.identity_file, "known_hosts": lab.known_hosts},
                 "checks": {"reach_every": "2s", "open_after": 2, "resolve_after": 2, **checks},
-                "approvals": {"approvers": [alice.id]},
+                "approvals": {"approvers": [alice.id], **(approvals or {})},
                 "store": f"sqlite:///{folder}/dockerhealth.db",
                 "hosts": {
                     "host1": {

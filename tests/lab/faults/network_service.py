@@ -80,13 +80,13 @@ def web_program_restarts_network(host: LabHost) -> None:
     host.run("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", "webpanel")
     write(host, "/etc/sudoers.d/webpanel", _SUDOERS, "0440")
     _start_panel(host, "webpanel", f"/usr/bin/sudo -n /usr/bin/{_RESTART}")
-    _change_address(host)
+    change_address(host)
 
 
 def root_web_program_restarts_network(host: LabHost) -> None:
     """The same program as root: no sudo, so no line of it."""
     _start_panel(host, "root", f"/usr/bin/{_RESTART}")
-    _change_address(host)
+    change_address(host)
 
 
 def timer_restarts_network(host: LabHost) -> None:
@@ -128,7 +128,8 @@ def _start_panel(host: LabHost, user: str, restart: str) -> None:
     wait_for(f"{host.name}: the web panel listens", lambda: ":8080" in host.sh("ss -Hltn sport = :8080"), timeout=10)
 
 
-def _change_address(host: LabHost) -> None:
+def change_address(host: LabHost) -> None:
+    """Have the panel, which is installed, change the address and restart the network."""
     post = ("curl", "-sS", "--fail", "--data-raw", _ADDRESS, "http://127.0.0.1:8080/address")
     _until_forwarding_is_off(host, lambda: host.run(*post))
 
