@@ -17,6 +17,9 @@ from checks.walk.trace import Fate, Stop, Trace
 _DEPTH = 32  # jumps inside jumps; nft allows 16
 _BUDGET = 200_000  # judgements of one rule
 _CONNTRACK = -200  # the priority at which connection tracking sees a packet
+Within = tuple[str, ...]
+"""The chains that a packet is in, from the base chain inwards."""
+
 _FATES = {Does.DROP: Fate.DROP, Does.REJECT: Fate.REJECT, Does.UNKNOWN: Fate.UNKNOWN}
 
 T = TypeVar("T")
@@ -169,7 +172,8 @@ class _Way:
             out |= end.fell
         return (out | beside if base.certain else beside), sure and not stopped
 
-    def _through_chain(self, table: Table, name: str, states: States, *, sure: bool, depth: int = 0) -> _End:
+    def _through_chain(self, table: Table, name: str, states: States, *, sure: bool, within: Within = ()) -> _End:
+        within = (*within, name)
         here, accepted, fell, stopped = states, _NONE, _NONE, False
         for rule in table.chains.get(name, ()):
             if not here or not self._may_judge(len(here)):
@@ -180,7 +184,7 @@ class _Way:
             entering = frozenset(rule.effect(state) for state in entering)
             certain = sure and not staying
             here = staying
-            match self._does(rule, table, depth):
+            match self._does(rule, table, within):
                 case Does.CONTINUE:
                     here |= entering
                 case Does.ACCEPT:
@@ -190,11 +194,11 @@ class _Way:
                     fell |= entering
                     sure = False
                 case Does.JUMP:
-                    end = self._through_chain(table, rule.verdict.chain, entering, sure=certain, depth=depth + 1)
+                    end = self._through_chain(table, rule.verdict.chain, entering, sure=certain, within=within)
                     accepted, here, stopped = accepted | end.accepted, here | end.fell, stopped or end.stopped
                     sure = sure and not end.accepted and not end.stopped
                 case Does.GOTO:
-                    end = self._through_chain(table, rule.verdict.chain, entering, sure=certain, depth=depth + 1)
+                    end = self._through_chain(table, rule.verdict.chain, entering, sure=certain, within=within)
                     accepted, fell, stopped = accepted | end.accepted, fell | end.fell, stopped or end.stopped
                     sure = False
                 case Does.UNKNOWN:
@@ -205,12 +209,16 @@ class _Way:
                     stopped, sure = True, False
         return _End(accepted, fell | here, stopped or not self.complete)
 
-    def _does(self, rule: Rule, table: Table, depth: int) -> Does:
-        """A jump to what is no chain of the table is a target that is not known here."""
+    def _does(self, rule: Rule, table: Table, within: Within) -> Does:
+        """A jump to what is no chain of the table, or into the chains that led to it, is a target that is not known.
+
+        The kernel takes no rules that loop: what looks so here was not read whole.
+        """
         does = rule.verdict.does
         if does not in {Does.JUMP, Does.GOTO}:
             return does
-        if rule.verdict.chain in table.chains and depth < _DEPTH:
+        chain = rule.verdict.chain
+        if chain in table.chains and chain not in within and len(within) <= _DEPTH:
             return does
         return Does.UNKNOWN
 

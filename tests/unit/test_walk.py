@@ -202,3 +202,10 @@ def test_counters_that_rose_are_named_by_how_much() -> None:
     assert risen == {"table filter, chain DOCKER-USER: -A DOCKER-USER -j DROP": 3}
     policy = HEALTHY.replace(":FORWARD DROP [0:0]", ":FORWARD DROP [3:180]")
     assert [(place.text, rise) for place, rise in rises(rules(), rules(policy)).items() if rise] == [("policy DROP", 3)]
+
+
+def test_rules_that_jump_into_the_chain_that_led_to_them_are_not_followed_in_circles() -> None:
+    spec = "-m comment --comment {} -j DOCKER-USER"
+    looped = in_docker_user(*(spec.format(number) for number in range(4)))
+    assert not walk(rules(looped), packet()).clear
+    assert {stop.fate for stop in walk(rules(looped), packet()).stops} == {Fate.UNKNOWN}
