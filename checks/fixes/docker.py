@@ -23,6 +23,8 @@ _START = Step("start dockerd", (_SYSTEMCTL, "start", "docker.service"), timeout=
 
 STARTING = (_FORGET_FAILURES, _START)
 
+_HUNG = "dockerd-hung"
+
 _BY_FIREWALLD = {"docker-chains-missing", "chains-missing-but-served", "docker-deaf-to-firewalld"}
 """What comes of a firewalld that dockerd does not hear."""
 
@@ -40,6 +42,8 @@ CHANGES = (*STAYS, "unit docker.service*", "unit docker.socket*", "unit containe
 def restart(look: Look, finding: Finding) -> Remedy:
     """Also a part of what another fix does, which may undo what this cannot."""
     holds, unknown = preflight.start_of_dockerd(look)
+    if finding.cause == _HUNG and look.may(CONTAINERS) is None:
+        return _blindly(look, holds, unknown)
     engine, containers, netfilter = look.need(ENGINE), look.need(CONTAINERS), look.need(NETFILTER)
     running = [container for container in containers if container.running]
     lost = [] if engine.live_restore else [container for container in running if container.auto_remove]
@@ -59,6 +63,24 @@ def restart(look: Look, finding: Finding) -> Remedy:
         changes=CHANGES,
         preflight=(*holds, *(() if lost else ("no container that would stop was run with --rm",))),
         notes=(*_swarm(engine), *_next_start_of_firewalld(look, finding), *unknown),
+    )
+
+
+def _blindly(look: Look, holds: tuple[str, ...], unknown: tuple[str, ...]) -> Remedy:
+    """A dockerd that does not answer cannot be asked what a restart does to its containers: two people may dare it."""
+    docker = look.need(UNITS)["docker.service"]
+    return Remedy(
+        steps=(_FORGET_FAILURES, _RESTART),
+        risk=Risk.HIGH,
+        blast_radius="dockerd does not answer, so what it runs is not known. Every container stops, unless live-restore"
+        f" is on. {_how_long(look)} Those with a restart policy come back, others stay down, and those run with --rm"
+        " are LOST for good.",
+        verify="dockerd answers, and the service answers from outside",
+        basis={"docker.service": f"{docker.active} ({docker.sub}), pid {docker.main_pid}"},
+        lasts=Lasts.UNTIL_CHANGED,
+        changes=CHANGES,
+        preflight=holds,
+        notes=("A container that stays down afterwards is started with: docker start NAME", *unknown),
     )
 
 

@@ -84,6 +84,7 @@ CASES = (
     Case("restart-docker", "dnat-to-an-address-of-nobody"),
     Case("restart-docker", "docker0-down"),
     Case("restart-docker", "firewalld-started-after-deaf-dockerd", like="firewalld-running-healthy"),
+    Case("restart-docker", "dockerd-hung-and-container-dead"),
     Case("start-docker", "dockerd-down", core=True),
     Case("start-container", "container-stopped", core=True),
     Case("start-container", "container-ended-with-no-policy"),

@@ -114,13 +114,11 @@ class Scene:
         return None
 
     async def ended(self) -> Offer | None:
-        """The first run once it has ended, and so has what took it back; None where none was ever begun."""
+        """The first run once it has ended, and so has what takes it back; None where none was ever begun."""
         async with asyncio.timeout(PATIENCE):
-            while True:
-                found = await self.run()
-                if found is None or not any(each.approval and not each.applied for each in found[0].offers):
-                    return found[1] if found else None
+            while (found := await self.run()) is not None and not _is_over(*found):
                 await asyncio.sleep(0.3)
+        return found[1] if found is not None else None
 
     async def until(self, *, is_away: bool) -> None:
         """Wait until the host goes away, or is back."""
@@ -145,6 +143,14 @@ class Scene:
     @property
     def forwards(self) -> bool:
         return self.host.sh("cat /proc/sys/net/ipv4/ip_forward").strip() == "1"
+
+
+def _is_over(incident: Incident, offer: Offer) -> bool:
+    """Whether a run has ended; one that was done halfway, when it was taken back."""
+    if offer.applied is None:
+        return False
+    halfway = offer.applied.outcome is Outcome.NOT_FIXED and offer.applied.ran
+    return not halfway or any(each.plan.undoes == offer.id and each.applied for each in incident.offers)
 
 
 def button(message: Message) -> bool:

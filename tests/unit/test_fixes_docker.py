@@ -145,6 +145,9 @@ def test_a_task_of_a_swarm_is_left_to_the_swarm_and_the_plan_says_that_it_may_mo
     assert any("swarm" in note for note in plan.notes)
 
 
-def test_a_hung_dockerd_whose_containers_are_not_known_is_not_restarted_blindly() -> None:
-    hung = recorded(BOOKWORM, "dockerd-hung-and-container-dead")
-    assert "cannot be planned without" in refusal_of(hung, "restart-docker").why
+def test_a_hung_dockerd_is_restarted_only_at_high_risk_as_nobody_knows_what_it_runs() -> None:
+    plan = plan_of(recorded(BOOKWORM, "dockerd-hung-and-container-dead"), "restart-docker")
+    assert plan.risk is Risk.HIGH
+    assert "what it runs is not known" in plan.blast_radius
+    assert "those run with --rm are LOST" in plan.blast_radius
+    assert plan.basis["docker.service"].startswith("active (running), pid ")
