@@ -116,7 +116,7 @@ class Scene:
     async def ended(self) -> Offer | None:
         """The first run once it has ended, and so has what takes it back; None where none was ever begun."""
         async with asyncio.timeout(PATIENCE):
-            while (found := await self.run()) is not None and not _is_over(*found):
+            while (found := await self.run()) is not None and not _is_over(*found):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.3)
         return found[1] if found is not None else None
 
