@@ -1,5 +1,6 @@
 """Time that passes for what the bot remembers and for what the host has in its journal, without anybody waiting."""
 
+import contextlib
 import re
 import sqlite3
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ _REMEMBERED = {
 
 def time_passes(database: Path, host: LabHost, length: timedelta) -> None:
     """Let all that is remembered be older by so much, while no bot runs."""
-    with sqlite3.connect(database) as connection:
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
         for table, columns in _REMEMBERED.items():
             for column in columns:
                 rows = connection.execute(f"SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()  # noqa: S608  # names from above

@@ -127,7 +127,7 @@ class Scene:
                 await asyncio.sleep(0.1)
 
     def locks(self) -> int:
-        with sqlite3.connect(self.database) as connection:
+        with contextlib.closing(sqlite3.connect(self.database)) as connection:
             return int(connection.execute("SELECT count(*) FROM host_locks").fetchone()[0])
 
     def times_run(self, run: str, offer: Offer) -> list[int]:
