@@ -108,7 +108,7 @@ def _mend(
     console = Console()
 
     def say(says: str) -> None:
-        console.print(f"… {says}", markup=False)
+        console.print(f"… {says}", markup=False, highlight=False, soft_wrap=True)
 
     def confirmed() -> bool:
         return not ask or typer.confirm(f"Run this on {host.name}?")

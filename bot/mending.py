@@ -18,7 +18,7 @@ from bot.policy import policy_of
 from bot.slack.client import SlackClient
 from bot.store import Store
 from bot.watch import Checked, Watch, Watching
-from checks.apply import Event, Order, Tell, apply, resume
+from checks.apply import Event, Happened, Order, Tell, apply, resume
 from checks.check import Checker
 from checks.fixes.undo import undo
 from checks.model import Applied, Host, NoChange, Plan, Report, Service, Snapshot
@@ -204,7 +204,8 @@ class Mending:
     def _telling(self, tell: Tell) -> Tell:
         async def both(event: Event) -> None:
             await tell(event)
-            self._say(event.says)
+            if event.what is not Happened.STEP_ENDED:  # what follows says so
+                self._say(event.says)
 
         return both
 

@@ -99,7 +99,7 @@ def restored(undo: Plan, seen: Seen) -> tuple[Outcome, str]:
     ]
     if wrong:
         return Outcome.FAILED, f"Every step ran, but the host is not as it was: {'; '.join(wrong)}"
-    return Outcome.UNDONE, "Taken back: all that the fix had changed is as it was before"
+    return Outcome.UNDONE, "All that the fix had changed is as it was before"
 
 
 def broken_off(broken: Broken, outcome: Outcome, says: str) -> tuple[Outcome, str]:
