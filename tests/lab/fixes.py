@@ -173,7 +173,7 @@ def _healthy(host: LabHost, case: Case) -> str:
 
 async def _mended_and_undone(site: "Site", case: Case, healthy: str) -> Row:
     host = site.lab
-    before = await asyncio.to_thread(state, host)
+    before = healthy or await asyncio.to_thread(state, host)  # a hung dockerd cannot be asked for the host's state
     planned = await site.plan(case.fix)
     if not isinstance(planned, Plan):
         return Row(host.name, case, says=planned.why)
