@@ -140,10 +140,10 @@ async def test_strangers_second_clicks_and_restarts_are_each_answered(lab: Lab, 
 async def test_a_healthy_but_odd_looking_host_is_called_healthy(
     lab: Lab, host: LabHost, tmp_path: Path, fault: Callable[[LabHost], object]
 ) -> None:
+    await on(host, fault)  # before anybody watches: on the way there it is really out of reach for a moment
+    if fault is faults.registry_on_host_network_with_port_open:
+        host.sh("sysctl -qw net.ipv4.ip_forward=0")
     async with team(lab, host, tmp_path) as people, people.bot():
-        await on(host, fault)
-        if fault is faults.registry_on_host_network_with_port_open:
-            host.sh("sysctl -qw net.ipv4.ip_forward=0")
         await people.slack.command(people.alice, "#docker-health", "/dockerhealth", "host1")
         answer = await people.told(people.alice, "healthy")
         assert "unhealthy" not in answer.shown
