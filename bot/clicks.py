@@ -102,10 +102,11 @@ class Clicks:
         offer = next((each for each in incident.offers if each.id == click.target), None) if incident else None
         if incident is None or offer is None:
             return Refusal(No.GONE)
+        now = self._clock()  # of what is decided upon: whatever is asked from here on may take its time
         policy = policy_of(self._policies, offer.plan)
         approvers = await approvers_of(policy, self._directory, involved(offer, click.user))
         home = await self._home(incident, click)
-        return decide(incident, click, policy, approvers, home=home, now=self._clock())
+        return decide(incident, click, policy, approvers, home=home, now=now)
 
     async def _recorded(self, decision: Approved | Agreed) -> bool:
         """Make the decision count. False if it rests on what is no longer so."""

@@ -96,7 +96,7 @@ class Fixing:
         data = {"digest": approval.digest, "with": [each.who for each in offer.agreed]}
         entry = run.entry("approved", offer.plan.title, data, approval.at)
         claimed = transition is not None and await self._store.runs.claim(
-            Claim(incident, offer, approval, transition), entry, self._until()
+            Claim(incident, offer, approval, transition), entry, self._lease, self._clock
         )
         log.info("approval", host=incident.host, fix=offer.plan.fix, offer=offer.id, who=approval.who, counts=claimed)
         self._wake_outbox()

@@ -3,9 +3,9 @@
 Every change is a row of the audit log in the same transaction: what was done and what the log says cannot come apart.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -21,6 +21,9 @@ from bot.store.mapping import applied_values, offer_values, past_run, seconds_of
 from bot.store.tables import host_locks, incidents, offers, reports, transitions
 from checks.apply import Happened
 from checks.model import Applied, Snapshot
+
+DECISION_HOLDS = timedelta(seconds=30)
+"""How old a decision may be that starts a run. An older one rests on who may approve, and when, as it was then."""
 
 MOST_DONE = 50
 """Runs of a host that are looked through: for one to take back, for how long things take there."""
@@ -60,8 +63,11 @@ class Runs:
         self._owner = owner
         self._experience: dict[str, tuple[datetime, Mapping[str, float]]] = {}  # and when the newest run had ended
 
-    async def claim(self, claim: Claim, entry: Entry, lease_until: datetime) -> bool:
-        """Make an approval the one that counts, and lock the host. False if anything changed since it was decided."""
+    async def claim(self, claim: Claim, entry: Entry, lease: timedelta, clock: Callable[[], datetime]) -> bool:
+        """Make an approval the one that counts, and lock the host. False if anything changed since it was decided.
+
+        That includes the time: the process, or its whole machine, may have stood still since then.
+        """
         # A compare-and-set. Two clicks, in this process or in two, may both have been allowed by the policy, each
         # on what it had read a moment before. The conditions are therefore asked once more in the very statement
         # that writes: the database lets one such statement through, and the others then match no row.
@@ -73,24 +79,28 @@ class Runs:
             offers.c.digest == approval.digest,
             offers.c.approved_by.is_(None),
             offers.c.withdrawn.is_(False),
-            offers.c.expires_at > approval.at,
             ~exists().where(
                 newer.c.host == incident.host,
                 newer.c.service == incident.service,
                 newer.c.opened_at > incident.opened_at,
             ),
         )
-        lock = {"host": incident.host, "offer_id": offer.id, "owner": self._owner, "lease_until": lease_until}
         try:
             async with self._database.writing() as connection:
+                now = clock()  # not before: the wait for the turn to write may be long
+                if now - approval.at > DECISION_HOLDS:
+                    return False
                 won = await connection.execute(
-                    update(offers).where(*unclaimed).values(approved_by=approval.who, approved_at=approval.at)
+                    update(offers)
+                    .where(*unclaimed, offers.c.expires_at > now)
+                    .values(approved_by=approval.who, approved_at=approval.at)
                 )
                 # The move is the second half of the condition: one fix an incident, and none once it is resolved.
                 # The lock is the third: one fix a host.
                 if won.rowcount != 1 or not await move(connection, incident.id, claim.transition):
                     await connection.rollback()
                     return False
+                lock = {"host": incident.host, "offer_id": offer.id, "owner": self._owner, "lease_until": now + lease}
                 await connection.execute(insert(host_locks).values(lock))
                 await append(connection, entry)
                 return True

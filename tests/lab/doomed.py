@@ -59,9 +59,9 @@ class DoomedRuns(Runs):
         self._point, self._fate = point, fate
         self._seen: Counter[str] = Counter()
 
-    async def claim(self, claim: Claim, entry: Entry, lease_until: Any) -> bool:
+    async def claim(self, claim: Claim, entry: Entry, *lease: Any) -> bool:
         await self._at(entry, "before")
-        claimed = await super().claim(claim, entry, lease_until)
+        claimed = await super().claim(claim, entry, *lease)
         await self._at(entry, "after")
         return claimed
 

@@ -47,12 +47,18 @@ class Groups:
 class Bot:
     """One life of the bot: what is not in the store dies with it."""
 
-    def __init__(
-        self, store: Store, clock: Clock, looker: Looker, mender: Mender, policies: Policies = POLICIES
+    def __init__(  # noqa: PLR0913, PLR0917  # what it lives in
+        self,
+        store: Store,
+        clock: Clock,
+        looker: Looker,
+        mender: Mender,
+        policies: Policies = POLICIES,
+        groups: Groups | None = None,
     ) -> None:
         self.store, self.clock, self.looker = store, clock, looker
         self.woken = 0
-        self.groups = Groups()
+        self.groups = groups or Groups()
         self.watch = Watch(
             [HOST],
             looker,

@@ -1,9 +1,13 @@
 """From clicks to outcomes, with a scripted host, on a real store: no Slack, no SSH."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -12,16 +16,17 @@ from bot.clicks import Acknowledged, Repeated, approvers_of
 from bot.fixing import LEASE, Run
 from bot.incidents import Approval, State
 from bot.offers import usable
-from bot.policy import Policies, policy_of
+from bot.policy import Policies, QuietHours, policy_of
 from bot.store import Store
 from checks.apply import Order, Tell
 from checks.model import Applied, Outcome, Risk
-from tests.unit.bot_life import Bot, Groups
+from tests.unit.bot_life import POLICIES, Bot, Groups
 from tests.unit.bot_samples import (
     APPROVER,
     HOME,
     HOST,
     STRANGER,
+    T0,
     Clock,
     Looker,
     Mender,
@@ -240,6 +245,33 @@ async def test_slack_is_not_asked_for_groups_where_everyone_is_named() -> None:
 
 
 # --- clicks that come late ---
+
+
+@pytest.mark.parametrize(("waited", "why"), [(60, No.QUIET), (1800, No.EXPIRED)])
+async def test_a_click_whose_record_had_to_wait_is_decided_anew(
+    store: Store, tmp_path: Path, clock: Clock, waited: int, why: No
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as another:
+
+        async def is_done() -> None:
+            await asyncio.sleep(0.2)
+            clock.passes(waited)
+            another.execute("ROLLBACK")
+
+        class Busy(Groups):
+            async def members(self, group: str) -> frozenset[str] | None:
+                if not another.in_transaction and clock() < T0 + timedelta(seconds=60):
+                    another.execute("BEGIN IMMEDIATE")  # another process writes from here on
+                    self.writes = asyncio.create_task(is_done())
+                return await super().members(group)
+
+        quiet = QuietHours(time(12, 1), time(12, 5), ZoneInfo("UTC"))
+        bot = Bot(store, clock, Looker(clock), Mender(), replace(POLICIES, quiet_hours=quiet), Busy())
+        bot.groups.told["S0ONCALL"] = frozenset({CAROL})
+        answer = await bot.clicks.approve(click(CAROL, await bot.breaks()))
+        assert isinstance(answer, Refusal)
+        assert answer.reason is why
+        await bot.close()
 
 
 async def test_a_click_on_an_expired_offer_runs_nothing_and_brings_a_fresh_one(bot: Bot, mender: Mender) -> None:

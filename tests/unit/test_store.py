@@ -19,7 +19,7 @@ from bot.audit import Entry, flaw
 from bot.incidents import Approval, Incident, Offer, State, Transition, acknowledge, ended, fixing
 from bot.store import LeaseLostError, Store, StoreError
 from bot.store.mapping import report_from, report_json
-from bot.store.runs import Claim, End
+from bot.store.runs import DECISION_HOLDS, Claim, End
 from bot.store.tables import metadata
 from checks.model import Applied, Phase, Plan, Reading, Report, StepResult
 from tests.unit.bot_samples import BEFORE, HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
@@ -53,17 +53,23 @@ async def stored(store: Store, *offers: Offer, incident_id: str = "inc-1") -> No
     await store.incidents.save_report(incident_id, broken(*[each.plan for each in offers]), offers, T0)
 
 
-async def claim(store: Store, who: str = "U1", now: datetime = T0, offer_id: str = "offer-1") -> bool:
+async def claim(
+    store: Store, who: str = "U1", now: datetime = T0, offer_id: str = "offer-1", late: timedelta = timedelta()
+) -> bool:
     known = await store.incidents.with_offer(offer_id)
     assert known
     chosen = next(each for each in known.offers if each.id == offer_id)
-    return await claim_as(store, known, chosen, Approval(who, now, chosen.plan.digest))
+    return await claim_as(store, known, chosen, Approval(who, now, chosen.plan.digest), late)
 
 
-async def claim_as(store: Store, known: Incident, chosen: Offer, approval: Approval) -> bool:
+async def claim_as(
+    store: Store, known: Incident, chosen: Offer, approval: Approval, late: timedelta = timedelta()
+) -> bool:
+    """``late``: how long the decision has waited for its turn to write."""
     transition = fixing(replace(known, state=State.OPEN), chosen.plan, approval.who, approval.at)
     assert transition
-    return await store.runs.claim(Claim(known, chosen, approval, transition), entry("approved"), LEASE)
+    claimed = Claim(known, chosen, approval, transition)
+    return await store.runs.claim(claimed, entry("approved"), LEASE - T0, lambda: approval.at + late)
 
 
 def entry(event: str, run: str = "offer-1") -> Entry:
@@ -146,6 +152,15 @@ async def test_an_expired_withdrawn_or_changed_offer_is_not_claimed(store: Store
     assert not await claim(store, offer_id="offer-2")
     assert not await claim_as(store, incident(), offer(), Approval("U1", T0, "0" * 64))
     assert await claim(store, now=offer().expires_at - timedelta(seconds=1))
+
+
+async def test_an_approval_is_claimed_soon_after_it_was_decided_or_not_at_all(store: Store) -> None:
+    await stored(store, offer())
+    second = timedelta(seconds=1)
+    assert not await claim(store, late=DECISION_HOLDS + second)
+    assert not await claim(store, now=offer().expires_at - second, late=second)
+    assert await claim(store, late=DECISION_HOLDS)
+    assert await store.runs.abandoned(LEASE + DECISION_HOLDS - second) == ()  # the lease begins with the claim
 
 
 async def agree(store: Store, who: str, offer_id: str = "offer-1", now: datetime = T0, digest: str = "") -> bool:

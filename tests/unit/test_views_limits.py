@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,9 @@ from checks.model import (
     Verdict,
 )
 from tests.unit.view_samples import NOW, OFFER, OPEN, PLAN, REPORT, blocks, body, buttons, problems, reading
+
+# An incident that is too large for any message is what is tried here; that its repr is large too is no mistake.
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr:hypothesis.errors.HypothesisWarning")
 
 NASTY = (
     "<!channel>",
