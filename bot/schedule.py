@@ -37,7 +37,7 @@ class Schedule:
         self._scheduler.start()
 
     async def stop(self) -> None:
-        """Start no job any more, and let those that run end: one cut off within a transaction leaves it hanging."""
+        """Start no job any more, and let those that run end."""
         self._scheduler.pause()
         await asyncio.sleep(0)  # one that was started this very moment is not in the set before that
         if self._running:

@@ -4,10 +4,9 @@ import json
 from typing import Any
 
 from sqlalchemy import Row, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.audit import GENESIS, Entry, Sealed, sealed
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 from bot.store.tables import audit
 
 
@@ -31,7 +30,7 @@ class Audit:
             return tuple(_from(row) for row in await connection.execute(wanted))
 
 
-async def append(connection: AsyncConnection, entry: Entry) -> Sealed:
+async def append(connection: Transaction, entry: Entry) -> Sealed:
     """Add an entry within a writing transaction, which nobody else's can overtake."""
     last = (
         await connection.execute(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))

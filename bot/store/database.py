@@ -1,11 +1,12 @@
 """The connection to the database: how it is opened, brought up to date, and used in short transactions."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, CursorResult, Executable, event, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -14,8 +15,28 @@ from bot.migrations import upgrade
 BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
 
 
+T = TypeVar("T")
+
+
 class StoreError(Exception):
     """The database cannot be used."""
+
+
+class Transaction:
+    """A connection to the database within a transaction.
+
+    Whatever is asked of it ends before the one who asked is cancelled. Else the driver's thread would carry on alone:
+    begin what nobody ends, and hold the lock on the database with it.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: Executable) -> CursorResult[Any]:
+        return await _whole(self._connection.execute(statement))
+
+    async def rollback(self) -> None:
+        await _whole(self._connection.rollback())
 
 
 class Database:
@@ -36,7 +57,7 @@ class Database:
             _tame_sqlite(engine)
         database = cls(engine)
         try:
-            async with database.writing() as connection:
+            async with database._writer.begin() as connection:
                 await connection.run_sync(upgrade)
         except (SQLAlchemyError, OSError) as error:
             await database.close()
@@ -51,14 +72,41 @@ class Database:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.begin() as connection:
-            yield connection
+    async def reading(self) -> AsyncIterator[Transaction]:
+        async with _transaction(self._engine) as transaction:
+            yield transaction
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        async with self._writer.begin() as connection:
-            yield connection
+    async def writing(self) -> AsyncIterator[Transaction]:
+        async with _transaction(self._writer) as transaction:
+            yield transaction
+
+
+@asynccontextmanager
+async def _transaction(engine: AsyncEngine) -> AsyncIterator[Transaction]:
+    stack = AsyncExitStack()
+    try:
+        yield Transaction(await _whole(stack.enter_async_context(engine.begin())))
+    except BaseException as error:
+        await _whole(stack.__aexit__(type(error), error, error.__traceback__))
+        raise
+    await _whole(stack.aclose())
+
+
+async def _whole(work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` comes to. Who is cancelled meanwhile is told so when it has ended."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # told to nobody: being cancelled comes first
+    raise cancelled
 
 
 def _with_driver(url: URL) -> URL:

@@ -10,12 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.audit import Entry, planned
 from bot.incidents import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 from bot.store.mapping import (
     incident_from,
     incident_values,
@@ -160,7 +159,7 @@ def of_offer(offer_id: str) -> ScalarSelect[str]:
     return select(offers.c.incident_id).where(offers.c.id == offer_id).scalar_subquery()
 
 
-async def _load(connection: AsyncConnection, row: Any) -> Incident:
+async def _load(connection: Transaction, row: Any) -> Incident:
     of_this = await connection.execute(
         select(transitions).where(transitions.c.incident_id == row.id).order_by(transitions.c.id)
     )
@@ -176,7 +175,7 @@ async def _load(connection: AsyncConnection, row: Any) -> Incident:
     return incident_from(row, of_this.all(), body.scalar(), offered.all(), agreed.all())
 
 
-async def move(connection: AsyncConnection, incident_id: str, transition: Transition) -> bool:
+async def move(connection: Transaction, incident_id: str, transition: Transition) -> bool:
     resolved_at = transition.at if transition.new is State.RESOLVED else None
     moved = await connection.execute(
         update(incidents)
@@ -190,12 +189,12 @@ async def move(connection: AsyncConnection, incident_id: str, transition: Transi
     return True
 
 
-async def withdraw(connection: AsyncConnection, incident_id: str) -> None:
+async def withdraw(connection: Transaction, incident_id: str) -> None:
     pending = offers.c.incident_id == incident_id, offers.c.approved_by.is_(None), offers.c.fix.not_like(f"{UNDO}%")
     await connection.execute(update(offers).where(*pending).values(withdrawn=True))
 
 
-async def _save_report(connection: AsyncConnection, incident_id: str, report: Report) -> None:
+async def _save_report(connection: Transaction, incident_id: str, report: Report) -> None:
     """Add a report to an incident's, or replace the last one if it says the same: hours of looks are no history."""
     values = report_values(incident_id, report)
     rows = await connection.execute(
@@ -208,7 +207,7 @@ async def _save_report(connection: AsyncConnection, incident_id: str, report: Re
         await connection.execute(insert(reports).values(values))
 
 
-async def due(connection: AsyncConnection, incident_id: str | ScalarSelect[str], at: datetime) -> None:
+async def due(connection: Transaction, incident_id: str | ScalarSelect[str], at: datetime) -> None:
     """The incident's message must be looked at by the outbox. An attempt that waits for later is not made sooner."""
     waits = messages.c.attempts > 0
     await connection.execute(

@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.audit import Entry
 from bot.auto import Fault, History
 from bot.incidents import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 from bot.store.incidents import Incidents, due, move, withdraw
 from bot.store.mapping import applied_values, offer_values, past_run, seconds_of_steps, snapshot_json
 from bot.store.tables import host_locks, incidents, offers, reports, transitions
@@ -126,7 +125,7 @@ class Runs:
         async with self._database.writing() as connection:
             return await self._renew(connection, offer, lease_until)
 
-    async def _renew(self, connection: AsyncConnection, offer: Offer, lease_until: datetime) -> bool:
+    async def _renew(self, connection: Transaction, offer: Offer, lease_until: datetime) -> bool:
         ours = host_locks.c.offer_id == offer.id, host_locks.c.owner == self._owner
         renewed = await connection.execute(update(host_locks).where(*ours).values(lease_until=lease_until))
         return renewed.rowcount == 1

@@ -15,10 +15,10 @@ from typing import Any
 
 import aiosqlite
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from bot.store.database import Database, _tame_sqlite  # the same SQLite as the product's
+from bot.store.database import Database, Transaction, _tame_sqlite  # the same SQLite as the product's
 from tests.unit.bot_samples import T0
 
 
@@ -139,12 +139,12 @@ class LifesDatabase(Database):
         self._written = written
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncIterator[Transaction]:
         async with self._turns.turn(self._life), super().reading() as connection:
             yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self) -> AsyncIterator[Transaction]:
         async with self._turns.turn(self._life):
             async with super().writing() as connection:
                 yield connection

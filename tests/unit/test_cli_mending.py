@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import text
 
 from bot import usage
 from bot.config import load
@@ -256,8 +257,8 @@ def test_an_entry_that_was_changed_behind_our_back_is_found(config: Path, monkey
 
     async def forge(store: Store) -> None:
         async with store.database.writing() as connection:
-            await connection.exec_driver_sql("DROP TRIGGER audit_no_update")
-            await connection.exec_driver_sql("UPDATE audit SET actor = 'U0MALLORY' WHERE event = 'approved'")
+            await connection.execute(text("DROP TRIGGER audit_no_update"))
+            await connection.execute(text("UPDATE audit SET actor = 'U0MALLORY' WHERE event = 'approved'"))
 
     stored(config, forge)
     result = invoke("audit", "verify", "-c", config)

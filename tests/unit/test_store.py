@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
 from bot.audit import Entry, flaw
@@ -320,7 +321,7 @@ async def test_every_change_of_a_run_is_in_the_log_which_nobody_can_change(store
     for change in ("UPDATE audit SET says = 'nothing'", "DELETE FROM audit WHERE number = 4"):
         with pytest.raises(IntegrityError, match="only ever added to"):
             async with store.database.writing() as connection:
-                await connection.exec_driver_sql(change)
+                await connection.execute(text(change))
 
 
 async def test_reports_that_say_the_same_are_kept_once(store: Store) -> None:
@@ -332,7 +333,7 @@ async def test_reports_that_say_the_same_are_kept_once(store: Store) -> None:
     assert known
     assert known.report == healthy(T0 + 3 * MINUTE)
     async with store.database.reading() as connection:
-        assert (await connection.exec_driver_sql("SELECT count(*) FROM reports")).scalar() == 2
+        assert (await connection.execute(text("SELECT count(*) FROM reports"))).scalar() == 2
 
 
 async def test_the_newest_report_of_each_service_is_known(store: Store) -> None:
@@ -387,13 +388,26 @@ async def test_a_delivery_is_new_once_in_the_life_of_a_process(store: Store, oth
     assert await store.seen.first("click-2", T0 + 60 * MINUTE)
 
 
-def drift(connection: Connection) -> list[object]:
-    return list(compare_metadata(MigrationContext.configure(connection), metadata))
+@pytest.mark.usefixtures("store")
+def test_the_migrations_make_the_tables_that_the_code_uses(url: str) -> None:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert list(compare_metadata(MigrationContext.configure(connection), metadata)) == []
+    engine.dispose()
 
 
-async def test_the_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
-    async with store.database.reading() as connection:
-        assert await connection.run_sync(drift) == []
+async def test_whoever_is_cut_off_within_a_transaction_leaves_nothing_behind(store: Store) -> None:
+    await stored(store)
+    for moment in range(200):
+        change = asyncio.create_task(store.incidents.save_report("inc-1", broken(), (), T0))
+        await asyncio.sleep(moment / 100_000)
+        for _ in range(2):  # once more while what was begun is being ended
+            change.cancel()
+            await asyncio.sleep(0)
+        with suppress(asyncio.CancelledError):
+            await change
+        async with asyncio.timeout(1):  # a transaction that nobody ends would hold the others off for ten seconds
+            assert await store.seen.first(str(moment), T0)
 
 
 @pytest.mark.usefixtures("store")
