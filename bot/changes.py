@@ -36,9 +36,11 @@ def changed(differences: Sequence[Difference], *, announced: bool) -> list[Chang
 def _counted(changes: Sequence[Changed]) -> Iterator[Changed]:
     """First what is said in a line of its own, then how much of each kind came and went."""
     yield from (each for each in changes if not each.lines)
-    kinds = dict.fromkeys(each.says.split()[0] for each in changes if each.lines)
-    for kind in kinds:
-        of_it = [each for each in changes if each.lines and each.says.split()[0] == kind]
+    by_kind: dict[str, list[Changed]] = {}
+    for each in changes:
+        if each.lines:
+            by_kind.setdefault(each.says.partition(" ")[0], []).append(each)
+    for kind, of_it in by_kind.items():
         came, went = (sum(line.startswith(sign) for each in of_it for line in each.lines) for sign in "+-")
         name = of_it[0].says if len(of_it) == 1 else f"{len(of_it)} {KINDS.get(kind, kind)}"
         yield Changed(f"{name}: {came} lines came, {went} went")

@@ -72,3 +72,8 @@ def test_of_many_lines_that_were_announced_it_is_told_how_many_and_of_the_others
     assert told == ["sysctl net.ipv4.ip_forward 0 → 1", "3 chains of iptables: 6 lines came, 3 went"]
     loud = changed([*rules, switched], announced=False)
     assert [each.lines for each in loud] == [("- -A one", "+ -A three", "+ -A four")] * 3
+
+
+def test_a_name_without_a_word_in_it_is_counted_as_any_other() -> None:
+    lines = "\n".join("abcdefgh")
+    assert told(None, lines, "\x1b") == Changed(" (new): 8 lines came, 0 went")

@@ -396,6 +396,15 @@ def test_the_migrations_make_the_tables_that_the_code_uses(url: str) -> None:
     engine.dispose()
 
 
+async def test_two_stores_that_are_up_to_date_can_be_opened_at_once(tmp_path: Path) -> None:
+    async def opened(name: str) -> None:
+        await (await Store.open(f"sqlite:///{tmp_path}/{name}.db")).close()
+
+    for name in ("one", "two"):
+        await opened(name)
+    await asyncio.gather(*[opened(name) for name in ("one", "two") * 5])
+
+
 async def test_whoever_is_cut_off_within_a_transaction_leaves_nothing_behind(store: Store) -> None:
     await stored(store)
     for moment in range(200):
