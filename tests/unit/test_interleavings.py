@@ -273,10 +273,10 @@ class Interleavings(RuleBasedStateMachine):
         self.time_passes(seconds)
         self.a_life_stands_still(press.life, stands_still=False)
 
-    @rule(press=presses, point=st.sampled_from(POINTS))
-    def a_life_is_taken_for_dead(self, press: Press, point: str) -> None:
+    @rule(press=presses, points=st.sampled_from([{point, *then} for point in POINTS for then in ((), ("resumed",))]))
+    def a_life_is_taken_for_dead(self, press: Press, points: set[str]) -> None:
         """It stands still in a run; another one ends the run when the lease is over; and then it goes on."""
-        self.runs_will_wait(frozenset({point}))
+        self.runs_will_wait(frozenset(points))
         self.people_press([press])
         self.a_life_stands_still(press.life, stands_still=True)
         self.time_passes(PAST_THE_LEASE)
