@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from bot.cut_off import HOLDS_FOR
 from bot.incidents import ALL_HOSTS, Incident, State
 from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.slack.views import alert
 from bot.store import Store
-from bot.watch import EXPLAINED_FOR, Watch
+from bot.watch import Watch
 from checks.model import (
     Diagnosis,
     Digest,
@@ -254,7 +255,7 @@ async def test_an_incident_from_before_keeps_what_is_known_of_it(rack: Rack) -> 
     await rack.reads(2)
     rack.seen = False
     await rack.reads(2)
-    rack.clock.passes(EXPLAINED_FOR.total_seconds())
+    rack.clock.passes(HOLDS_FOR.total_seconds())
     await rack.reads(2)
     assert await rack.live() == ["a/registry", ALL_HOSTS]
     kept = await rack.store.incidents.newest(*A)
@@ -270,7 +271,7 @@ async def test_the_notice_ends_when_a_later_look_rules_it_out(rack: Rack) -> Non
     rack.seen, rack.down = True, {"a", "b", "c"}
     await rack.reads()
     assert await rack.live() == [ALL_HOSTS]
-    rack.clock.passes(EXPLAINED_FOR.total_seconds())
+    rack.clock.passes(HOLDS_FOR.total_seconds())
     await rack.reads(4)
     assert await rack.live() == ["a/registry", "b/registry", "c/registry"]
     assert (await rack.notice()).transitions[-1].reason.endswith("b is reached")

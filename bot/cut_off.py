@@ -1,0 +1,137 @@
+"""When nothing at all is reached: one incident for all services, and none for each, as long as the watcher is cut off.
+
+Whether it is, a look tells (bot/offline.py): what fails meanwhile waits for it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.incidents import LIVE, Rules, State, Streak, Transition, opening, step
+from bot.lifecycle import Key, Lifecycle
+from bot.looks import Looks, Reports
+from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
+from bot.store import Store
+from bot.tasks import Tasks
+from checks.model import Host, Reading, Report, Service
+
+HOLDS_FOR = timedelta(minutes=1)
+"""How long a look that found the watcher cut off holds for all that fails."""
+
+HELD_FOR_MOST = 10.0
+"""Seconds that an incident waits for the look that tells whether the watcher itself is cut off."""
+
+log = structlog.get_logger()
+
+
+class CutOff:
+    def __init__(  # noqa: PLR0913  # each is a thing of its own; watch.py names them
+        self,
+        hosts: Iterable[Host],
+        lifecycle: Lifecycle,
+        looks: Looks,
+        store: Store,
+        tasks: Tasks,
+        *,
+        rules: Rules,
+        diagnose: Callable[[Host, Service, datetime], None],
+        wake_outbox: Callable[[], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """``diagnose`` begins the diagnosis of an incident that was opened after all."""
+        self._keys = [(host.name, service.name) for host in hosts for service in host.services]
+        self._lifecycle = lifecycle
+        self._looks = looks
+        self._store = store
+        self._tasks = tasks
+        self._rules = rules
+        self._diagnose = diagnose
+        self._wake_outbox = wake_outbox
+        self._clock = clock
+        self._held: set[Key] = set()  # services whose incident waits for a look
+        self._seen_at: datetime | None = None  # when the watcher was last seen to be cut off
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the incident for all services is live."""
+        return EVERYWHERE in self._lifecycle.live
+
+    def may_be(self, key: Key, streak: Streak) -> bool:
+        """Whether a service that is about to become an incident may fail because of that."""
+        newest = {each: self._lifecycle.readings.get(each) for each in self._keys}
+        return may_be_cut_off(key, streak.since or self._clock(), newest, self._lifecycle.live)
+
+    def hold(self, host: Host, service: Service, since: datetime) -> None:
+        """Let the look that began on suspicion say whether this is one incident or one of many."""
+        key = host.name, service.name
+        if self.is_told:
+            since = self._clock()
+            if self._seen_at is not None and since - self._seen_at < HOLDS_FOR:
+                return
+        if key not in self._held:
+            self._held.add(key)
+            self._tasks.start(self._decide(host, service, since), f"diagnose {host.name}, or all hosts")
+
+    async def reached(self, streak: Streak, reading: Reading) -> None:
+        """Something is reached again, which may end the incident for all services."""
+        if not self.is_told:
+            return
+        async with self._lifecycle.locks[EVERYWHERE]:
+            incident = await self._lifecycle.newest(EVERYWHERE)
+            transition = step(incident, streak, reading, self._rules, self._clock())
+            if transition and await self._lifecycle.move(EVERYWHERE, incident, transition):
+                self._lifecycle.forget_failures()
+
+    async def _decide(self, host: Host, service: Service, since: datetime) -> None:
+        try:
+            reports = await self._look_within(host, since)
+        finally:
+            self._held.discard((host.name, service.name))
+        notice = cut_off(reports)
+        if notice is not None:
+            await self._tell(notice, since)
+        elif not self.is_told:
+            await self._open(host, service)
+        elif why := not_cut_off(reports):
+            await self._reached_after_all(f"{host.name}: {why}")
+
+    async def _look_within(self, host: Host, since: datetime) -> Reports:
+        """A look, or nothing: whatever becomes of it, an alert must follow."""
+        try:
+            async with asyncio.timeout(HELD_FOR_MOST):
+                return await self._looks.look(host, since)
+        except Exception:
+            log.exception("no look told whether the watcher is cut off", host=host.name)
+            return ()
+
+    async def _open(self, host: Host, service: Service) -> None:
+        """It is an incident of its own, if the service has not come back meanwhile."""
+        key = host.name, service.name
+        async with self._lifecycle.locks[key]:
+            streak, reading = self._lifecycle.streaks[key], self._lifecycle.readings[key]
+            incident = await self._lifecycle.newest(key)
+            transition = step(incident, streak, reading, self._rules, self._clock())
+            if transition and await self._lifecycle.move(key, incident, transition) and transition.new is State.OPEN:
+                self._diagnose(host, service, streak.since or transition.at)
+
+    async def _tell(self, notice: Report, since: datetime) -> None:
+        """One incident for all services, with the newest look that says so."""
+        async with self._lifecycle.locks[EVERYWHERE]:
+            now = self._seen_at = self._clock()
+            incident = await self._lifecycle.newest(EVERYWHERE)
+            transition = opening(incident, "no host is reached from outside", now)
+            if transition and await self._lifecycle.move(EVERYWHERE, incident, transition, since):
+                incident = await self._lifecycle.newest(EVERYWHERE)
+            if incident is not None:
+                await self._store.incidents.save_report(incident.id, notice, (), now)
+                self._wake_outbox()
+
+    async def _reached_after_all(self, why: str) -> None:
+        async with self._lifecycle.locks[EVERYWHERE]:
+            incident = await self._lifecycle.newest(EVERYWHERE)
+            if incident is not None and incident.state in LIVE:
+                transition = Transition(incident.state, State.RESOLVED, why, self._clock())
+                if await self._lifecycle.move(EVERYWHERE, incident, transition):
+                    self._lifecycle.forget_failures()

@@ -1,0 +1,78 @@
+"""The incidents of all services: what they are judged by from reading to reading, and the one way in which they change.
+
+One change of a service's incident at a time: who reads it in order to change it holds its lock.
+"""
+
+import asyncio
+import secrets
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.incidents import LIVE, Incident, State, Streak, Transition, opened
+from bot.store import Store
+from checks.model import Reading
+
+DIAGNOSIS_GRACE = timedelta(seconds=2)
+"""How long an alert waits for its diagnosis before it is posted without one."""
+
+Key = tuple[str, str]  # host, service
+
+log = structlog.get_logger()
+
+
+class Lifecycle:
+    def __init__(self, store: Store, channel: str, wake_outbox: Callable[[], None]) -> None:
+        """``channel`` is where alerts are posted."""
+        self._store = store
+        self._channel = channel
+        self._wake_outbox = wake_outbox
+        self.locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.streaks: defaultdict[Key, Streak] = defaultdict(Streak)
+        self.readings: dict[Key, Reading] = {}  # the newest of each service
+        self.live: set[Key] = set()  # services with a live incident: good readings of others need no question
+
+    def count(self, key: Key, reading: Reading) -> Streak:
+        """Take a reading in. Returns the streak that it is the end of."""
+        self.readings[key] = reading
+        self.streaks[key] = self.streaks[key].after(reading)
+        return self.streaks[key]
+
+    async def newest(self, key: Key) -> Incident | None:
+        """The newest incident of a service. Another process may have changed it."""
+        incident = await self._store.incidents.newest(*key)
+        self.know(key, incident.state if incident else None)
+        return incident
+
+    async def move(
+        self, key: Key, incident: Incident | None, transition: Transition, since: datetime | None = None
+    ) -> bool:
+        """Store a transition, of a new incident (that began ``since``) or of the given one. False if late."""
+        if transition.old is None or incident is None:
+            began = since or self.streaks[key].since or transition.at
+            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, began)
+            stored = await self._store.incidents.add(new, self._channel, transition.at + DIAGNOSIS_GRACE)
+        else:
+            stored = await self._store.incidents.move(incident.id, transition)
+        if not stored:
+            return False
+        self.know(key, transition.new)
+        log.info("incident", host=key[0], service=key[1], state=transition.new, reason=transition.reason)
+        self._wake_outbox()
+        return True
+
+    def know(self, key: Key, state: State | None) -> None:
+        """Remember whether a service has a live incident."""
+        (self.live.add if state in LIVE else self.live.discard)(key)
+
+    def forget(self, key: Key) -> None:
+        """Let no reading from before count any more."""
+        self.streaks[key] = Streak()
+
+    def forget_failures(self) -> None:
+        """The same for the failed readings of all services without an incident: who is really broken fails again."""
+        for key, streak in list(self.streaks.items()):
+            if streak.failed and key not in self.live:
+                self.forget(key)
