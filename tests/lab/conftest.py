@@ -8,7 +8,6 @@ Settings, all from the environment:
 
 import os
 import shutil
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -29,11 +28,17 @@ NEEDED = {
 TEST_TIMEOUT = 180
 
 
+@pytest.hookimpl(tryfirst=True)  # before the tests are handed out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The deadline of a lab test is its own: that of the fixtures, which may build a tree, is in the lab itself."""
+    """All tests on real hosts run in one process, one after the other: there is one lab, and it needs all its hosts.
+
+    The deadline of a lab test is its own: that of the fixtures, which may build a tree, is in the lab itself.
+    """
     for item in items:
-        if item.get_closest_marker("lab") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, func_only=True))
+        if item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.xdist_group("lab"))
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, func_only=True))
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +52,8 @@ def lab() -> Iterator[Lab]:
     if os.environ.get("DOCKERHEALTH_LAB_REUSE") == "1":
         yield _standing()
         return
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
-    try:
-        with labs.booted([labs.free_name(generation) for generation in TESTED]) as booted:
-            yield booted
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with labs.booted([labs.free_name(generation) for generation in TESTED]) as booted:
+        yield booted
 
 
 @pytest.fixture(params=TESTED)
@@ -77,11 +78,3 @@ def _standing() -> Lab:
     if found is None:
         raise LabError("DOCKERHEALTH_LAB_REUSE=1, but no lab stands: python -m tests.lab up bookworm trixie")
     return found
-
-
-def _as_interrupt(_number: int, _frame: object) -> None:
-    """End as after Ctrl-C, with all fixtures taken down, instead of on the spot.
-
-    Not by raising SIGINT: a shell has its background jobs ignore that one, and then nothing would end this run.
-    """
-    raise KeyboardInterrupt
