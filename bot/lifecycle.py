@@ -1,6 +1,6 @@
-"""The incidents of all services: what they are judged by from reading to reading, and the one way in which they change.
+"""The incidents of all services as readings and looks change them: what they are judged by, and how they move on.
 
-One change of a service's incident at a time: who reads it in order to change it holds its lock.
+Who reads an incident in order to change it holds the lock of its service.
 """
 
 import asyncio
