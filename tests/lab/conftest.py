@@ -28,17 +28,11 @@ NEEDED = {
 TEST_TIMEOUT = 180
 
 
-@pytest.hookimpl(tryfirst=True)  # before the tests are handed out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests on real hosts run in one process, one after the other: there is one lab, and it needs all its hosts.
-
-    The deadline of a lab test is its own: that of the fixtures, which may build a tree, is in the lab itself.
-    """
+    """The deadline of a lab test is its own: that of the fixtures, which may build a tree, is in the lab itself."""
     for item in items:
-        if item.get_closest_marker("lab"):
-            item.add_marker(pytest.mark.xdist_group("lab"))
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, func_only=True))
+        if item.get_closest_marker("lab") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, func_only=True))
 
 
 @pytest.fixture(scope="session")
