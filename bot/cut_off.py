@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.incidents import LIVE, Rules, State, Streak, Transition, opening, step
-from bot.lifecycle import Key, Lifecycle
+from bot.incidents import LIVE, Key, Rules, State, Streak, Transition, opening, step
+from bot.lifecycle import Lifecycle
 from bot.looks import Looks, Reports
 from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.store import Store

@@ -9,6 +9,8 @@ from checks.model import Applied, Outcome, Plan, Reading, Report, Snapshot, Vant
 TO_PREVENT = "to prevent: "
 """Begins the reason for which an incident is opened about a risk of a service that is well."""
 
+Key = tuple[str, str]  # host, service
+
 ALL_HOSTS = "all hosts"
 """The host of the one incident that stands for all services, which has no service."""
 

@@ -11,14 +11,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.incidents import LIVE, Incident, State, Streak, Transition, opened
+from bot.incidents import LIVE, Incident, Key, State, Streak, Transition, opened
 from bot.store import Store
 from checks.model import Reading
 
 DIAGNOSIS_GRACE = timedelta(seconds=2)
 """How long an alert waits for its diagnosis before it is posted without one."""
-
-Key = tuple[str, str]  # host, service
 
 log = structlog.get_logger()
 
@@ -73,6 +71,6 @@ class Lifecycle:
 
     def forget_failures(self) -> None:
         """The same for the failed readings of all services without an incident: who is really broken fails again."""
-        for key, streak in list(self.streaks.items()):
+        for key, streak in self.streaks.items():
             if streak.failed and key not in self.live:
                 self.forget(key)

@@ -4,13 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.incidents import ALL_HOSTS
+from bot.incidents import ALL_HOSTS, Key
 from checks.model import Diagnosis, Phase, Reading, Report, Vantage
 
 WATCHER_OFFLINE = "watcher-offline"
 """The id of that cause."""
-
-Key = tuple[str, str]  # host, service
 
 EVERYWHERE: Key = (ALL_HOSTS, "")
 """Whose incident the notice is. No host of a configuration can have that name."""

@@ -198,7 +198,7 @@ class Watch:
             if incident is not None:
                 offers = renewed((), report, self._watching.policies, self._clock(), _offer_id)
                 await self._store.incidents.save_report(incident.id, report, offers, self._clock())
-        return await self._lifecycle.newest(key)
+            return await self._lifecycle.newest(key)
 
     def _diagnose(self, host: Host, service: Service, since: datetime) -> None:
         self._tasks.start(self._opening_look(host, service, since), f"diagnose {host.name}")

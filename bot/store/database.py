@@ -14,7 +14,6 @@ from bot.migrations import upgrade
 
 BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
 
-
 T = TypeVar("T")
 
 
