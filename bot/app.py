@@ -22,8 +22,8 @@ from bot.slack.listeners import Listeners
 from bot.slack.socket import Socket
 from bot.store import Store
 from bot.watch import Looker, Watch, Watching
-from checks.apply import apply, resume
 from checks.check import Checker
+from checks.execution.apply import apply, resume
 
 FIX_GRACE = 60.0
 """Seconds that a running fix has to end when the bot is stopped. Longer than most take, shorter than systemd waits."""

@@ -64,8 +64,8 @@ def undo(
 
 async def _planned(settings: "Settings", host: Host, service: Service, fix_id: str) -> Plan | NoChange:
     """What a fix would do now. Nothing is opened, kept or told."""
-    from checks.apply import plan
     from checks.check import Checker
+    from checks.execution.apply import plan
 
     checker = Checker(settings.host_list(), clock=_now)
     try:

@@ -1,7 +1,7 @@
 """Carries approved offers out: claimed once, kept step by step, and always ended in the store with the truth.
 
 A process may die at any point. The next one, or another that shares the store, takes the run over once its lease is
-over; it starts no step, it looks at what took effect (checks/apply.py, ``resume``).
+over; it starts no step, it looks at what took effect (checks/execution/apply.py, ``resume``).
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from bot.policy import Policies
 from bot.store import LeaseLostError, Store
 from bot.store.runs import Claim, End
 from bot.tasks import Tasks
-from checks.apply import Event, Order, Tell
+from checks.execution.apply import Event, Order, Tell
 from checks.fixes.undo import undo
 from checks.model import Applied, NoChange, Outcome, Snapshot
 

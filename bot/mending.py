@@ -18,8 +18,8 @@ from bot.policy import policy_of
 from bot.slack.client import SlackClient
 from bot.store import Store
 from bot.watch import Checked, Watch, Watching
-from checks.apply import Event, Happened, Order, Tell, apply, resume
 from checks.check import Checker
+from checks.execution.apply import Event, Happened, Order, Tell, apply, resume
 from checks.fixes.undo import undo
 from checks.model import Applied, Host, NoChange, Plan, Report, Service, Snapshot
 

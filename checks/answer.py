@@ -1,17 +1,19 @@
 """Whether an HTTP answer is that of a healthy service."""
 
-from collections.abc import Mapping
-
 from checks.model import Ended, ServiceKind
 
-_REGISTRY_HEADER = "docker-distribution-api-version"
+REGISTRY_HEADER = "docker-distribution-api-version"
+"""The header by which a registry is told, in lower case."""
+
 _OK = 200
 _UNAUTHORIZED = 401
 _SERVER_ERROR = 500
 
 
-def judge(kind: ServiceKind, status: int, headers: Mapping[str, str]) -> tuple[Ended, str]:
-    """Whether an HTTP answer is that of a healthy service of this kind. Header names are in lower case.
+def judge(kind: ServiceKind, status: int, *, registry: bool) -> tuple[Ended, str]:
+    """Judge an HTTP answer to a service of this kind. Returns how the attempt ended, and details.
+
+    ``registry``: whether the answer had REGISTRY_HEADER.
 
     A registry that asks for a login (401) is reachable; ``GET /`` answers 200 on anything, so only the header of
     ``/v2/`` tells a registry (the distribution project's HTTP API V2, "API Version Check").
@@ -20,6 +22,6 @@ def judge(kind: ServiceKind, status: int, headers: Mapping[str, str]) -> tuple[E
         return (Ended.ANSWERED if status < _SERVER_ERROR else Ended.BAD_STATUS), ""
     if status not in {_OK, _UNAUTHORIZED}:
         return Ended.BAD_STATUS, ""
-    if _REGISTRY_HEADER in headers or status == _UNAUTHORIZED:
+    if registry or status == _UNAUTHORIZED:
         return Ended.ANSWERED, ""
     return Ended.NOT_A_REGISTRY, f"{status} without the header Docker-Distribution-Api-Version"

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from checks.causes.cause import Look
+from checks.collect.ssh import Connection, offered_host_key
+from checks.collect.survey import Survey
 from checks.diagnose import UNDETERMINED, diagnose
 from checks.digest import digest
 from checks.doctor import NEEDED, Checked, examine
 from checks.fixes import ALL_FIXES
-from checks.ladder import as_reading
+from checks.look import Look
 from checks.model import (
     Diagnosis,
     Digest,
@@ -20,14 +21,11 @@ from checks.model import (
     Reading,
     Report,
     Service,
-    Snapshot,
     Status,
 )
 from checks.rights import missing
-from checks.snapshot import snapshot
+from checks.rungs import as_reading
 from checks.source import Facts
-from checks.ssh import Connection, offered_host_key
-from checks.survey import Survey
 from checks.timeline import timeline
 
 _FIXES = {fix.id: fix for fix in ALL_FIXES}
@@ -56,10 +54,10 @@ class Checker:
         """
         return tuple([found for found, _ in await self._examine(host, (service,) if service else host.services)])
 
-    async def examine(self, host: Host, service: Service) -> tuple[Report, Snapshot | None]:
-        """The same for one service, with all of the host that a fix may change; None where nothing is known of it."""
-        [(found, facts)] = await self._examine(host, (service,))
-        return found, snapshot(facts) if facts is not None else None
+    async def examine(self, host: Host, service: Service) -> tuple[Report, Facts | None]:
+        """The same for one service, with the facts that it rests on; None where the host could not be looked at."""
+        [examined] = await self._examine(host, (service,))
+        return examined
 
     async def _examine(self, host: Host, services: Sequence[Service]) -> list[tuple[Report, Facts | None]]:
         started = time.perf_counter()

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from checks.causes import ALL_CAUSES, ALL_RISKS
-from checks.causes.cause import Look, examine
-from checks.causes.ladder import layer
-from checks.causes.packet import known_eaters
+from checks.causes.cause import examine
+from checks.evidence.ladder import layer
+from checks.evidence.packet import known_eaters
+from checks.look import Look
 from checks.model import Confidence, Diagnosis, Evidence, Finding, Verdict
 
 UNDETERMINED = "undetermined"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from checks.causes.cause import Look, MissingError
 from checks.causes.docker_rules import missing_chains
 from checks.facts.addresses import ADDRESSES
 from checks.facts.bus import BUS
@@ -17,6 +16,7 @@ from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.sysctl_order import IP_FORWARD
 from checks.facts.system import SYSTEM
 from checks.facts.units import NETWORK_UNITS, UNITS
+from checks.look import Look, MissingError
 from checks.model import Digest
 
 FILE = "file "

@@ -4,9 +4,9 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from checks.causes.cause import Look
 from checks.facts import ALL_FACTS
 from checks.facts.rights import RIGHTS
+from checks.look import Look
 from checks.model import ROOT_HELPER, Plan
 from checks.source import Probe
 

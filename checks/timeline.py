@@ -6,15 +6,15 @@ What stands beside each other in time is shown so, and no more is claimed of it.
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from checks.causes.cause import Look, MissingError
-from checks.causes.history import Act, History, history, skew, told
 from checks.digest import FILE, digest
+from checks.evidence.history import Act, History, history, skew, told
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.engine import Container
 from checks.facts.journal import Event, Kind
 from checks.facts.packages import PACKAGES
 from checks.facts.sysctl_order import IP_FORWARD
 from checks.facts.units import NETWORK_UNITS, UNITS
+from checks.look import Look, MissingError
 from checks.model import Change, Digest
 
 _WATCHED = {"docker.service", "firewalld.service", "systemd-sysctl.service", *NETWORK_UNITS}

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from checks.causes.cause import Before, Look
+from checks.look import Before, Look
 from checks.model import Digest, Output
 from checks.source import Facts
 from tests import looks

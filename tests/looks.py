@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from checks.causes.cause import Look
+from checks.look import Look
 from checks.model import Ended, Host, Output, Phase, Reading, Service, Trouble, Vantage
 from checks.source import Facts
 from tests import recordings

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from checks.causes.cause import Look, Recount
+from checks.look import Look, Recount
 from checks.model import Ended, Host, Output, Phase, Reading, Service, ServiceKind, Trouble, Vantage
 from checks.source import Facts, Outputs
 

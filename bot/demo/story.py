@@ -15,8 +15,8 @@ from bot.slack.views.blocks import Colour
 from checks.causes.cause import Cause
 from checks.causes.docker_rules import DOCKER_CHAINS_MISSING
 from checks.causes.forwarding import IP_FORWARD_OFF
+from checks.collect.reach import reach
 from checks.model import Service
-from checks.reach import reach
 
 PATIENCE = 30.0
 """Seconds that each step has to be seen. It takes one or two, but for a machine that is busy with other things."""

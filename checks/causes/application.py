@@ -3,14 +3,15 @@
 import shlex
 from datetime import UTC, datetime, timedelta
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.disk import is_out_of_room
-from checks.causes.inside import ending, innermost, says, shown, was_accepted
-from checks.causes.recreate import recreate
-from checks.causes.state import State, state_of
+from checks.evidence.inside import ending, innermost, says, shown, was_accepted
+from checks.evidence.recreate import recreate
+from checks.evidence.state import State, state_of
 from checks.facts.engine import Container
 from checks.facts.path import PATH, Listener, Rung
 from checks.facts.system import SYSTEM
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, ServiceKind, Vantage
 
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed, risk
+from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.facts.path import Certificate
 from checks.facts.system import SYSTEM
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence
 
 _EXPIRING = timedelta(days=14)

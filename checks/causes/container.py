@@ -2,10 +2,11 @@
 
 import shlex
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed, risk
-from checks.causes.origin import who_stopped
-from checks.causes.state import State, state_of
+from checks.causes.cause import Cause, Judgement, fail, passed, risk
+from checks.evidence.origin import who_stopped
+from checks.evidence.state import State, state_of
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container
+from checks.look import Look
 from checks.model import Evidence
 
 _KILLED = 137  # 128 + SIGKILL

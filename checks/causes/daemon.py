@@ -2,15 +2,16 @@
 
 import ipaddress
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
-from checks.causes.inside import is_good, shown
-from checks.causes.origin import who_stopped
-from checks.causes.state import listeners
+from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.evidence.inside import is_good, shown
+from checks.evidence.origin import who_stopped
+from checks.evidence.state import listeners
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.netfilter import NETFILTER
 from checks.facts.sockets import SOCKETS
 from checks.facts.units import UNITS
+from checks.look import Look, MissingError
 from checks.model import Evidence, Vantage
 from checks.source import Unavailable
 

@@ -3,11 +3,12 @@
 import shlex
 from collections.abc import Iterator
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed, risk
-from checks.causes.inside import innermost, shown
-from checks.causes.state import State, state_of
+from checks.causes.cause import Cause, Judgement, fail, passed, risk
+from checks.evidence.inside import innermost, shown
+from checks.evidence.state import State, state_of
 from checks.facts.disks import DISKS, Filesystem
 from checks.facts.engine import ENGINE, LOGS
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, ServiceKind, Vantage, Verdict
 
 _FILLING = 90

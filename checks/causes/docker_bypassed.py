@@ -1,10 +1,11 @@
 """Docker's rules are whole, and no packet comes to them: something before them has let it through as it is."""
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, instead, not_by_iptables
-from checks.causes.packet import followed, packet_of
+from checks.evidence.packet import followed, packet_of
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.netfilter import NETFILTER
+from checks.look import Look
 from checks.model import Evidence
 from checks.walk import Hook
 

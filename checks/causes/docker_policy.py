@@ -1,10 +1,11 @@
 """What keeps clients out because somebody wanted it so: the admin's rules in DOCKER-USER, and dockerd's settings."""
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, inside
-from checks.causes.packet import Owner, agrees, eaters
+from checks.evidence.packet import Owner, agrees, eaters
 from checks.facts.daemon import DAEMON
 from checks.facts.netfilter import NETFILTER
+from checks.look import Look
 from checks.model import Evidence
 from checks.walk import Hook
 

@@ -1,10 +1,11 @@
 """What is wrong with Docker's rules, or will be, and does not show at the service yet."""
 
-from checks.causes.cause import Cause, Judgement, Look, passed, risk
+from checks.causes.cause import Cause, Judgement, passed, risk
 from checks.causes.docker_rules import missing_parts, not_by_iptables
 from checks.facts.bus import BUS
 from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS
+from checks.look import Look
 from checks.model import Evidence
 
 _ISOLATION = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2")

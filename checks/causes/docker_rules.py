@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.network import bridge_of
-from checks.causes.origin import who_touched_the_firewall
-from checks.causes.packet import Owner, agrees, eaters, followed, known_eaters
-from checks.causes.state import State, state_of
+from checks.evidence.origin import who_touched_the_firewall
+from checks.evidence.packet import Owner, agrees, eaters, followed, known_eaters
+from checks.evidence.state import State, state_of
 from checks.facts.bus import BUS
 from checks.facts.daemon import DAEMON
 from checks.facts.engine import ENGINE, Container
 from checks.facts.netfilter import NETFILTER, Netfilter, Rule
 from checks.facts.units import UNITS, Units
+from checks.look import Look
 from checks.model import Evidence, Vantage
 from checks.walk import Hook
 

@@ -3,14 +3,15 @@
 import ipaddress
 import re
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed, risk
+from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
-from checks.causes.packet import Eater, Owner, agrees, eaters, known_eaters
+from checks.evidence.packet import Eater, Owner, agrees, eaters, known_eaters
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
 from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Vantage
 from checks.walk import Hook
 

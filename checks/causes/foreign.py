@@ -1,14 +1,15 @@
 """Firewalls beside Docker's and firewalld's: whose rule it is is not known, but which rule it is."""
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
-from checks.causes.packet import Eater, Owner, agrees, docker_backend, eaters, followed, risen
+from checks.evidence.packet import Eater, Owner, agrees, docker_backend, eaters, followed, risen
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS
+from checks.look import Look, MissingError
 from checks.model import Evidence, Phase
 from checks.walk import Backend, Hook, Place
 

@@ -1,8 +1,8 @@
 """Forwarding: published ports of bridge networks are behind NAT, and NAT needs the kernel to forward."""
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed, risk
+from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.kernel import counted
-from checks.causes.origin import who_switched_forwarding
+from checks.evidence.origin import who_switched_forwarding
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
@@ -10,6 +10,7 @@ from checks.facts.network_service import NETWORK_SERVICE
 from checks.facts.nftables import NFTABLES
 from checks.facts.path import Route
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Vantage
 
 NOT_FORWARDED = "IpInAddrErrors"

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, Peer, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.errors import SshTimedOutError, SshUnreachableError
+from checks.look import Look, MissingError, Peer
 from checks.model import Ended, Evidence, Phase, Reading, Trouble
 
 _SILENT = {Ended.TIMED_OUT, Ended.NO_ROUTE, Ended.NETWORK_UNREACHABLE}

@@ -1,10 +1,11 @@
 """What the kernel drops by itself, without any rule: spoofed sources, connections that it has no room to track."""
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed, risk
+from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.facts.counters import COUNTERS, Conntrack, Counters
 from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH, Route
 from checks.facts.system import SYSTEM
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence
 
 _FULL = 0.98  # of the table: each processor keeps some entries that are not counted yet

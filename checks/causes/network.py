@@ -4,10 +4,11 @@ import ipaddress
 import re
 import shlex
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.engine import CONTAINERS, Container
 from checks.facts.path import PATH, Route
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Phase, Vantage
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's

@@ -4,13 +4,14 @@ import ipaddress
 import shlex
 from collections.abc import Iterable
 
-from checks.causes.cause import Cause, Judgement, Look, MissingError, fail, passed
-from checks.causes.inside import is_good, shown
-from checks.causes.recreate import recreate
-from checks.causes.state import PROXY, State, holders, port_refused, state_of
+from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.evidence.inside import is_good, shown
+from checks.evidence.recreate import recreate
+from checks.evidence.state import PROXY, State, holders, port_refused, state_of
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, Binding, Container
 from checks.facts.sockets import SOCKETS
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Phase, Vantage
 
 

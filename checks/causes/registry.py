@@ -2,11 +2,12 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
-from checks.causes.cause import Cause, Judgement, Look, fail, passed
+from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.disk import is_out_of_room
-from checks.causes.inside import ending, innermost, says, shown
-from checks.causes.state import State, state_of
+from checks.evidence.inside import ending, innermost, says, shown
+from checks.evidence.state import State, state_of
 from checks.facts.path import PATH
+from checks.look import Look
 from checks.model import Ended, Evidence, Phase, ServiceKind, Vantage
 
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from checks.answer import REGISTRY_HEADER
 from checks.model import Ended, Phase, Vantage
 from checks.source import Outputs, Probe, Source, UnparsableError
 
@@ -157,7 +158,7 @@ def rung_of(vantage: Vantage, address: str, status: int, text: str) -> Rung:
     if wrote[1] == "tcp":
         return Rung(vantage, address, Phase.CONNECT, ended if status else Ended.ANSWERED, ms)
     if code := int(wrote[1]):
-        registry = "docker-distribution-api-version" in text.lower()
+        registry = REGISTRY_HEADER in text.lower()
         return Rung(vantage, address, Phase.HTTP, Ended.ANSWERED, ms, code, registry, _certificate(text))
     if not status:  # curl before 7.66 takes any bytes for an answer, of HTTP 0.9
         return Rung(vantage, address, Phase.HTTP, Ended.NOT_HTTP, ms)

@@ -3,12 +3,12 @@
 import re
 from dataclasses import replace
 
-from checks.causes.cause import Look
 from checks.causes.docker_rules import stale_rules
 from checks.facts.engine import Container
 from checks.facts.netfilter import NETFILTER
 from checks.fixes import preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
+from checks.look import Look
 from checks.model import Finding, Lasts, Risk, Step
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")  # moby: daemon/names RestrictedNameChars

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from checks.causes.cause import Look
 from checks.causes.docker_rules import missing_parts
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
 from checks.facts.netfilter import NETFILTER
@@ -10,6 +9,7 @@ from checks.facts.units import UNITS
 from checks.fixes import preflight
 from checks.fixes.container import start
 from checks.fixes.fix import Fix, RefusedError, Remedy
+from checks.look import Look
 from checks.model import Finding, Lasts, Risk, Step
 
 _SYSTEMCTL = "/usr/bin/systemctl"

@@ -3,12 +3,12 @@
 import ipaddress
 from dataclasses import replace
 
-from checks.causes.cause import Look, MissingError
-from checks.causes.packet import Owner, eaters
+from checks.evidence.packet import Owner, eaters
 from checks.facts.addresses import ADDRESSES
 from checks.facts.netfilter import NETFILTER
 from checks.facts.path import PATH
 from checks.fixes.fix import Fix, RefusedError, Remedy
+from checks.look import Look, MissingError
 from checks.model import ROOT_HELPER, Finding, Lasts, Risk, Step
 
 _WIDEST = 8  # bits of a prefix: our root helper refuses a wider network

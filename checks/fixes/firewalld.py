@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from checks.causes.cause import Look
 from checks.causes.firewalld import ruling_zone, taken_bridges
 from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
@@ -11,6 +10,7 @@ from checks.facts.sockets import LISTENERS, SOCKETS, Listening
 from checks.facts.units import UNITS
 from checks.fixes import docker, preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
+from checks.look import Look
 from checks.model import ROOT_HELPER, Finding, Lasts, Risk, Step
 
 _CLOSED = "firewalld-port-closed"

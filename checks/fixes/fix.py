@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from checks.causes.cause import Look, MissingError
+from checks.look import Look, MissingError
 from checks.model import Finding, Lasts, NoChange, Plan, Risk, Step
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from checks.causes.cause import Look
 from checks.causes.forwarding import switched_off
 from checks.facts.addresses import ADDRESSES
 from checks.facts.config_files import CONFIG_FILES
@@ -14,6 +13,7 @@ from checks.facts.sysctl_order import IP_FORWARD, interface_key
 from checks.facts.units import UNITS
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.fixes.sysctl import Keeping, Setting, forwarding_of, ip_forward, keep, write_now, write_now_again
+from checks.look import Look
 from checks.model import Finding, Lasts, Risk, Step
 
 _EVERY_INTERFACE = "sysctl net.ipv4.conf.*.forwarding"

@@ -1,12 +1,12 @@
 """What the kernel drops by itself: relax its filter on one interface, or give it room for more connections."""
 
-from checks.causes.cause import Look
 from checks.causes.kernel import taken_for_spoofed
 from checks.facts.counters import COUNTERS, Conntrack
 from checks.facts.forwarding import FORWARDING
 from checks.facts.sysctl_order import interface_key
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.fixes.sysctl import conntrack_max, keep, loose_filter_of, write_now, write_now_again
+from checks.look import Look
 from checks.model import Finding, Lasts, Risk
 
 _BYTES = 320  # of kernel memory a tracked connection (slabinfo: nf_conntrack, on 64 bits)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 
-from checks.causes.cause import Look, MissingError
 from checks.causes.docker_rules import missing_chains
 from checks.causes.firewalld import taken_bridges
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
@@ -12,6 +11,7 @@ from checks.facts.firewalld import FIREWALLD
 from checks.facts.netfilter import NETFILTER
 from checks.facts.system import SYSTEM
 from checks.fixes.fix import RefusedError
+from checks.look import Look, MissingError
 
 _KNOWS_ZONES = (20, 10)  # the first Docker that puts its bridges into a zone of firewalld
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from checks.engine import Answers, Engine
+from checks.collect.engine import Answers, Engine
+from checks.collect.gather import gather
+from checks.collect.ssh import Connection, RawOutput
 from checks.errors import LookError
-from checks.gather import gather
 from checks.model import Host
 from checks.source import EngineProbe
-from checks.ssh import Connection, RawOutput
 
 
 async def command_for(host: Host) -> str:

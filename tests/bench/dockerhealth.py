@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from checks.check import Checker
-from checks.engine import Engine
+from checks.collect.engine import Engine
+from checks.collect.gather import gather
+from checks.collect.ssh import Connection, RawOutput
 from checks.facts import ALL_FACTS
-from checks.gather import gather
 from checks.model import Report
 from checks.source import Facts, Unavailable
-from checks.ssh import Connection, RawOutput
 
 from .contestant import Turn
 from .floor import each

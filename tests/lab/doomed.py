@@ -24,8 +24,8 @@ from bot.incidents import Incident, Offer
 from bot.slack.client import SlackClient
 from bot.store import Runs, Store
 from bot.store.runs import Claim, End
-from checks.apply import apply, resume
 from checks.check import Checker
+from checks.execution.apply import apply, resume
 from tests.lab import network
 
 AWAY_FOR = 4.0

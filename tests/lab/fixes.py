@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from checks.apply import Event, Order, apply, plan
 from checks.check import Checker
+from checks.execution.apply import Event, Order, apply, plan
 from checks.fixes.undo import undo
 from checks.model import Applied, Host, Login, NoChange, Outcome, Plan, Report, Service
 from tests.lab import conntrack

@@ -9,10 +9,10 @@ from typing import Any
 from unittest.mock import patch
 
 from checks.check import report
+from checks.collect.ssh import Connection, RawOutput
+from checks.collect.survey import Survey
 from checks.model import Host, Login, Report, Service
 from checks.source import Facts
-from checks.ssh import Connection, RawOutput
-from checks.survey import Survey
 from tests.lab.faults.forwarding import forwarding_switched_off
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from checks.causes.cause import Look
+from checks.collect.survey import Survey
 from checks.facts.engine import ENGINE
 from checks.facts.system import SYSTEM
+from checks.look import Look
 from checks.model import Host, Login
 from checks.source import Facts, Unavailable
-from checks.survey import Survey
 from tests import recordings
 from tests.lab.command import LabError
 from tests.lab.faults import SCENARIOS

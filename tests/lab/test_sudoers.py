@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from checks.check import Checker
+from checks.collect.ssh import Connection
 from checks.model import Host, Login, Service
 from checks.rights import FIXES, LOOKS
-from checks.ssh import Connection
 from tests.lab.attacks import HARMLESS, REFUSED
 from tests.lab.command import run
 from tests.lab.faults import dockerd_stopped

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from checks.causes.packet import RULES
+from checks.evidence.packet import RULES
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.model import Ended, Output
 from checks.source import Facts, Probe, Source, T, Unavailable

@@ -10,7 +10,7 @@ from bot.fixing import Hands
 from bot.incidents import Incident, Offer, State, Transition, opened
 from bot.outbox import SendError
 from bot.slack.message import Message
-from checks.apply import Event, Happened, Order, Tell
+from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import (
     Applied,
     Diagnosis,

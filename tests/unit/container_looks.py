@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from checks.causes.cause import Look
 from checks.diagnose import diagnose
+from checks.look import Look
 from checks.model import Ended, Finding, Output, Phase, Reading, ServiceKind
 from checks.source import Facts
 from tests.looks import ANSWERED, REFUSED, look, reading

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from bot.demo.hosts.recording import Recording
 from bot.demo.hosts.rewrite import Place, rewritten
 from bot.demo.hosts.states import Reachable, State, derived
-from checks.causes.cause import Look
+from checks.look import Look
 from checks.model import Ended, Host, Output, Phase, Reading, Service, Vantage
 from checks.source import Facts
 

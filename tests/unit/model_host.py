@@ -8,7 +8,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from bot.policy import AutoRule, Policies, QuietHours, Rule, Terms
-from checks.apply import Event, Happened, Order, Tell
+from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import (
     Applied,
     Difference,
@@ -112,7 +112,7 @@ class ModelHost:
     # --- runs ---
 
     async def apply(self, life: Life, order: Order, tell: Tell) -> Applied:
-        """As checks/apply.py: look again, run nothing that is stale, let no step begin that was not told of."""
+        """As the real one: look again, run nothing that is stale, let no step begin that was not told of."""
         self.applied[order.run] += 1
         self.orders[order.run] = order
         await tell(Event(Happened.LOOKING, "looking again"))

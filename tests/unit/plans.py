@@ -1,7 +1,7 @@
 """The plans that recorded hosts get."""
 
-from checks.causes.cause import Look
 from checks.check import report
+from checks.look import Look
 from checks.model import NoChange, Plan, Report
 from tests import recordings
 

@@ -15,8 +15,8 @@ from bot import usage
 from bot.config import load
 from bot.incidents import TO_PREVENT, Incident, State
 from bot.store import Store, StoreError
-from checks.apply import Event, Happened, Order, Tell
 from checks.check import Checker
+from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import Applied, Difference, Finding, NoChange, Outcome, Report, Verdict
 from tests.unit.cli_world import configured, invoke
 from tests.unit.view_samples import HEALTHY, PLAN, REPORT, applied

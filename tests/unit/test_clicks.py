@@ -18,7 +18,7 @@ from bot.incidents import Approval, State
 from bot.offers import usable
 from bot.policy import Policies, QuietHours, policy_of
 from bot.store import Store
-from checks.apply import Order, Tell
+from checks.execution.apply import Order, Tell
 from checks.model import Applied, Outcome, Risk
 from tests.unit.bot_life import POLICIES, Bot, Groups
 from tests.unit.bot_samples import (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from checks.causes.cause import Look
+from checks.look import Look
 from checks.model import Confidence, Ended, Phase
 from tests.looks import ANSWERED
 from tests.unit.container_looks import (

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from checks.causes.cause import Before, Look
 from checks.check import report
+from checks.look import Before, Look
 from checks.model import Ended, Lasts, NoChange, Plan, Risk
 from tests import recordings
 from tests.looks import REFUSED, changed, look

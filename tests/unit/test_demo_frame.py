@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.demo.hosts.frame import answer, asked, frame
+from checks.collect.gather import script, sort_out, unframe
 from checks.facts import ALL_FACTS
-from checks.gather import script, sort_out, unframe
 from checks.model import Output, Service
 from checks.source import Probe
 

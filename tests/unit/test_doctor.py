@@ -12,14 +12,14 @@ from typer.testing import CliRunner
 
 from bot.cli import app
 from checks.check import Checker
+from checks.collect.gather import script
 from checks.doctor import HELPER_VERSION, KEY_OPTIONS, NEEDED, Checked, State, examine, unreachable
 from checks.errors import SshLoginRefusedError, SshRefusedError
+from checks.execution.receipts import OPEN, START
 from checks.facts.installation import INSTALLATION, TOOLS
 from checks.facts.rights import RIGHTS
 from checks.facts.system import SYSTEM
-from checks.gather import script
 from checks.model import Host, Login, Output
-from checks.receipts import OPEN, START
 from checks.source import Facts, Probe, Unavailable
 from tests import recordings
 

@@ -1,8 +1,8 @@
 """Parsers on what no healthy host prints: cut off, mixed up, in another language, noise.
 
 They give a fact or Unavailable, never crash, and a fact that they give is the right one. Where an output ends is told
-by its frame and by the status of what printed it (checks/gather.py); an end marker of their own have the scripts of
-several commands, of which one may die without the others, and what is JSON.
+by its frame and by the status of what printed it (checks/collect/gather.py); an end marker of their own have the
+scripts of several commands, of which one may die without the others, and what is JSON.
 """
 
 import functools
@@ -14,11 +14,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from checks.collect.gather import sort_out
 from checks.facts import ALL_FACTS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.nftables import NFTABLES
 from checks.facts.path import PATH
-from checks.gather import sort_out
 from checks.model import Ended, Output
 from checks.source import EngineProbe, Facts, Source, Unavailable
 from tests import recordings

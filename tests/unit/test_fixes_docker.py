@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from checks.causes.cause import Before, Look
+from checks.look import Before, Look
 from checks.model import Lasts, Risk
 from tests import recordings
 from tests.looks import REFUSED, changed, look, without

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.causes.cause import Look
+from checks.look import Look
 from checks.model import Lasts, Risk
 from tests import recordings
 from tests.looks import TIMED_OUT, changed, look

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bot.approvals import Click
 from bot.audit import flaw
 from bot.store import Store
-from checks.apply import Happened
+from checks.execution.apply import Happened
 from checks.model import Service
 from tests.unit.bot_samples import HOME, failed, good
 from tests.unit.interleavings import Bot, World

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from checks.causes.cause import Look
-from checks.causes.history import history
-from checks.causes.origin import who_stopped, who_switched_forwarding, who_touched_the_firewall
+from checks.evidence.history import history
+from checks.evidence.origin import who_stopped, who_switched_forwarding, who_touched_the_firewall
 from checks.facts.journal import parse as parse_journal
 from checks.facts.sysctl_order import IP_FORWARD
+from checks.look import Look
 from checks.model import Digest, Output
 from checks.source import Unavailable
 from tests import histories

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from checks.causes.cause import Look, Peer, examine
+from checks.causes.cause import examine
 from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE, peers_reach_it
+from checks.collect.peers import parse, script
 from checks.diagnose import diagnose
+from checks.look import Look, Peer
 from checks.model import Confidence, Ended, Finding, Phase, Reading, Service, ServiceKind, Trouble, Vantage, Verdict
-from checks.peers import parse, script
 from checks.source import UnparsableError
 from tests.looks import ANSWERED, REFUSED, TIMED_OUT, blind, look
 

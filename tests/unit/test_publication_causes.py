@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from checks.causes.cause import Look
+from checks.look import Look
 from checks.model import Confidence, Ended, Phase
 from tests.looks import ANSWERED, TIMED_OUT
 from tests.unit.container_looks import (

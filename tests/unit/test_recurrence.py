@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.incidents import TO_PREVENT, Approval, Incident, Offer, State, Transition
 from bot.recurrence import OF_THE_LOOK, recurrence
-from checks.causes.cause import Before
+from checks.look import Before
 from checks.model import Applied, Change, Lasts, Outcome, Plan
 from checks.timeline import timeline
 from tests.histories import NOW, at, journal, look, restart, sudo

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from checks.causes.cause import Look
 from checks.diagnose import diagnose
+from checks.look import Look
 from checks.model import Confidence, Ended, Phase, ServiceKind
 from tests import recordings
 from tests.looks import ANSWERED

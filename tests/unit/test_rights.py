@@ -10,9 +10,9 @@ import pytest
 
 from checks import fixes
 from checks.causes import ALL_CAUSES
-from checks.causes.cause import Look
 from checks.check import report
 from checks.facts.rights import RIGHTS, Rights
+from checks.look import Look
 from checks.model import ROOT_HELPER, Output, Plan, Step
 from checks.rights import FIXES, LOOKS, missing, sudoers_line
 from checks.source import Facts, Unavailable

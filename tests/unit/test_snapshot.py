@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checks.execution.snapshot import differences, snapshot
 from checks.facts import ALL_FACTS
 from checks.model import Difference, Output, Snapshot
-from checks.snapshot import differences, snapshot
 from checks.source import Facts
 from tests import recordings
 

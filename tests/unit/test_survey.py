@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from checks.causes.cause import Before
+from checks.collect.survey import settled
+from checks.look import Before
 from checks.model import Digest
-from checks.survey import settled
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 GOOD = Digest(T0, {"net.ipv4.ip_forward": "1"})

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from checks.causes.cause import Before, Look
 from checks.digest import FILE, digest
 from checks.facts.sysctl_order import IP_FORWARD
+from checks.look import Before, Look
 from checks.model import Change, Digest
 from checks.timeline import differences, timeline
 from tests import histories, looks

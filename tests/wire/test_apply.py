@@ -10,9 +10,9 @@ import asyncssh
 import pytest
 
 from bot.demo.hosts import USER, DemoHost, Fault
-from checks import apply as apply_module
-from checks.apply import Event, Happened, Order, apply, plan, resume
 from checks.check import Checker
+from checks.execution import apply as apply_module
+from checks.execution.apply import Event, Happened, Order, apply, plan, resume
 from checks.model import (
     Applied,
     Finding,
@@ -27,6 +27,7 @@ from checks.model import (
     Step,
     Verdict,
 )
+from checks.source import Facts
 
 FIX = "enable-ip-forward"
 
@@ -36,9 +37,9 @@ class Blindable(Checker):
 
     blind = False
 
-    async def examine(self, host: Host, service: Service) -> tuple[Report, Snapshot | None]:
-        report, snapshot = await super().examine(host, service)
-        return (_without_forwarding(report) if self.blind else report), snapshot
+    async def examine(self, host: Host, service: Service) -> tuple[Report, Facts | None]:
+        report, facts = await super().examine(host, service)
+        return (_without_forwarding(report) if self.blind else report), facts
 
 
 def _without_forwarding(report: Report) -> Report:

@@ -21,8 +21,8 @@ from bot.demo.hosts import USER, DemoHost, Fault
 from bot.demo.play import tell
 from bot.demo.world import world
 from checks.check import Checker
+from checks.execution.receipts import Receipt, open_run, start
 from checks.model import Ended, Host, Login, Phase, Service, Status, Step
-from checks.receipts import Receipt, open_run, start
 
 BOOKWORM, TRIXIE = "debian12-docker20.10.24", "debian13-docker26.1.5"
 
@@ -195,7 +195,7 @@ async def test_the_command_tells_the_story_and_leaves_nothing_behind(tmp_path: P
 async def test_a_fix_that_does_not_help_ends_the_story_with_the_step_that_was_not_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("checks.apply.SETTLE", 2.0)  # seconds; the story is over no sooner
+    monkeypatch.setattr("checks.execution.apply.SETTLE", 2.0)  # seconds; the story is over no sooner
     told = io.StringIO()
     async with world() as running:
         running.hosts["host1"].sabotage()

@@ -11,10 +11,10 @@ import asyncssh
 import pytest
 
 from bot.demo.hosts import USER, DemoHost
-from checks.engine import Engine
+from checks.collect.engine import Engine
+from checks.collect.ssh import Connection
 from checks.model import Host, Login
 from checks.source import EngineProbe
-from checks.ssh import Connection
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from checks.engine import Engine
+from checks.collect.engine import Engine
+from checks.collect.gather import gather, script, sort_out, unframe
+from checks.collect.ssh import Connection
 from checks.errors import OutputUnreadableError
 from checks.facts.forwarding import FORWARDING
 from checks.facts.sockets import SOCKETS
-from checks.gather import gather, script, sort_out, unframe
 from checks.model import Output, Service
 from checks.source import Facts, Probe, Unavailable
-from checks.ssh import Connection
 from tests.wire.sshd import Children, Sshd, sshd
 
 SERVICE = Service("registry", "http://127.0.0.1:5000/v2/", container="registry")

@@ -12,10 +12,10 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from checks.collect.peers import ask, ask_peers
+from checks.collect.ssh import Connection
 from checks.errors import LookError, SshTimedOutError
 from checks.model import Ended, Host, Phase, Service, ServiceKind, Vantage
-from checks.peers import ask, ask_peers
-from checks.ssh import Connection
 from tests.wire.sshd import Children, Sshd, sshd
 from tests.wire.test_reach import REGISTRY, serving
 

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from checks import reach as reach_module
 from checks.answer import judge
+from checks.collect import reach as reach_module
+from checks.collect.reach import reach
 from checks.model import Ended, Phase, Reading, Service, ServiceKind
-from checks.reach import reach
 
 
 @contextlib.asynccontextmanager
@@ -144,4 +144,4 @@ async def test_when_a_trusted_certificate_expires_is_part_of_the_reading(
 
 @pytest.mark.parametrize(("status", "ended"), [(200, Ended.ANSWERED), (404, Ended.ANSWERED), (502, Ended.BAD_STATUS)])
 def test_a_plain_http_service_is_healthy_below_500(status: int, ended: Ended) -> None:
-    assert judge(ServiceKind.HTTP, status, {})[0] is ended
+    assert judge(ServiceKind.HTTP, status, registry=False)[0] is ended

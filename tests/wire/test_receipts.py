@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from checks.collect.ssh import Connection
 from checks.errors import LookError, OutputUnreadableError
+from checks.execution.receipts import RebootedError, Receipt, State, close_run, open_run, start
 from checks.model import Step
-from checks.receipts import RebootedError, Receipt, State, close_run, open_run, start
-from checks.ssh import Connection
 from tests.wire.sshd import Sshd, sshd
 
 

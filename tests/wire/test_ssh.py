@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from checks.collect.ssh import OUTPUT_CAP, Connection, offered_host_key
 from checks.errors import (
     CommandTimedOutError,
     OutputTooLargeError,
@@ -21,7 +22,6 @@ from checks.errors import (
     SshUnreachableError,
 )
 from checks.model import Host
-from checks.ssh import OUTPUT_CAP, Connection, offered_host_key
 from tests.wire.sshd import Sshd, sshd
 
 

@@ -12,11 +12,11 @@ import pytest
 
 from bot.demo.hosts.endpoint import Endpoint
 from bot.demo.hosts.states import Reachable
-from checks.causes.cause import Look
+from checks.collect.survey import Survey
 from checks.facts.counters import COUNTERS
+from checks.look import Look
 from checks.model import Ended, Host, Phase, Service, ServiceKind
 from checks.source import Unavailable
-from checks.survey import Survey
 from tests.wire.sshd import Sshd, sshd
 
 

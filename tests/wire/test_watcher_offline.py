@@ -15,7 +15,7 @@ from bot.demo.local_slack import LocalSlack, Message
 from bot.fixing import Hands
 from bot.slack.client import SlackClient
 from bot.store import Store
-from checks.apply import Order, Tell
+from checks.execution.apply import Order, Tell
 from checks.model import Applied, Digest, Host, Reading, Report, Service, Snapshot
 from tests.unit.bot_samples import broken, failed, fixed, good, healthy
 from tests.unit.test_offline import offline

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from checks.causes.cause import Look
+from checks.look import Look
 from checks.model import Ended, Host, Output, Phase, Reading, Service, Vantage
 from checks.source import Facts
 from tests import recordings

@@ -14,9 +14,9 @@ import docker
 import docker.errors
 import requests.exceptions
 
+from checks.collect.ssh import Connection
 from checks.model import Output
 from checks.source import EngineProbe
-from checks.ssh import Connection
 
 _SOCKET = "/var/run/docker.sock"
 _TIMEOUT = 5  # seconds, one API call; nothing more is asked of an Engine that was silent that long

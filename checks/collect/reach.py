@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from checks.answer import judge
+from checks.answer import REGISTRY_HEADER, judge
 from checks.model import Ended, Phase, Reading, Service, ServiceKind, Vantage
 
 CONNECT_DEADLINE = 1.5
@@ -201,7 +201,7 @@ async def _ask(
     if status is None:
         return Ended.NOT_HTTP, repr(head[:60])
     attempt.status = status
-    return judge(service.kind, status, headers)
+    return judge(service.kind, status, registry=REGISTRY_HEADER in headers)
 
 
 def _parse_head(head: bytes) -> tuple[int | None, dict[str, str]]:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from checks.causes.cause import Look
 from checks.facts.journal import JOURNAL, Event, Kind
 from checks.facts.system import SYSTEM
 from checks.facts.units import NETWORK_UNITS, UNIT_NAMES
+from checks.look import Look
 
 _TOLERATED = timedelta(seconds=2)
 """Between the two clocks: an answer takes its time, and a look is no time server."""

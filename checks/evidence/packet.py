@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
 
-from checks.causes.cause import Look, MissingError
 from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.legacy import LEGACY
 from checks.facts.netfilter import NETFILTER, Netfilter, Variant, read
 from checks.facts.nftables import NFTABLES
 from checks.facts.path import PATH
+from checks.look import Look, MissingError
 from checks.model import Evidence
 from checks.source import Outputs, Source, Unavailable
 from checks.walk import Backend, Packet, Place, Ruleset, Stop, Trace, rises, ruleset, walk

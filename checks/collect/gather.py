@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
-from checks.engine import Engine
+from checks.collect.engine import Engine
+from checks.collect.reach import source_of
+from checks.collect.ssh import Connection
 from checks.errors import LookError, OutputUnreadableError
 from checks.facts import ALL_FACTS, COUNTING
 from checks.model import Output, Service, ServiceKind
-from checks.reach import source_of
 from checks.source import EngineProbe, Facts, Probe, Source
-from checks.ssh import Connection
 
 
 def _probes(sources: tuple[Source[Any], ...]) -> tuple[Probe, ...]:

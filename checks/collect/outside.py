@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from checks.collect.reach import SMALL_SEGMENT, Knocks, knock, reach
 from checks.model import Ended, Phase, Reading, Service, Vantage
-from checks.reach import SMALL_SEGMENT, Knocks, knock, reach
 
 _AT_ONCE = 0.3
 """Seconds in which a healthy service has answered. One that has not is knocked at, instead of waited for."""

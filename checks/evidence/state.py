@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from checks.causes.cause import Look
-from checks.causes.inside import is_good
+from checks.evidence.inside import is_good
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, LOGS, Binding, Container
 from checks.facts.sockets import LISTENERS, SOCKETS, Listening, Sockets
 from checks.facts.system import SYSTEM
+from checks.look import Look
 from checks.model import Vantage
 
 _JUST_STARTED = timedelta(seconds=30)

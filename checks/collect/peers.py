@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from checks.causes.cause import Peer
+from checks.collect.reach import reach
+from checks.collect.ssh import Connection
 from checks.errors import LookError, OutputUnreadableError, SshTimedOutError
 from checks.facts.path import rung_of
-from checks.ladder import as_reading
+from checks.look import Peer
 from checks.model import Host, Phase, Reading, Service, ServiceKind, Trouble, Vantage
-from checks.reach import reach
+from checks.rungs import as_reading
 from checks.source import UnparsableError
-from checks.ssh import Connection
 
 _MOST_ASKED = 2
 """Peers that are asked: one may be ill itself."""

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from checks.causes.cause import Before, Look, Peer, Recount
-from checks.engine import Engine
+from checks.collect.engine import Engine
+from checks.collect.gather import RECENTLY, count, gather
+from checks.collect.outside import Outside
+from checks.collect.peers import ask_peers
+from checks.collect.reach import reach
+from checks.collect.ssh import Connection
 from checks.errors import LookError
 from checks.facts.units import UNITS
-from checks.gather import RECENTLY, count, gather
+from checks.look import Before, Look, Peer, Recount
 from checks.model import Digest, Host, Reading, Service, Trouble
-from checks.outside import Outside
-from checks.peers import ask_peers
-from checks.reach import reach
 from checks.source import Facts, Source, Unavailable
-from checks.ssh import Connection
 
 _PATIENCE, _PAUSE = 3, 1.0
 """How often, and with how many seconds between, facts are taken again because something moved."""

@@ -1,6 +1,6 @@
 """The reach ladder as the first classifier: from where it answers, and how the rest ends, tells the broken layer."""
 
-from checks.causes.cause import Look
+from checks.look import Look
 from checks.model import Ended, Phase, Vantage
 
 _BY_ENDING = {

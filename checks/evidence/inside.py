@@ -1,9 +1,9 @@
 """How the service answers on its own host: a rung of the reach ladder, judged as the reading from outside is."""
 
-from checks.answer import judge
-from checks.causes.cause import Look, MissingError
 from checks.facts.path import PATH, Rung
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Phase, ServiceKind, Vantage
+from checks.rungs import judged
 
 _NAMES = {
     Vantage.LOOPBACK: "at 127.0.0.1",
@@ -27,10 +27,7 @@ def innermost(look: Look) -> Rung:
 
 def ending(look: Look, tried: Rung) -> Ended:
     """How an attempt ended, for a service of this kind."""
-    if tried.status is None:
-        return tried.ended
-    headers = {"docker-distribution-api-version": ""} if tried.registry else {}
-    return judge(look.service.kind, tried.status, headers)[0]
+    return judged(tried, look.service.kind)[0]
 
 
 def is_good(look: Look, vantage: Vantage) -> bool | None:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from checks.collect.ssh import Connection, RawOutput
 from checks.errors import OutputUnreadableError
 from checks.model import Step
-from checks.ssh import Connection, RawOutput
 
 GRACE = 20
 """Seconds beyond a step's own deadline before its host is taken for silent."""

@@ -10,9 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from checks import receipts
 from checks.check import Checker
 from checks.errors import LookError
+from checks.execution import receipts
+from checks.execution.outcome import Broken, Seen, broken_off, cause_gone, planned, restored, verified, why_stale
+from checks.execution.receipts import RebootedError, Receipt, State
+from checks.execution.snapshot import differences, snapshot
 from checks.model import (
     Applied,
     Host,
@@ -20,14 +23,12 @@ from checks.model import (
     Outcome,
     Plan,
     Reading,
+    Report,
     Service,
     Snapshot,
     Step,
     StepResult,
 )
-from checks.outcome import Broken, Seen, broken_off, cause_gone, planned, restored, verified, why_stale
-from checks.receipts import RebootedError, Receipt, State
-from checks.snapshot import differences
 
 SETTLE = 30.0
 """Seconds that a service has to answer again from outside, with its cause gone, after the last step."""
@@ -113,7 +114,7 @@ class _Run:
 
     async def carry_out(self) -> Applied:
         await self.tell(Event(Happened.LOOKING, "looking again: is it still the same fault?"))
-        report, now = await self.checker.examine(self.host, self.service)
+        report, now = await self._look()
         if report.trouble is not None or now is None:
             why = report.trouble.says if report.trouble else "the host could not be looked at"
             return Applied(Outcome.FAILED, f"Nothing was run: {why}")
@@ -265,7 +266,7 @@ class _Run:
         until = began + within
         while True:
             readings = await self._steady(until)
-            report, after = await self.checker.examine(self.host, self.service)
+            report, after = await self._look()
             seen = Seen(readings, report, after)
             if report.trouble is not None:
                 until = began + AWAY_FOR_MOST
@@ -278,11 +279,16 @@ class _Run:
         until = time.monotonic() + SETTLE
         while True:
             reading = await self.checker.reach(self.host, self.service)
-            report, after = await self.checker.examine(self.host, self.service)
+            report, after = await self._look()
             seen = Seen((reading,), report, after)
             if restored(self.plan, seen)[0] is Outcome.UNDONE or time.monotonic() >= until:
                 return seen
             await asyncio.sleep(_PAUSE)
+
+    async def _look(self) -> tuple[Report, Snapshot | None]:
+        """A look at the service, and all of its host that a fix may change; None where that could not be seen."""
+        report, facts = await self.checker.examine(self.host, self.service)
+        return report, snapshot(facts) if facts is not None else None
 
     async def _steady(self, until: float) -> tuple[Reading, ...]:
         """Read from outside until it has answered for a while without a break, or the time is over."""

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from checks.causes.cause import Look
-from checks.causes.history import Act, History, clock, history, skew, told
+from checks.evidence.history import Act, History, clock, history, skew, told
 from checks.facts.daemon import DAEMON
 from checks.facts.journal import Kind
 from checks.facts.network_service import NAME as NETWORK
@@ -13,6 +12,7 @@ from checks.facts.network_service import NETWORK_SERVICE, NetworkService
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
 from checks.facts.sysctl_order import IP_FORWARD
 from checks.facts.units import UNITS
+from checks.look import Look
 from checks.model import Evidence
 
 _SYSCTL_UNIT = "systemd-sysctl.service"

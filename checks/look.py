@@ -1,0 +1,115 @@
+"""All that is known of one service at one time: what causes judge, and fixes plan on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from checks.facts.engine import CONTAINERS, Container, find
+from checks.facts.path import PATH, Way
+from checks.model import Digest, Ended, Host, Reading, Service, Trouble, Vantage
+from checks.source import Facts, Source, Unavailable
+
+T = TypeVar("T")
+
+
+class MissingError(Exception):
+    """A cause needs a fact that could not be had. It becomes the verdict SKIP, which names the fact and the reason."""
+
+    def __init__(self, fact: str, reason: str) -> None:
+        super().__init__(f"{fact}: {reason}")
+
+
+@dataclass(frozen=True)
+class Recount:
+    """The counters once more, after a known number of connection attempts from outside.
+
+    ``facts`` holds only what counts: the rules with their counters, and the kernel's own.
+    """
+
+    attempts: int
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another configured host: what it sees of the service, and how it is seen itself."""
+
+    host: str
+    seen: Reading | None  # the service from there (vantage PEER); None where it could not be asked
+    own: Reading | None  # a service of the peer itself, reached from here; None where that was not tried
+    trouble: Trouble | None = None  # why it could not be asked
+    sshd: Reading | None = None  # the host's sshd from there
+    back: Reading | None = None  # the peer's service from the host; asked only where no other one is reached from here
+    on_link: bool | None = None  # whether its link knows the host's hardware address; None where they share none
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was known of the service before this look. All times are the bot's."""
+
+    good: Digest | None = None  # of the newest look that found it healthy
+    answered_at: datetime | None = None  # the newest reading from outside that was good
+    failed_at: datetime | None = None  # the first one after it that was not
+    earlier: Digest | None = None  # of the healthy look before ``good``
+    experience: Mapping[str, float] = field(default_factory=dict)  # what a step does to the seconds that it last took
+
+
+@dataclass(frozen=True)
+class Look:
+    """One service at one time: all that a cause may know. ``facts`` is None where the host could not be looked at."""
+
+    host: Host
+    service: Service
+    outside: Reading
+    facts: Facts | None
+    trouble: Trouble | None = None
+    recount: Recount | None = None  # None where nothing was wrong, or it could not be had
+    peers: tuple[Peer, ...] = ()  # asked only where the service was not reached
+    before: Before = field(default_factory=Before)
+    small: Reading | None = None  # the same attempt with small packets, where an accepted one came to nothing
+
+    def need(self, source: Source[T]) -> T:
+        """The value of a fact. Raises MissingError where it could not be had."""
+        if self.facts is None:
+            raise MissingError(source.name, self.trouble.says if self.trouble else "the host was not looked at")
+        value = self.facts.get(source)
+        if isinstance(value, Unavailable):
+            raise MissingError(source.name, value.reason)
+        return value
+
+    def may(self, source: Source[T]) -> T | None:
+        """The value of a fact that would only confirm or refine, or None."""
+        try:
+            return self.need(source)
+        except MissingError:
+            return None
+
+    def recounted(self, source: Source[T]) -> T | None:
+        """The value of a fact that counts, after the known attempts; None where it could not be had again."""
+        value = self.recount.facts.get(source) if self.recount else None
+        return None if isinstance(value, Unavailable) else value
+
+    @property
+    def way(self) -> Way:
+        """What the host said of the way to the service; empty where it could not be asked."""
+        path = self.may(PATH)
+        return path.ways.get(self.service.port, Way()) if path else Way()
+
+    @property
+    def container(self) -> Container | None:
+        """The service's container, None where there is none. Raises MissingError where Docker could not be asked."""
+        return find(self.need(CONTAINERS), self.service.port, self.service.container)
+
+    @property
+    def bridged(self) -> Container | None:
+        """The container behind a published port of a bridge network; None where packets need no forwarding."""
+        container = self.container
+        if container is None or container.on_host_network or not container.binds(self.service.port):
+            return None
+        return container
+
+    def answers_at(self, vantage: Vantage) -> bool | None:
+        """Whether the service answers from a vantage on the host; None where that was not tried."""
+        rung = next((rung for rung in self.way.rungs if rung.vantage is vantage), None)
+        return None if rung is None else rung.ended is Ended.ANSWERED
