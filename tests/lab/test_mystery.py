@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.kept import good_looks
+from bot.cli.baselines import good_looks
 from bot.slack.views.markup import JOINER
 from tests.lab.faults import network_service
 from tests.lab.host import LabHost

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from bot import usage
-from bot.cli import app
+from bot.cli import arguments
+from bot.cli.main import app
 from checks.check import Checker
 from checks.model import Host, Report, Service
 from tests.unit.view_samples import REPORT
@@ -33,7 +33,7 @@ hosts:
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("DOCKERHEALTH_CONFIG", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    return configured(tmp_path, f'["{usage.person()}"]')
+    return configured(tmp_path, f'["{arguments.person()}"]')
 
 
 def configured(folder: Path, approvers: str) -> Path:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import text
 
-from bot import usage
+from bot.cli import arguments
 from bot.config import load
 from bot.incidents import TO_PREVENT, Incident, State
 from bot.store import Store, StoreError
@@ -56,7 +56,7 @@ def apply_as(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[str]:
         await tell(Event(Happened.STEP_STARTED, "step 1 of 2: write the file"))
         return replace(applied(outcome), differences=(SWITCHED,))
 
-    monkeypatch.setattr("bot.mending.apply", apply)
+    monkeypatch.setattr("bot.cli.fix_session.apply", apply)
     return ran
 
 
@@ -82,7 +82,7 @@ def test_fix_is_remembered_as_a_click_is(config: Path, monkeypatch: pytest.Monke
     assert offer.applied is not None
     assert offer.applied.outcome is Outcome.FIXED
     assert offer.approval is not None
-    assert offer.approval.who == usage.person()
+    assert offer.approval.who == arguments.person()
     assert offer.approval.digest == offer.plan.digest
 
 
@@ -172,7 +172,7 @@ def test_where_two_have_to_approve_the_first_one_is_noted_and_cannot_be_the_seco
     again = invoke(*EVERYBODY, "-c", config)
     assert (again.exit_code, "it takes someone else as well" in again.output) == (1, True)
     assert ran == []
-    monkeypatch.setattr(usage, "person", lambda: "terminal:eve")
+    monkeypatch.setattr(arguments, "person", lambda: "terminal:eve")
     assert invoke(*EVERYBODY, "-c", config).exit_code == 0
     assert ran == ["enable-ip-forward"]
     log = stored(config, lambda store: store.audit.all())
@@ -205,7 +205,7 @@ def test_a_risk_of_a_healthy_service_is_mended_as_an_incident_of_its_own(
     incident = incident_of(config)
     assert incident.transitions[0].reason == f"{TO_PREVENT}it is not kept"
     assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
-    assert {change.who for change in incident.transitions[:2]} == {usage.person()}
+    assert {change.who for change in incident.transitions[:2]} == {arguments.person()}
 
 
 # --- undo -----------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_the_log_says_who_did_what_and_is_found_sound_or_not(config: Path, monke
     invoke(*EVERYBODY, "-c", config)
     shown = invoke("audit", "-c", config)
     assert [event for event in ("planned", "approved", "step-started", "ended") if event not in shown.output] == []
-    assert usage.person() in shown.output
+    assert arguments.person() in shown.output
     sound = invoke("audit", "verify", "-c", config)
     assert sound.exit_code == 0
     reference = sound.output.rstrip(".\n").rpartition(" ")[2]

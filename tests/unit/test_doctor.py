@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from bot.cli import app
+from bot.cli.main import app
 from checks.check import Checker
 from checks.collect.gather import script
 from checks.doctor import HELPER_VERSION, KEY_OPTIONS, NEEDED, Checked, State, examine, unreachable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.kept import good_looks
+from bot.cli.baselines import good_looks
 from bot.store import Store
 from bot.watch import Watch
 from checks.model import Digest

@@ -7,8 +7,15 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from bot.cli.render_report import (
+    print_applied,
+    print_no_change,
+    print_offer,
+    print_plan,
+    print_report,
+    report_json,
+)
 from bot.incidents import Approval
-from bot.terminal import print_applied, print_no_change, print_offer, print_plan, print_report, report_json
 from checks.model import Diagnosis, Lasts, NoChange, Outcome, Status, StepResult, Trouble
 from tests.unit.view_samples import (
     BY_HAND,

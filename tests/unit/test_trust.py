@@ -6,7 +6,7 @@ from pathlib import Path
 
 import asyncssh
 
-from bot.trust import Known, add, known
+from bot.cli.known_hosts import Known, add, known
 
 
 def line(pattern: str = "10.0.0.11", kind: str = "ssh-ed25519") -> str:

@@ -1,5 +1,5 @@
 """The commands that change a host: a fix, and what takes it back."""
-# ruff: noqa: PLC0415  # what is heavy is imported where it is needed, as in cli.py
+# ruff: noqa: PLC0415  # what is heavy is imported where it is needed, as in main.py
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from bot import usage
 from bot.approvals import Agreed, Refusal
-from bot.usage import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
+from bot.cli import arguments
+from bot.cli.arguments import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
 from checks.model import Applied, Host, NoChange, Outcome, Plan, Service
 
 if TYPE_CHECKING:
+    from bot.cli.fix_session import Mending, Proposal
     from bot.config import Settings
     from bot.incidents import Offer
-    from bot.mending import Mending, Proposal
 
 EXITS = {Outcome.FIXED: HEALTHY, Outcome.UNDONE: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}
 
@@ -36,11 +36,11 @@ def fix(  # noqa: PLR0913  # these are the options of the command line
     """Carry a fix out, as its button in Slack does. Exits 0 only if the service is fixed and verified."""
     from checks.fixes import FIX_IDS
 
-    settings = usage.settings_of(config)
-    target = usage.host_of(settings, host)
-    chosen = usage.service_of(target, service)
+    settings = arguments.settings_of(config)
+    target = arguments.host_of(settings, host)
+    chosen = arguments.service_of(target, service)
     if fix_id not in FIX_IDS:
-        usage.wrong(f"there is no fix {fix_id!r}. {usage.nearest(fix_id, FIX_IDS)}")
+        arguments.wrong(f"there is no fix {fix_id!r}. {arguments.nearest(fix_id, FIX_IDS)}")
     if dry_run:
         raise typer.Exit(_show(asyncio.run(_planned(settings, target, chosen, fix_id))))
     raise typer.Exit(_mend(settings, target, lambda mending: mending.propose(target, chosen, fix_id), ask=not yes))
@@ -55,8 +55,8 @@ def undo(
     yes: Yes = False,
 ) -> None:
     """Take back what the newest fix on a host did, or that of --run. Exits 0 only if all is seen to be as before."""
-    settings = usage.settings_of(config)
-    target = usage.host_of(settings, host)
+    settings = arguments.settings_of(config)
+    target = arguments.host_of(settings, host)
     if dry_run:
         raise typer.Exit(_show(asyncio.run(_planned_undo(settings, target, run))))
     raise typer.Exit(_mend(settings, target, lambda mending: mending.propose_undo(target, run), ask=not yes))
@@ -75,9 +75,9 @@ async def _planned(settings: "Settings", host: Host, service: Service, fix_id: s
 
 
 async def _planned_undo(settings: "Settings", host: Host, run: str | None) -> Plan | NoChange:
-    from bot.mending import Mending
+    from bot.cli.fix_session import Mending
 
-    mending = await Mending.open(settings, usage.person(), lambda _: None)
+    mending = await Mending.open(settings, arguments.person(), lambda _: None)
     try:
         proposal = await mending.propose_undo(host, run)
     finally:
@@ -86,7 +86,7 @@ async def _planned_undo(settings: "Settings", host: Host, run: str | None) -> Pl
 
 
 def _show(planned: Plan | NoChange) -> int:
-    from bot.terminal import print_no_change, print_plan
+    from bot.cli.render_report import print_no_change, print_plan
 
     if isinstance(planned, NoChange):
         print_no_change(Console(), planned)
@@ -102,7 +102,7 @@ def _mend(
     *,
     ask: bool,
 ) -> int:
-    from bot.mending import Mending
+    from bot.cli.fix_session import Mending
     from bot.store import StoreError
 
     console = Console()
@@ -115,9 +115,9 @@ def _mend(
 
     with asyncio.Runner() as runner:  # the person is asked between its runs: Ctrl-C then does what it should
         try:
-            mending = runner.run(Mending.open(settings, usage.person(), say))
+            mending = runner.run(Mending.open(settings, arguments.person(), say))
         except StoreError as error:
-            usage.wrong(str(error))
+            arguments.wrong(str(error))
         try:
             runner.run(mending.recover(host))
             proposal = runner.run(propose(mending))
@@ -133,7 +133,7 @@ def _mend(
 
 
 def _print_proposal(console: Console, proposal: "Proposal") -> None:
-    from bot.terminal import print_offer, print_plan
+    from bot.cli.render_report import print_offer, print_plan
 
     if proposal.offer is not None:
         print_offer(console, proposal.offer)
@@ -143,8 +143,8 @@ def _print_proposal(console: Console, proposal: "Proposal") -> None:
 
 def _told(console: Console, done: "tuple[Applied, Offer] | NoChange | Agreed | Refusal") -> int:
     """Print what came of it. Returns the exit status."""
-    from bot.terminal import print_applied, print_no_change
-    from bot.terminal_approvals import print_agreed, print_refusal
+    from bot.cli.render_refusal import print_agreed, print_refusal
+    from bot.cli.render_report import print_applied, print_no_change
 
     match done:
         case NoChange():

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bot import cli_audit, cli_mending, usage
-from bot.usage import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
+from bot.cli import arguments, audit, fix
+from bot.cli.arguments import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
 from bot.words import counted
 from checks.model import Host, Report, Service, Status
 
@@ -30,7 +30,7 @@ class Output(StrEnum):
 
 
 app = typer.Typer(
-    cls=usage.Commands,
+    cls=arguments.Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, and tokens are among them
@@ -38,9 +38,9 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="The configuration file.")
 app.add_typer(config_app, name="config")
-app.command()(cli_mending.fix)
-app.command()(cli_mending.undo)
-app.add_typer(cli_audit.app, name="audit")
+app.command()(fix.fix)
+app.command()(fix.undo)
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:
@@ -60,16 +60,16 @@ def check(
     output: Annotated[Output, typer.Option("-o", "--output")] = Output.TEXT,
 ) -> None:
     """Look at a host now. Exits 0: healthy, 1: unhealthy, 2: could not be told, 64: wrong usage."""
-    settings = usage.settings_of(config)
-    target = usage.host_of(settings, host)
-    chosen = usage.service_of(target, service) if service else None
+    settings = arguments.settings_of(config)
+    target = arguments.host_of(settings, host)
+    chosen = arguments.service_of(target, service) if service else None
     reports = asyncio.run(_check(settings, target, chosen))
     _show(reports, output)
     raise typer.Exit(exit_code(reports))
 
 
 async def _check(settings: "Settings", host: Host, service: Service | None) -> tuple[Report, ...]:
-    from bot.kept import good_looks
+    from bot.cli.baselines import good_looks
     from checks.check import Checker
 
     checker = Checker(settings.host_list(), clock=_now)
@@ -82,7 +82,7 @@ async def _check(settings: "Settings", host: Host, service: Service | None) -> t
 
 
 def _show(reports: Sequence[Report], output: Output) -> None:
-    from bot.terminal import print_report, report_json
+    from bot.cli.render_report import print_report, report_json
 
     if output is Output.JSON:
         typer.echo(json.dumps([report_json(report) for report in reports], indent=2))
@@ -107,14 +107,14 @@ def run(config: File = None) -> None:
     from bot.store import StoreError
 
     _log_from(logging.INFO)
-    settings = usage.settings_of(config)
+    settings = arguments.settings_of(config)
     missing = [name for name in ("slack_bot_token", "slack_app_token") if getattr(settings, name) is None]
     if missing:
-        usage.wrong("\n".join(f"{name.upper()} or {name.upper()}_FILE must be set." for name in missing))
+        arguments.wrong("\n".join(f"{name.upper()} or {name.upper()}_FILE must be set." for name in missing))
     try:
         asyncio.run(_run(settings))
     except (StartError, RefusedError) as error:
-        usage.wrong(str(error))
+        arguments.wrong(str(error))
     except StoreError as error:  # it may come back: systemd tries again
         typer.echo(str(error), err=True)
         raise typer.Exit(UNHEALTHY) from None
@@ -140,11 +140,11 @@ def demo(*, auto: Annotated[bool, typer.Option("--auto", help="Play the story an
 @app.command()
 def trust(host: HostName, config: File = None, *, yes: Yes = False) -> None:
     """Pin the SSH key that a host shows now, after you have compared its fingerprint."""
-    from bot.trust import Known, add, known
+    from bot.cli.known_hosts import Known, add, known
     from checks.errors import LookError
 
-    settings = usage.settings_of(config)
-    target = usage.host_of(settings, host)
+    settings = arguments.settings_of(config)
+    target = arguments.host_of(settings, host)
     path = target.login.known_hosts or Path("~/.ssh/known_hosts").expanduser()
     try:
         line, fingerprint = asyncio.run(_offered(target))
@@ -173,11 +173,11 @@ def trust(host: HostName, config: File = None, *, yes: Yes = False) -> None:
 @app.command()
 def doctor(host: HostName, config: File = None) -> None:
     """Check what a host has to have. Exits 0: all there, 1: something is missing, 2: not reachable, 64: wrong usage."""
-    from bot.doctor import print_doctor, print_unreachable
+    from bot.cli.render_doctor import print_doctor, print_unreachable
     from checks.doctor import State
     from checks.errors import LookError
 
-    target = usage.host_of(usage.settings_of(config), host)
+    target = arguments.host_of(arguments.settings_of(config), host)
     try:
         checked = asyncio.run(_doctor(target))
     except LookError as error:
@@ -212,7 +212,7 @@ def config_check(config: File = None) -> None:
     """Read the configuration, and report every mistake in it, and what can hardly be meant."""
     from bot.config.warnings import warnings
 
-    settings = usage.settings_of(config)
+    settings = arguments.settings_of(config)
     services = sum(len(host.services) for host in settings.hosts.values())
     typer.echo(f"No mistakes. {counted(len(settings.hosts), 'host')}, {counted(services, 'service')}.")
     for warning in warnings(settings):

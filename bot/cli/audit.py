@@ -1,5 +1,5 @@
 """The commands that read the audit log."""
-# ruff: noqa: PLC0415  # what is heavy is imported where it is needed, as in cli.py
+# ruff: noqa: PLC0415  # what is heavy is imported where it is needed, as in main.py
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from bot import usage
-from bot.usage import HEALTHY, UNHEALTHY, File
+from bot.cli import arguments
+from bot.cli.arguments import HEALTHY, UNHEALTHY, File
 
 if TYPE_CHECKING:
     from bot.audit import Sealed
@@ -28,7 +28,7 @@ def show(context: typer.Context, host: OfHost = None, run: OfRun = None, config:
     """Show the newest entries."""
     if context.invoked_subcommand is not None:
         return
-    from bot.terminal_audit import print_audit
+    from bot.cli.render_audit import print_audit
 
     log = _read(config, host, run)
     if run is None and len(log) > MOST_SHOWN:
@@ -76,7 +76,7 @@ def export(host: OfHost = None, run: OfRun = None, config: File = None) -> None:
 def _read(config: File, host: str | None = None, run: str | None = None) -> "tuple[Sealed, ...]":
     from bot.store import Store, StoreError
 
-    settings = usage.settings_of(config)
+    settings = arguments.settings_of(config)
 
     async def read() -> "tuple[Sealed, ...]":
         store = await Store.open(settings.store)
@@ -88,4 +88,4 @@ def _read(config: File, host: str | None = None, run: str | None = None) -> "tup
     try:
         return asyncio.run(read())
     except StoreError as error:
-        usage.wrong(str(error))
+        arguments.wrong(str(error))
