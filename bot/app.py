@@ -14,14 +14,14 @@ from bot.clicks import Clicks, Identity
 from bot.config import Settings
 from bot.fixing import Fixing, Hands
 from bot.incidents import Incident, Rules
+from bot.monitoring.monitor import Looker, Watch, Watching
+from bot.monitoring.scheduler import Schedule
 from bot.outbox import Outbox, RetryLaterError, backoff
-from bot.schedule import Schedule
 from bot.slack import views
 from bot.slack.client import SlackClient
 from bot.slack.listeners import Listeners
 from bot.slack.socket import Socket
 from bot.store import Store
-from bot.watch import Looker, Watch, Watching
 from checks.check import Checker
 from checks.execution.apply import apply, resume
 

@@ -13,11 +13,11 @@ from bot.clicks import Directory, approvers_of, involved
 from bot.config import Settings
 from bot.fixing import Fixing, Hands, Run
 from bot.incidents import TO_PREVENT, Incident, Offer, Rules, State, Transition, opened
+from bot.monitoring.monitor import Checked, Watch, Watching
 from bot.offers import offered, usable
 from bot.policy import policy_of
 from bot.slack.client import SlackClient
 from bot.store import Store
-from bot.watch import Checked, Watch, Watching
 from checks.check import Checker
 from checks.execution.apply import Event, Happened, Order, Tell, apply, resume
 from checks.fixes.undo import undo

@@ -18,13 +18,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.approvals import Click, Place
 from bot.clicks import Clicks
 from bot.incidents import State
+from bot.monitoring.monitor import Checked, Standing, Watch
 from bot.outbox import SendError
 from bot.slack import views
 from bot.slack.message import Message
 from bot.slack.replies import Answer, reply
 from bot.store import Store
 from bot.tasks import Tasks
-from bot.watch import Checked, Standing, Watch
 from bot.words import prevents, title
 from checks.model import Host, Service, Status
 

@@ -8,9 +8,9 @@ from bot.automation import Automation
 from bot.clicks import Clicks, Identity
 from bot.fixing import Fixing
 from bot.incidents import Incident, Rules
+from bot.monitoring.monitor import Watch, Watching
 from bot.policy import Policies
 from bot.store import Store
-from bot.watch import Watch, Watching
 from checks.model import Risk
 from tests.unit.bot_samples import (
     APPROVER,

@@ -19,8 +19,8 @@ from bot.automation import Automation
 from bot.clicks import Clicks, Identity
 from bot.fixing import Fixing, Hands
 from bot.incidents import Incident, Rules
+from bot.monitoring.monitor import Watch, Watching
 from bot.store import Audit, GoodLooks, Incidents, Messages, Runs, Seen, Store
-from bot.watch import Watch, Watching
 from checks.model import Digest, Host, Reading, Report, Service
 from tests.unit.bot_samples import HOME
 from tests.unit.lives import Killed, Life, LifesDatabase, Time, Turns, engine_on

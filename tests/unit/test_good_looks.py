@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bot.cli.baselines import good_looks
+from bot.monitoring.monitor import Watch
 from bot.store import Store
-from bot.watch import Watch
 from checks.model import Digest
 from tests.unit.bot_life import WATCHING, nothing
 from tests.unit.bot_samples import HOST, SERVICE, T0, Clock, Looker, broken, healthy

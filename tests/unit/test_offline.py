@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.cut_off import HOLDS_FOR
 from bot.incidents import ALL_HOSTS, Incident, State
-from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
+from bot.monitoring.monitor import Watch
+from bot.monitoring.watcher_offline import HOLDS_FOR
+from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.slack.views import alert
 from bot.store import Store
-from bot.watch import Watch
 from checks.model import (
     Diagnosis,
     Digest,

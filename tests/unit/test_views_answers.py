@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.monitoring.monitor import Standing
 from bot.slack.listeners import glance
 from bot.slack.message import Message
 from bot.slack.views import Glance, answer, help_text, looking, note, overview, unknown_host, unknown_service
-from bot.watch import Standing
 from checks.model import Diagnosis, Status, Trouble, Vantage
 from tests.unit.view_samples import (
     BY_HAND,

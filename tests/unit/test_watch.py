@@ -4,10 +4,10 @@ import asyncio
 from datetime import timedelta
 
 from bot.incidents import State
-from bot.lifecycle import DIAGNOSIS_GRACE
+from bot.monitoring.monitor import EXPLAINED_FOR, UNEXPLAINED_FOR
+from bot.monitoring.tracker import DIAGNOSIS_GRACE
 from bot.offers import usable
 from bot.store import Store
-from bot.watch import EXPLAINED_FOR, UNEXPLAINED_FOR
 from tests.unit.bot_life import Bot
 from tests.unit.bot_samples import (
     HOST,

@@ -10,7 +10,7 @@ from typing import Any
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
 from bot.fixing import Fixing
-from bot.watch import Watch
+from bot.monitoring.monitor import Watch
 
 JITTER = 0.05  # of an interval, so that many services do not drift into step
 STOP_WITHIN = 6.0  # seconds; the longest reading takes less

@@ -1,6 +1,6 @@
 """When nothing at all is reached: one incident for all services, and none for each, as long as the watcher is cut off.
 
-Whether it is, a look tells (bot/offline.py): what fails meanwhile waits for it.
+Whether it is, a look tells (bot/monitoring/watcher_offline_rules.py): what fails meanwhile waits for it.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.incidents import LIVE, Key, Rules, State, Streak, Transition, opening, step
-from bot.lifecycle import Lifecycle
-from bot.looks import Looks, Reports
-from bot.offline import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
+from bot.monitoring.shared_checks import Looks, Reports
+from bot.monitoring.tracker import Lifecycle
+from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.store import Store
 from bot.tasks import Tasks
 from checks.model import Host, Reading, Report, Service
