@@ -9,14 +9,14 @@ from functools import partial
 import structlog
 from pydantic import SecretStr
 
-from bot.automation import Automation
-from bot.clicks import Clicks, Identity
 from bot.config import Settings
-from bot.fixing import Fixing, Hands
 from bot.incidents import Incident, Rules
 from bot.monitoring.monitor import Looker, Watch, Watching
 from bot.monitoring.scheduler import Schedule
 from bot.outbox import Outbox, RetryLaterError, backoff
+from bot.remediation.automation import Automation
+from bot.remediation.clicks import Clicks, Identity
+from bot.remediation.runner import Fixing, Hands
 from bot.slack import views
 from bot.slack.client import SlackClient
 from bot.slack.listeners import Listeners

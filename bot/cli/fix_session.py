@@ -9,13 +9,13 @@ from typing import Self
 
 from bot.approvals import Agreed, Approved, Click, Refusal, decide
 from bot.audit import planned, refused
-from bot.clicks import Directory, approvers_of, involved
 from bot.config import Settings
-from bot.fixing import Fixing, Hands, Run
 from bot.incidents import TO_PREVENT, Incident, Offer, Rules, State, Transition, opened
 from bot.monitoring.monitor import Checked, Watch, Watching
 from bot.offers import offered, usable
 from bot.policy import policy_of
+from bot.remediation.clicks import Directory, approvers_of, involved
+from bot.remediation.runner import Fixing, Hands, Run
 from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.check import Checker

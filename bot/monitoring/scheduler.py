@@ -9,8 +9,8 @@ from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
-from bot.fixing import Fixing
 from bot.monitoring.monitor import Watch
+from bot.remediation.runner import Fixing
 
 JITTER = 0.05  # of an interval, so that many services do not drift into step
 STOP_WITHIN = 6.0  # seconds; the longest reading takes less

@@ -16,10 +16,10 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approvals import Click, Place
-from bot.clicks import Clicks
 from bot.incidents import State
 from bot.monitoring.monitor import Checked, Standing, Watch
 from bot.outbox import SendError
+from bot.remediation.clicks import Clicks
 from bot.slack import views
 from bot.slack.message import Message
 from bot.slack.replies import Answer, reply

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from bot.approvals import Agreed, Approved, No, Refusal
-from bot.clicks import Acknowledged, Repeated
 from bot.incidents import Incident, Offer
+from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
 from bot.slack.views.markup import person, prose, when

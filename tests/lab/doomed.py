@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot import app, fixing
+from bot import app
 from bot.audit import Entry
 from bot.config import Settings, load
-from bot.fixing import Hands
 from bot.incidents import Incident, Offer
 from bot.monitoring import scheduler
+from bot.remediation import runner
+from bot.remediation.runner import Hands
 from bot.slack.client import SlackClient
 from bot.store import Runs, Store
 from bot.store.runs import Claim, End
@@ -108,7 +109,7 @@ class Fate:
 
 async def main(config: Path, fate: list[str]) -> None:
     settings = load(config, os.environ)
-    fixing.LEASE = LEASE
+    runner.LEASE = LEASE
     scheduler.RECOVER_EVERY = timedelta(seconds=1)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.automation import Automation
-from bot.clicks import Clicks, Identity
-from bot.fixing import Fixing
 from bot.incidents import Incident, Rules
 from bot.monitoring.monitor import Watch, Watching
 from bot.policy import Policies
+from bot.remediation.automation import Automation
+from bot.remediation.clicks import Clicks, Identity
+from bot.remediation.runner import Fixing
 from bot.store import Store
 from checks.model import Risk
 from tests.unit.bot_samples import (

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.approvals import Click, Place
-from bot.fixing import Hands
 from bot.incidents import Incident, Offer, State, Transition, opened
 from bot.outbox import SendError
+from bot.remediation.runner import Hands
 from bot.slack.message import Message
 from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import (

@@ -15,11 +15,11 @@ import structlog
 from structlog.typing import EventDict
 
 from bot.approvals import Refusal
-from bot.automation import Automation
-from bot.clicks import Clicks, Identity
-from bot.fixing import Fixing, Hands
 from bot.incidents import Incident, Rules
 from bot.monitoring.monitor import Watch, Watching
+from bot.remediation.automation import Automation
+from bot.remediation.clicks import Clicks, Identity
+from bot.remediation.runner import Fixing, Hands
 from bot.store import Audit, GoodLooks, Incidents, Messages, Runs, Seen, Store
 from checks.model import Digest, Host, Reading, Report, Service
 from tests.unit.bot_samples import HOME

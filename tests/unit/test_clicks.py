@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.approvals import Agreed, Approved, No, Refusal
-from bot.clicks import Acknowledged, Repeated, approvers_of
-from bot.fixing import LEASE, Run
 from bot.incidents import Approval, State
 from bot.offers import usable
 from bot.policy import Policies, QuietHours, policy_of
+from bot.remediation.clicks import Acknowledged, Repeated, approvers_of
+from bot.remediation.runner import LEASE, Run
 from bot.store import Store
 from checks.execution.apply import Order, Tell
 from checks.model import Applied, Outcome, Risk

@@ -8,9 +8,9 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.approvals import Agreed, Approved, Approvers, No, Refusal
-from bot.clicks import Acknowledged, Repeated
 from bot.incidents import Approval
 from bot.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
+from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.client import classified, direct
 from bot.slack.listeners import click
 from bot.slack.replies import NOTHING_RUN, reply

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from bot.app import Bot
 from bot.config import Settings
 from bot.demo.local_slack import Channel, LocalSlack, Message, User
-from bot.fixing import Hands
+from bot.remediation.runner import Hands
 from bot.slack.client import SlackClient
 from bot.slack.views.blocks import Colour
 from bot.store import Store

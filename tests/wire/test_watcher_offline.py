@@ -12,7 +12,7 @@ import pytest
 from bot.app import Bot
 from bot.config import Settings
 from bot.demo.local_slack import LocalSlack, Message
-from bot.fixing import Hands
+from bot.remediation.runner import Hands
 from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.execution.apply import Order, Tell

@@ -12,10 +12,10 @@ import structlog
 
 from bot.audit import Entry
 from bot.auto import AutoApproval, Stopped, automatic
-from bot.fixing import Fixing
 from bot.incidents import AUTO, Incident
 from bot.policy import Policies
 from bot.recurrence import DAYS, recurrence
+from bot.remediation.runner import Fixing
 from bot.store import Store
 
 log = structlog.get_logger()

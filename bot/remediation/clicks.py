@@ -10,9 +10,9 @@ import structlog
 
 from bot.approvals import Agreed, Approved, Approvers, Click, No, Place, Refusal, at_home, decide
 from bot.audit import refused
-from bot.fixing import Fixing, Run
 from bot.incidents import TERMINAL, Incident, Offer, acknowledge
 from bot.policy import Policies, Policy, policy_of
+from bot.remediation.runner import Fixing, Run
 from bot.store import Store
 
 ATTEMPTS = 3  # at a decision that others keep overtaking
