@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from bot.approvals import Agreed, Refusal
+from bot.approvals.decision import Agreed, Refusal
 from bot.cli import arguments
 from bot.cli.arguments import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
 from checks.model import Applied, Host, NoChange, Outcome, Plan, Service

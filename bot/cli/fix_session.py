@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
-from bot.approvals import Agreed, Approved, Click, Refusal, decide
+from bot.approvals.decision import Agreed, Approved, Click, Refusal, decide
+from bot.approvals.offers import offered, usable
+from bot.approvals.policy import policy_of
 from bot.audit import planned, refused
 from bot.config import Settings
 from bot.incidents import TO_PREVENT, Incident, Offer, Rules, State, Transition, opened
 from bot.monitoring.monitor import Checked, Watch, Watching
-from bot.offers import offered, usable
-from bot.policy import policy_of
 from bot.remediation.clicks import Directory, approvers_of, involved
 from bot.remediation.runner import Fixing, Hands, Run
 from bot.slack.client import SlackClient

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.console import Console
 
-from bot.approvals import Agreed, No, Refusal
+from bot.approvals.decision import Agreed, No, Refusal
 from bot.incidents import TERMINAL
 from bot.words import plain
 

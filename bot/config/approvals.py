@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
 from bot.config.mistakes import Keys, found_text, nearest
 from bot.config.section import Section
 from bot.config.values import Approvers, Channels, Count, Duration, FixId, People, Slug, TimeOfDay, Zone
-from bot.policy import AutoRule, Policies, QuietHours, Rule, Terms
 from checks.model import Risk
 
 # The text of every ValueError here completes the sentence "expected ...".

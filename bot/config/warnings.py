@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator
 from itertools import product
 
+from bot.approvals.policy import Policies, Policy
 from bot.config.settings import Settings
 from bot.incidents import TERMINAL
-from bot.policy import Policies, Policy
 from bot.words import counted
 from checks.model import Risk
 

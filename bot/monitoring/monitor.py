@@ -11,13 +11,13 @@ from typing import Protocol
 
 import structlog
 
+from bot.approvals.offers import renewed
+from bot.approvals.policy import Policies
 from bot.incidents import TO_PREVENT, Incident, Rules, State, Streak, Transition, opening, predates_a_fix, step
 from bot.monitoring.shared_checks import Looks, Reports
 from bot.monitoring.tracker import Lifecycle
 from bot.monitoring.watcher_offline import CutOff
 from bot.monitoring.watcher_offline_rules import cut_off
-from bot.offers import renewed
-from bot.policy import Policies
 from bot.store import Store
 from bot.tasks import Tasks
 from checks.model import Digest, Host, Plan, Reading, Report, Service, Status

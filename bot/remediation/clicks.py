@@ -8,10 +8,10 @@ from typing import Protocol
 
 import structlog
 
-from bot.approvals import Agreed, Approved, Approvers, Click, No, Place, Refusal, at_home, decide
+from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, at_home, decide
+from bot.approvals.policy import Policies, Policy, policy_of
 from bot.audit import refused
 from bot.incidents import TERMINAL, Incident, Offer, acknowledge
-from bot.policy import Policies, Policy, policy_of
 from bot.remediation.runner import Fixing, Run
 from bot.store import Store
 

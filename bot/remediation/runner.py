@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.approvals.offers import offered
+from bot.approvals.policy import Policies
 from bot.audit import Entry
 from bot.incidents import AUTO, Approval, Incident, Offer, ended, fixing
-from bot.offers import offered
-from bot.policy import Policies
 from bot.store import LeaseLostError, Store
 from bot.store.runs import Claim, End
 from bot.tasks import Tasks

@@ -15,7 +15,7 @@ from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.approvals import Click, Place
+from bot.approvals.decision import Click, Place
 from bot.incidents import State
 from bot.monitoring.monitor import Checked, Standing, Watch
 from bot.outbox import SendError

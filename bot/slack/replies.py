@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.approvals import Agreed, Approved, No, Refusal
+from bot.approvals.decision import Agreed, Approved, No, Refusal
 from bot.incidents import Incident, Offer
 from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.message import Message

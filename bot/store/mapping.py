@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from bot.auto import Run
+from bot.approvals.auto import Run
 from bot.incidents import Approval, Incident, Offer, State, Transition
 from checks.model import Applied, Outcome, Plan, Report, Snapshot
 

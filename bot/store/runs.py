@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from bot.approvals.auto import Fault, History
 from bot.audit import Entry
-from bot.auto import Fault, History
 from bot.incidents import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
 from bot.store.database import Database, Transaction

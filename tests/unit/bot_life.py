@@ -4,9 +4,9 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.approvals.policy import Policies
 from bot.incidents import Incident, Rules
 from bot.monitoring.monitor import Watch, Watching
-from bot.policy import Policies
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import Clicks, Identity
 from bot.remediation.runner import Fixing

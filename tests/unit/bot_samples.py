@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.approvals import Click, Place
+from bot.approvals.decision import Click, Place
 from bot.incidents import Incident, Offer, State, Transition, opened
 from bot.outbox import SendError
 from bot.remediation.runner import Hands

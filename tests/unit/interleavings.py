@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import structlog
 from structlog.typing import EventDict
 
-from bot.approvals import Refusal
+from bot.approvals.decision import Refusal
 from bot.incidents import Incident, Rules
 from bot.monitoring.monitor import Watch, Watching
 from bot.remediation.automation import Automation

@@ -7,7 +7,7 @@ from datetime import time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from bot.policy import AutoRule, Policies, QuietHours, Rule, Terms
+from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
 from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import (
     Applied,

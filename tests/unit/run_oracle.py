@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.approvals import Agreed, Approved, Click
+from bot.approvals.decision import Agreed, Approved, Click
 from bot.incidents import AUTO
 from checks.model import UNDO
 from tests.unit.lives import Time

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.approvals import Agreed, Approved, Approvers, Click, No, Place, Refusal, decide
+from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, decide
+from bot.approvals.policy import Policy, QuietHours
 from bot.incidents import Approval, Incident, Offer, State, Transition
-from bot.policy import Policy, QuietHours
 from tests.unit.bot_samples import (
     APPROVER,
     HOME,

@@ -6,9 +6,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.approvals import Agreed, Approved, Approvers, Click, Place, Refusal
+from bot.approvals.decision import Agreed, Approved, Approvers, Click, Place, Refusal
+from bot.approvals.policy import Policy
 from bot.incidents import Approval, Incident, State, Transition
-from bot.policy import Policy
 from tests.unit.bot_samples import APPROVER, HOME, STRANGER, T0, click, incident, offer, plan
 from tests.unit.test_approvals import ALICE, AROUND_NOON, BOB, HALF_AN_HOUR, ROOT, SECOND, claimed, decided, why
 

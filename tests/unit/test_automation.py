@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from bot.approvals.policy import AutoRule
 from bot.audit import flaw
 from bot.incidents import AUTO, State
-from bot.policy import AutoRule
 from bot.store import Store
 from checks.model import Applied, Difference, Outcome, Plan, StepResult
 from tests.unit.bot_life import POLICIES, Bot

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.approvals.policy import AutoRule, QuietHours, Rule, Terms
 from bot.config import Settings
 from bot.config.warnings import warnings
-from bot.policy import AutoRule, QuietHours, Rule, Terms
 from checks.fixes import FIX_IDS
 from checks.model import Risk
 from tests.unit.test_config import HOSTS, loaded, mistake, mistakes

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy import AutoRule, Policies, Policy, QuietHours, Rule, Terms, policy_of
+from bot.approvals.policy import AutoRule, Policies, Policy, QuietHours, Rule, Terms, policy_of
 from checks.model import Risk
 from tests.unit.bot_samples import plan
 

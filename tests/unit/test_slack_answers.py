@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.approvals import Agreed, Approved, Approvers, No, Refusal
+from bot.approvals.decision import Agreed, Approved, Approvers, No, Refusal
 from bot.incidents import Approval
 from bot.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
 from bot.remediation.clicks import Acknowledged, Repeated

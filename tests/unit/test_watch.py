@@ -3,10 +3,10 @@
 import asyncio
 from datetime import timedelta
 
+from bot.approvals.offers import usable
 from bot.incidents import State
 from bot.monitoring.monitor import EXPLAINED_FOR, UNEXPLAINED_FOR
 from bot.monitoring.tracker import DIAGNOSIS_GRACE
-from bot.offers import usable
 from bot.store import Store
 from tests.unit.bot_life import Bot
 from tests.unit.bot_samples import (

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from bot.approvals.offers import pending, usable
 from bot.incidents import Offer
-from bot.offers import pending, usable
 from bot.slack.message import CONFIRM_TEXT, Block
 from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, actions, button, confirm, part
 from bot.slack.views.diagnosis import risks

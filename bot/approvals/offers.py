@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from bot.approvals.policy import Policies, policy_of
 from bot.incidents import Offer
-from bot.policy import Policies, policy_of
 from checks.model import Plan, Report
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from bot.approvals.offers import usable
+from bot.approvals.policy import Policy
 from bot.incidents import TERMINAL, Approval, Incident, Offer, State
-from bot.offers import usable
-from bot.policy import Policy
 
 
 class No(StrEnum):

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bot.approvals.offers import usable
+from bot.approvals.policy import AutoRule, Policies, policy_of
 from bot.incidents import AUTO, Approval, Incident, Offer, State
-from bot.offers import usable
-from bot.policy import AutoRule, Policies, policy_of
 from bot.words import counted, length
 from checks.model import UNDO, Confidence, Outcome, Verdict
 
