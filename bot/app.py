@@ -10,7 +10,7 @@ import structlog
 from pydantic import SecretStr
 
 from bot.config import Settings
-from bot.incidents import Incident, Rules
+from bot.incidents.model import Incident, Rules
 from bot.monitoring.monitor import Looker, Watch, Watching
 from bot.monitoring.scheduler import Schedule
 from bot.outbox import Outbox, RetryLaterError, backoff

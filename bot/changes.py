@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from bot.incidents import Offer
+from bot.incidents.model import Offer
 from bot.words import plain
 from checks.model import Difference
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import structlog
 
-from bot.incidents import Incident
+from bot.incidents.model import Incident
 from bot.slack.message import Message
 from bot.store import Posted, Store
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from bot.incidents import AUTO, TERMINAL, Approval, Incident, Offer, State
+from bot.incidents.model import AUTO, TERMINAL, Approval, Incident, Offer, State
 from checks.model import (
     Applied,
     Change,

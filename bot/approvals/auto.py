@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from bot.approvals.offers import usable
 from bot.approvals.policy import AutoRule, Policies, policy_of
-from bot.incidents import AUTO, Approval, Incident, Offer, State
+from bot.incidents.model import AUTO, Approval, Incident, Offer, State
 from bot.words import counted, length
 from checks.model import UNDO, Confidence, Outcome, Verdict
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from bot.approvals.offers import usable
 from bot.approvals.policy import Policy
-from bot.incidents import TERMINAL, Approval, Incident, Offer, State
+from bot.incidents.model import TERMINAL, Approval, Incident, Offer, State
 
 
 class No(StrEnum):

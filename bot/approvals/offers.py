@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.approvals.policy import Policies, policy_of
-from bot.incidents import Offer
+from bot.incidents.model import Offer
 from checks.model import Plan, Report
 
 

@@ -13,7 +13,7 @@ from bot.cli import arguments
 from bot.cli.arguments import HEALTHY, UNHEALTHY, File
 
 if TYPE_CHECKING:
-    from bot.audit import Sealed
+    from bot.incidents.audit import Sealed
 
 MOST_SHOWN = 40
 
@@ -45,7 +45,7 @@ def verify(
     ] = None,
 ) -> None:
     """Recompute the chain. Exits 0 only if no entry is missing or changed, and every expected one is there."""
-    from bot.audit import flaw, refers_to
+    from bot.incidents.audit import flaw, refers_to
 
     log = _read(config)
     wrong = flaw(log) or next(

@@ -17,7 +17,7 @@ from checks.model import Applied, Host, NoChange, Outcome, Plan, Service
 if TYPE_CHECKING:
     from bot.cli.fix_session import Mending, Proposal
     from bot.config import Settings
-    from bot.incidents import Offer
+    from bot.incidents.model import Offer
 
 EXITS = {Outcome.FIXED: HEALTHY, Outcome.UNDONE: HEALTHY, Outcome.UNKNOWN: NOT_TOLD}
 

@@ -10,9 +10,9 @@ from typing import Self
 from bot.approvals.decision import Agreed, Approved, Click, Refusal, decide
 from bot.approvals.offers import offered, usable
 from bot.approvals.policy import policy_of
-from bot.audit import planned, refused
 from bot.config import Settings
-from bot.incidents import TO_PREVENT, Incident, Offer, Rules, State, Transition, opened
+from bot.incidents.audit import planned, refused
+from bot.incidents.model import TO_PREVENT, Incident, Offer, Rules, State, Transition, opened
 from bot.monitoring.monitor import Checked, Watch, Watching
 from bot.remediation.clicks import Directory, approvers_of, involved
 from bot.remediation.runner import Fixing, Hands, Run

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from bot.audit import Sealed
+from bot.incidents.audit import Sealed
 from bot.words import plain
 
 

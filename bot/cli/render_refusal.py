@@ -6,7 +6,7 @@ from datetime import datetime
 from rich.console import Console
 
 from bot.approvals.decision import Agreed, No, Refusal
-from bot.incidents import TERMINAL
+from bot.incidents.model import TERMINAL
 from bot.words import plain
 
 NOTHING_RUN = "Nothing was run."

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.changes import Changed, changed, not_restored
-from bot.incidents import Offer
+from bot.incidents.model import Offer
 from bot.words import (
     LASTS,
     NO_UNDO,

@@ -13,7 +13,17 @@ import structlog
 
 from bot.approvals.offers import renewed
 from bot.approvals.policy import Policies
-from bot.incidents import TO_PREVENT, Incident, Rules, State, Streak, Transition, opening, predates_a_fix, step
+from bot.incidents.model import (
+    TO_PREVENT,
+    Incident,
+    Rules,
+    State,
+    Streak,
+    Transition,
+    opening,
+    predates_a_fix,
+    step,
+)
 from bot.monitoring.shared_checks import Looks, Reports
 from bot.monitoring.tracker import Lifecycle
 from bot.monitoring.watcher_offline import CutOff

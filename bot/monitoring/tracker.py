@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.incidents import LIVE, Incident, Key, State, Streak, Transition, opened
+from bot.incidents.model import LIVE, Incident, Key, State, Streak, Transition, opened
 from bot.store import Store
 from checks.model import Reading
 

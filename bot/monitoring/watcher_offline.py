@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.incidents import LIVE, Key, Rules, State, Streak, Transition, opening, step
+from bot.incidents.model import LIVE, Key, Rules, State, Streak, Transition, opening, step
 from bot.monitoring.shared_checks import Looks, Reports
 from bot.monitoring.tracker import Lifecycle
 from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.incidents import ALL_HOSTS, Key
+from bot.incidents.model import ALL_HOSTS, Key
 from checks.model import Diagnosis, Phase, Reading, Report, Vantage
 
 WATCHER_OFFLINE = "watcher-offline"

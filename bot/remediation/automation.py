@@ -1,6 +1,6 @@
 """What is done about an incident without being asked: it is said if it comes back, and what needs no click begins.
 
-What decides is pure: bot/recurrence.py and bot/approvals/auto.py.
+What decides is pure: bot/incidents/recurrence.py and bot/approvals/auto.py.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ import structlog
 
 from bot.approvals.auto import AutoApproval, Stopped, automatic
 from bot.approvals.policy import Policies
-from bot.audit import Entry
-from bot.incidents import AUTO, Incident
-from bot.recurrence import DAYS, recurrence
+from bot.incidents.audit import Entry
+from bot.incidents.model import AUTO, Incident
+from bot.incidents.recurrence import DAYS, recurrence
 from bot.remediation.runner import Fixing
 from bot.store import Store
 

@@ -10,8 +10,8 @@ import structlog
 
 from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, at_home, decide
 from bot.approvals.policy import Policies, Policy, policy_of
-from bot.audit import refused
-from bot.incidents import TERMINAL, Incident, Offer, acknowledge
+from bot.incidents.audit import refused
+from bot.incidents.model import TERMINAL, Incident, Offer, acknowledge
 from bot.remediation.runner import Fixing, Run
 from bot.store import Store
 

@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.approvals.offers import offered
 from bot.approvals.policy import Policies
-from bot.audit import Entry
-from bot.incidents import AUTO, Approval, Incident, Offer, ended, fixing
+from bot.incidents.audit import Entry
+from bot.incidents.model import AUTO, Approval, Incident, Offer, ended, fixing
 from bot.store import LeaseLostError, Store
 from bot.store.runs import Claim, End
 from bot.tasks import Tasks

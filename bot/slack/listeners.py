@@ -16,7 +16,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approvals.decision import Click, Place
-from bot.incidents import State
+from bot.incidents.model import State
 from bot.monitoring.monitor import Checked, Standing, Watch
 from bot.outbox import SendError
 from bot.remediation.clicks import Clicks

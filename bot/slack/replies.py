@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from bot.approvals.decision import Agreed, Approved, No, Refusal
-from bot.incidents import Incident, Offer
+from bot.incidents.model import Incident, Offer
 from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select
 
-from bot.audit import GENESIS, Entry, Sealed, sealed
+from bot.incidents.audit import GENESIS, Entry, Sealed, sealed
 from bot.store.database import Database, Transaction
 from bot.store.tables import audit
 

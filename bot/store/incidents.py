@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.audit import Entry, planned
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.incidents.audit import Entry, planned
+from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
 from bot.store.database import Database, Transaction
 from bot.store.mapping import (

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from bot.approvals.auto import Run
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from checks.model import Applied, Outcome, Plan, Report, Snapshot
 
 _REPORT = TypeAdapter(Report)

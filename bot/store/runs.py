@@ -11,8 +11,8 @@ from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.approvals.auto import Fault, History
-from bot.audit import Entry
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.incidents.audit import Entry
+from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
 from bot.store.database import Database, Transaction
 from bot.store.incidents import Incidents, due, move, withdraw

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from bot import app
-from bot.audit import Entry
 from bot.config import Settings, load
-from bot.incidents import Incident, Offer
+from bot.incidents.audit import Entry
+from bot.incidents.model import Incident, Offer
 from bot.monitoring import scheduler
 from bot.remediation import runner
 from bot.remediation.runner import Hands

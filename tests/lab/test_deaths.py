@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from bot.demo.local_slack import LocalSlack, Message, NeverHappenedError, User
-from bot.incidents import Incident, Offer
+from bot.incidents.model import Incident, Offer
 from bot.slack.views.blocks import Colour
 from bot.store import Store
 from checks.model import Outcome

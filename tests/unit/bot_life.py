@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.approvals.policy import Policies
-from bot.incidents import Incident, Rules
+from bot.incidents.model import Incident, Rules
 from bot.monitoring.monitor import Watch, Watching
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import Clicks, Identity

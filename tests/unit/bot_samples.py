@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.approvals.decision import Click, Place
-from bot.incidents import Incident, Offer, State, Transition, opened
+from bot.incidents.model import Incident, Offer, State, Transition, opened
 from bot.outbox import SendError
 from bot.remediation.runner import Hands
 from bot.slack.message import Message

@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import EventDict
 
 from bot.approvals.decision import Refusal
-from bot.incidents import Incident, Rules
+from bot.incidents.model import Incident, Rules
 from bot.monitoring.monitor import Watch, Watching
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import Clicks, Identity

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.approvals.decision import Agreed, Approved, Click
-from bot.incidents import AUTO
+from bot.incidents.model import AUTO
 from checks.model import UNDO
 from tests.unit.lives import Time
 from tests.unit.model_host import GROUP, HIGH, LASTS, LOW, QUIET, ModelHost, Says

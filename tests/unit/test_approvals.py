@@ -8,7 +8,7 @@ import pytest
 
 from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, decide
 from bot.approvals.policy import Policy, QuietHours
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from tests.unit.bot_samples import (
     APPROVER,
     HOME,

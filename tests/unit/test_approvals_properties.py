@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.approvals.decision import Agreed, Approved, Approvers, Click, Place, Refusal
 from bot.approvals.policy import Policy
-from bot.incidents import Approval, Incident, State, Transition
+from bot.incidents.model import Approval, Incident, State, Transition
 from tests.unit.bot_samples import APPROVER, HOME, STRANGER, T0, click, incident, offer, plan
 from tests.unit.test_approvals import ALICE, AROUND_NOON, BOB, HALF_AN_HOUR, ROOT, SECOND, claimed, decided, why
 

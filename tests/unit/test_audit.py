@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.audit import GENESIS, Entry, Sealed, flaw, refers_to, sealed
+from bot.incidents.audit import GENESIS, Entry, Sealed, flaw, refers_to, sealed
 from tests.unit.bot_samples import T0
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.approvals.auto import AutoApproval, Fault, History, Run, Stopped, automatic
 from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
-from bot.incidents import AUTO, Approval, Incident, State, Transition
+from bot.incidents.model import AUTO, Approval, Incident, State, Transition
 from checks.model import Confidence, Finding, Outcome, Plan, Report, Risk, Verdict
 from tests.unit.bot_samples import APPROVER, HOST, SERVICE, T0, broken, incident, offer, plan
 

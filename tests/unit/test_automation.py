@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from bot.approvals.policy import AutoRule
-from bot.audit import flaw
-from bot.incidents import AUTO, State
+from bot.incidents.audit import flaw
+from bot.incidents.model import AUTO, State
 from bot.store import Store
 from checks.model import Applied, Difference, Outcome, Plan, StepResult
 from tests.unit.bot_life import POLICIES, Bot

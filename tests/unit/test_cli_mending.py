@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from bot.cli import arguments
 from bot.config import load
-from bot.incidents import TO_PREVENT, Incident, State
+from bot.incidents.model import TO_PREVENT, Incident, State
 from bot.store import Store, StoreError
 from checks.check import Checker
 from checks.execution.apply import Event, Happened, Order, Tell

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents import (
+from bot.incidents.model import (
     LIVE,
     REOPEN_WITHIN,
     TO_PREVENT,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from bot.approvals.decision import Click
-from bot.audit import flaw
+from bot.incidents.audit import flaw
 from bot.store import Store
 from checks.execution.apply import Happened
 from checks.model import Service

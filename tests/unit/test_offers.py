@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.approvals.offers import renewed, usable
-from bot.incidents import Approval, Incident, Offer
+from bot.incidents.model import Approval, Incident, Offer
 from checks.model import Plan
 from tests.unit.bot_life import POLICIES
 from tests.unit.bot_samples import T0, broken, healthy, incident, not_looked_at, offer, plan

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.incidents import ALL_HOSTS, Incident, State
+from bot.incidents.model import ALL_HOSTS, Incident, State
 from bot.monitoring.monitor import Watch
 from bot.monitoring.watcher_offline import HOLDS_FOR
 from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off

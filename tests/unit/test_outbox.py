@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents import Incident, State, Transition, acknowledge
+from bot.incidents.model import Incident, State, Transition, acknowledge
 from bot.outbox import (
     REFUSED_AGAIN_AFTER,
     UPDATE_GAP,

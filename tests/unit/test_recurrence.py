@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents import TO_PREVENT, Approval, Incident, Offer, State, Transition
-from bot.recurrence import OF_THE_LOOK, recurrence
+from bot.incidents.model import TO_PREVENT, Approval, Incident, Offer, State, Transition
+from bot.incidents.recurrence import OF_THE_LOOK, recurrence
 from checks.look import Before
 from checks.model import Applied, Change, Lasts, Outcome, Plan
 from checks.timeline import timeline

@@ -8,7 +8,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.approvals.decision import Agreed, Approved, Approvers, No, Refusal
-from bot.incidents import Approval
+from bot.incidents.model import Approval
 from bot.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
 from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.client import classified, direct

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
-from bot.audit import Entry, flaw
-from bot.incidents import Approval, Incident, Offer, State, Transition, acknowledge, ended, fixing
+from bot.incidents.audit import Entry, flaw
+from bot.incidents.model import Approval, Incident, Offer, State, Transition, acknowledge, ended, fixing
 from bot.store import LeaseLostError, Store, StoreError
 from bot.store.mapping import report_from, report_json
 from bot.store.runs import DECISION_HOLDS, Claim, End

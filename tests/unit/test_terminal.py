@@ -15,7 +15,7 @@ from bot.cli.render_report import (
     print_report,
     report_json,
 )
-from bot.incidents import Approval
+from bot.incidents.model import Approval
 from checks.model import Diagnosis, Lasts, NoChange, Outcome, Status, StepResult, Trouble
 from tests.unit.view_samples import (
     BY_HAND,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.incidents import Incident, State, Transition
+from bot.incidents.model import Incident, State, Transition
 from bot.slack.views import alert
 from checks.model import (
     Confidence,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.slack.message import Message
 from bot.slack.views import Glance, alert, answer, looking, note, overview, unknown_host, unknown_service
 from bot.slack.views.markup import code, cut, fitted, preformatted, prose, valued

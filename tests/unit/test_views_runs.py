@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.slack.message import Message
 from bot.slack.views import alert
 from checks.model import Difference, Evidence, Outcome, Risk, StepResult

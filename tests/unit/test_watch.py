@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from bot.approvals.offers import usable
-from bot.incidents import State
+from bot.incidents.model import State
 from bot.monitoring.monitor import EXPLAINED_FOR, UNEXPLAINED_FOR
 from bot.monitoring.tracker import DIAGNOSIS_GRACE
 from bot.store import Store

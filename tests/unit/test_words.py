@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.incidents import Approval, State, Transition
+from bot.incidents.model import Approval, State, Transition
 from bot.words import (
     LADDER,
     LASTS,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.demo.local_slack.block_kit import MOST_CHARACTERS_IN_MESSAGE, block_problems
-from bot.incidents import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.slack.message import Message
 from checks.model import (
     Applied,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot.incidents import Incident, Offer, State, Transition
+from bot.incidents.model import Incident, Offer, State, Transition
 from bot.slack.message import FALLBACK, Block, Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part, sections
 from bot.slack.views.diagnosis import details, proof, readings, timeline, was

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.incidents import Offer
+from bot.incidents.model import Offer
 from bot.slack.message import Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
 from bot.slack.views.diagnosis import details, proof, risks, timeline

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from bot.approvals.offers import pending, usable
-from bot.incidents import Offer
+from bot.incidents.model import Offer
 from bot.slack.message import CONFIRM_TEXT, Block
 from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, actions, button, confirm, part
 from bot.slack.views.diagnosis import risks

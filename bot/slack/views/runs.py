@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from bot.changes import Changed, changed, not_restored
-from bot.incidents import AUTO, Offer
+from bot.incidents.model import AUTO, Offer
 from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, context, part
 from bot.slack.views.markup import code, cut, person, preformatted, prose, valued, when
 from bot.slack.views.offers import steps

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.incidents import Offer
+from bot.incidents.model import Offer
 from checks.model import Plan
 
 GENESIS = "0" * 64

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from bot.incidents import Incident
+from bot.incidents.model import Incident
 from bot.words import UNDETERMINED, fixed_by, length, plain
 from checks.model import Change, Lasts, Outcome, Plan
 
