@@ -13,13 +13,13 @@ from bot.config import Settings
 from bot.incidents.model import Incident, Rules
 from bot.monitoring.monitor import Looker, Watch, Watching
 from bot.monitoring.scheduler import Schedule
-from bot.outbox import Outbox, RetryLaterError, backoff
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import Clicks, Identity
 from bot.remediation.runner import Fixing, Hands
 from bot.slack import views
 from bot.slack.client import SlackClient
 from bot.slack.listeners import Listeners
+from bot.slack.outbox import Outbox, RetryLaterError, backoff
 from bot.slack.socket import Socket
 from bot.store import Store
 from checks.check import Checker

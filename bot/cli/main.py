@@ -103,7 +103,7 @@ def exit_code(reports: Sequence[Report]) -> int:
 def run(config: File = None) -> None:
     """Run the bot until it is told to stop."""
     from bot.app import StartError
-    from bot.outbox import RefusedError
+    from bot.slack.outbox import RefusedError
     from bot.store import StoreError
 
     _log_from(logging.INFO)

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bot.changes import Changed, changed, not_restored
 from bot.incidents.model import Offer
+from bot.wording.changes import Changed, changed, not_restored
 from bot.words import (
     LASTS,
     NO_UNDO,

@@ -18,8 +18,8 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError, SendError
 from bot.slack.message import Message
+from bot.slack.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError, SendError
 
 TIMEOUT: Final = 10  # seconds, one call
 TOO_MANY_REQUESTS: Final = 429

@@ -18,10 +18,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.approvals.decision import Click, Place
 from bot.incidents.model import State
 from bot.monitoring.monitor import Checked, Standing, Watch
-from bot.outbox import SendError
 from bot.remediation.clicks import Clicks
 from bot.slack import views
 from bot.slack.message import Message
+from bot.slack.outbox import SendError
 from bot.slack.replies import Answer, reply
 from bot.store import Store
 from bot.tasks import Tasks

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, CursorResult, Executable, event, make_ur
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.migrations import upgrade
+from bot.store.migrations import upgrade
 
 BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from bot.approvals.decision import Click, Place
 from bot.incidents.model import Incident, Offer, State, Transition, opened
-from bot.outbox import SendError
 from bot.remediation.runner import Hands
 from bot.slack.message import Message
+from bot.slack.outbox import SendError
 from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import (
     Applied,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot.changes import Changed, changed, not_restored
+from bot.wording.changes import Changed, changed, not_restored
 from checks.model import Difference, Outcome, Snapshot
 from tests.unit.view_samples import FILE, FORWARDING, RULES, undone
 

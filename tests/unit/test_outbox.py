@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.incidents.model import Incident, State, Transition, acknowledge
-from bot.outbox import (
+from bot.slack.message import Message
+from bot.slack.outbox import (
     REFUSED_AGAIN_AFTER,
     UPDATE_GAP,
     InvalidBlocksError,
@@ -23,7 +24,6 @@ from bot.outbox import (
     backoff,
     need,
 )
-from bot.slack.message import Message
 from bot.store import Posted, Store
 from tests.unit.bot_samples import T0, Clock, Slack, broken, incident, shown
 

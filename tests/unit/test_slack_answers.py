@@ -9,10 +9,10 @@ from slack_sdk.errors import SlackApiError
 
 from bot.approvals.decision import Agreed, Approved, Approvers, No, Refusal
 from bot.incidents.model import Approval
-from bot.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
 from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.client import classified, direct
 from bot.slack.listeners import click
+from bot.slack.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
 from bot.slack.replies import NOTHING_RUN, reply
 from tests.unit.bot_samples import APPROVER, T0, incident, offer, plan
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from bot.app import StartError, run
 from bot.demo.local_slack import LocalSlack, Message
-from bot.outbox import RefusedError
+from bot.slack.outbox import RefusedError
 from tests.wire.bot_world import FIX, GREEN, Site, World
 
 

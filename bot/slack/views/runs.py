@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from bot.changes import Changed, changed, not_restored
 from bot.incidents.model import AUTO, Offer
 from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, context, part
 from bot.slack.views.markup import code, cut, person, preformatted, prose, valued, when
 from bot.slack.views.offers import steps
+from bot.wording.changes import Changed, changed, not_restored
 from bot.words import approvals, counted, ending, heading, helped, outcome, plain, runs, undone
 from checks.model import Applied, Outcome, StepResult
 
