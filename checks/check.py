@@ -7,12 +7,13 @@ from datetime import datetime
 
 from checks.collect.ssh import Connection, offered_host_key
 from checks.collect.survey import Survey
-from checks.diagnose import UNDETERMINED, diagnose
+from checks.diagnose import diagnose
 from checks.digest import digest
 from checks.doctor import NEEDED, Checked, examine
 from checks.fixes import ALL_FIXES
 from checks.look import Look
 from checks.model import (
+    UNDETERMINED,
     Diagnosis,
     Digest,
     Host,

@@ -7,9 +7,8 @@ from checks.causes.cause import examine
 from checks.evidence.ladder import layer
 from checks.evidence.packet import known_eaters
 from checks.look import Look
-from checks.model import Confidence, Diagnosis, Evidence, Finding, Verdict
+from checks.model import UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Verdict
 
-UNDETERMINED = "undetermined"
 _RANKS = {cause.id: cause.rank for cause in ALL_CAUSES}
 _PLACES = {cause.id: place for place, cause in enumerate(ALL_CAUSES)}
 

@@ -169,6 +169,10 @@ class Output:
 # --- causes, findings, diagnosis -------------------------------------------------------------------------------
 
 
+UNDETERMINED = "undetermined"
+"""The id of the honest answer: the service does not answer, and nothing that is known explains it."""
+
+
 class Verdict(StrEnum):
     FAIL = "fail"  # this is wrong, and it breaks the service
     PASS = "pass"  # noqa: S105  # a verdict, no password

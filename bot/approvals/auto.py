@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from bot.approvals.offers import usable
 from bot.approvals.policy import AutoRule, Policies, policy_of
 from bot.incidents.model import AUTO, Approval, Incident, Offer, State
-from bot.words import counted, length
+from bot.text import counted, length
 from checks.model import UNDO, Confidence, Outcome, Verdict
 
 DAY = timedelta(hours=24)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bot.cli import arguments, audit, fix
 from bot.cli.arguments import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
-from bot.words import counted
+from bot.text import counted
 from checks.model import Host, Report, Service, Status
 
 if TYPE_CHECKING:

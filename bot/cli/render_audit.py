@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.incidents.audit import Sealed
-from bot.words import plain
+from bot.text import plain
 
 
 def print_audit(console: Console, log: Sequence[Sealed]) -> None:

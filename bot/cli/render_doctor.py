@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
-from bot.words import plain
+from bot.text import plain
 from checks.doctor import Checked, State, unreachable
 from checks.errors import LookError
 from checks.model import Host

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from bot.approvals.decision import Agreed, No, Refusal
 from bot.incidents.model import TERMINAL
-from bot.words import plain
+from bot.text import plain
 
 NOTHING_RUN = "Nothing was run."
 

@@ -7,28 +7,20 @@ from rich.console import Console
 from rich.text import Text
 
 from bot.incidents.model import Offer
+from bot.incidents.runs import approvals, still_needed
+from bot.text import plain
 from bot.wording.changes import Changed, changed, not_restored
-from bot.words import (
-    LASTS,
-    NO_UNDO,
-    UNASKED,
-    approvals,
+from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back, ending, heading, outcome, who
+from bot.wording.reports import (
     brief,
     by_reason,
-    comes_back,
-    ending,
     evidence,
-    heading,
     ladder,
-    outcome,
-    plain,
     ruled_out_by,
-    still_needed,
     title,
     trouble,
     undetermined,
     weight,
-    who,
 )
 from checks.model import (
     Applied,

@@ -6,7 +6,7 @@ from itertools import product
 from bot.approvals.policy import Policies, Policy
 from bot.config.settings import Settings
 from bot.incidents.model import TERMINAL
-from bot.words import counted
+from bot.text import counted
 from checks.model import Risk
 
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from bot.incidents.model import Incident
-from bot.words import UNDETERMINED, fixed_by, length, plain
-from checks.model import Change, Lasts, Outcome, Plan
+from bot.incidents.runs import fixed_by
+from bot.text import length, plain
+from checks.model import UNDETERMINED, Change, Lasts, Outcome, Plan
 
 DAYS = 7
 BEFORE = timedelta(minutes=5)

@@ -25,7 +25,7 @@ from bot.slack.outbox import SendError
 from bot.slack.replies import Answer, reply
 from bot.store import Store
 from bot.tasks import Tasks
-from bot.words import prevents, title
+from bot.wording.reports import prevents, title
 from checks.model import Host, Service, Status
 
 COMMAND = "/dockerhealth"

@@ -8,7 +8,7 @@ from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
 from bot.slack.views.markup import person, prose, when
-from bot.words import OUTCOMES
+from bot.wording.plans import OUTCOMES
 
 Answer = Approved | Agreed | Acknowledged | Refusal | Repeated
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from bot.incidents.model import Offer
-from bot.words import plain
+from bot.text import plain
 from checks.model import Difference
 
 KINDS = {"rules": "chains of iptables", "nft": "chains of nftables", "zone": "zones of firewalld", "file": "files"}

@@ -6,27 +6,18 @@ from datetime import timedelta
 import pytest
 
 from bot.incidents.model import Approval, State, Transition
-from bot.words import (
+from bot.incidents.runs import approvals, fixed_by, newest_run, still_needed
+from bot.wording.plans import LASTS, OUTCOMES, UNDO_OUTCOMES, comes_back, ending, heading, who
+from bot.wording.reports import (
     LADDER,
-    LASTS,
     LONGEST_PLACE,
-    OUTCOMES,
-    UNDO_OUTCOMES,
-    approvals,
     brief,
     by_reason,
-    comes_back,
-    ending,
     evidence,
-    fixed_by,
-    heading,
     ladder,
-    newest_run,
     prevents,
-    still_needed,
     telling,
     trouble,
-    who,
 )
 from checks.model import Change, Evidence, Finding, Lasts, Outcome, StepResult, Trouble, Vantage, Verdict
 from tests.unit.bot_samples import failed, good

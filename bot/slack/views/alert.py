@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bot.incidents.model import Incident, Offer, State, Transition
+from bot.incidents.runs import fixed_by, newest_run, still_needed
 from bot.slack.message import FALLBACK, Block, Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part, sections
 from bot.slack.views.diagnosis import details, proof, readings, timeline, was
@@ -20,7 +21,8 @@ from bot.slack.views.offers import (
     undo_buttons,
 )
 from bot.slack.views.runs import earlier, newest, running
-from bot.words import fixed_by, length, newest_run, prevents, still_needed, title
+from bot.text import length
+from bot.wording.reports import prevents, title
 from checks.model import Applied, Outcome, Report, Status
 
 LOOKS = {

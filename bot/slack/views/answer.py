@@ -10,7 +10,8 @@ from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, 
 from bot.slack.views.diagnosis import details, proof, risks, timeline
 from bot.slack.views.markup import code, prose, when
 from bot.slack.views.offers import apart, buttons, by_hand, on_offer, plans, prevention
-from bot.words import counted, title
+from bot.text import counted
+from bot.wording.reports import title
 from checks.model import Report, Status
 
 MOST_HEALTHY = 30

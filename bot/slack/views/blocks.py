@@ -23,7 +23,7 @@ from bot.slack.message import (
     Message,
 )
 from bot.slack.views.markup import cut, prose
-from bot.words import plain
+from bot.text import plain
 
 ALWAYS = 0  # the rank of a part that is never left out
 MUST_BE_SEEN = 1  # the rank of what an approval rests on

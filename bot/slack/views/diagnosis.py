@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bot.slack.views.blocks import ALWAYS, Part, part
 from bot.slack.views.markup import code, preformatted, prose, valued, when
-from bot.words import brief, by_reason, counted, evidence, ladder, telling, trouble, undetermined, weight
+from bot.text import counted
+from bot.wording.reports import brief, by_reason, evidence, ladder, telling, trouble, undetermined, weight
 from checks.model import Confidence, Evidence, Finding, NoChange, Reading, Report, Status, Trouble
 
 MOST_EVIDENCE = 10

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 
-from bot.words import plain, who
+from bot.text import plain
+from bot.wording.plans import who
 
 ELLIPSIS = "…"
 MENTION = re.compile(r"@(?=(?:here|channel|everyone|group)\b)", re.IGNORECASE)

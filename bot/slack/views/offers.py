@@ -5,11 +5,13 @@ from datetime import datetime
 
 from bot.approvals.offers import pending, usable
 from bot.incidents.model import Offer
+from bot.incidents.runs import approvals, helped, still_needed
 from bot.slack.message import CONFIRM_TEXT, Block
 from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, actions, button, confirm, part
 from bot.slack.views.diagnosis import risks
 from bot.slack.views.markup import code, cut, person, preformatted, prose, valued, when
-from bot.words import LASTS, NO_UNDO, UNASKED, approvals, comes_back, counted, heading, helped, plain, still_needed
+from bot.text import counted, plain
+from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back, heading
 from checks.model import Plan, Report, Risk, Step
 
 APPROVE = "approve:"

@@ -8,7 +8,7 @@ from itertools import groupby
 from bot.slack.message import Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
 from bot.slack.views.markup import prose, when
-from bot.words import counted, length
+from bot.text import counted, length
 
 MOST_ILL = 25
 MOST_HOSTS = 100

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from bot.incidents.model import AUTO, Offer
+from bot.incidents.runs import approvals, helped, runs, undone
 from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, context, part
 from bot.slack.views.markup import code, cut, person, preformatted, prose, valued, when
 from bot.slack.views.offers import steps
+from bot.text import counted, plain
 from bot.wording.changes import Changed, changed, not_restored
-from bot.words import approvals, counted, ending, heading, helped, outcome, plain, runs, undone
+from bot.wording.plans import ending, heading, outcome
 from checks.model import Applied, Outcome, StepResult
 
 MARKS = {

@@ -1,0 +1,106 @@
+"""Reports in words that Slack and the terminal share."""
+
+import re
+from collections.abc import Sequence
+
+from bot.incidents.model import Incident, State
+from bot.text import plain
+from checks.model import UNDETERMINED, Change, Confidence, Evidence, Finding, Reading, Report, Status, Trouble, Vantage
+
+VANTAGES = {
+    Vantage.OUTSIDE: "outside",
+    Vantage.PEER: "another host",
+    Vantage.HOST: "own address",
+    Vantage.LOOPBACK: "loopback",
+    Vantage.CONTAINER: "container",
+}
+NOT_LOOKED_AT = "the host could not be looked at"
+LADDER = "ladder"  # the fact of the evidence that says in words what the table of readings shows
+LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+LONGEST_PLACE = 24  # characters of a peer's name in a table
+TO_PREVENT = re.compile(r"(?:back again: )?to prevent: (?P<what>.+)", re.DOTALL)
+"""The reason of an incident that was opened for a risk: its service is well."""
+OUTSIDE_LIFE = (None, State.RESOLVED)  # the states from which an incident is opened
+
+
+def title(report: Report) -> str:
+    """One line that says how a service is."""
+    if report.diagnosis.root is not None:
+        return report.diagnosis.root.title
+    if report.trouble is not None:
+        return NOT_LOOKED_AT
+    if report.status is Status.HEALTHY:
+        return "healthy"
+    return "not healthy, and no cause was found"
+
+
+def undetermined(report: Report) -> bool:
+    return report.diagnosis.root is None or report.diagnosis.root.cause == UNDETERMINED
+
+
+def ladder(readings: Sequence[Reading]) -> list[tuple[str, bool, str, str]]:
+    """Readings from the outside inwards: vantage, whether it is good, what it says, how long it took."""
+    order = list(VANTAGES)
+    rows = sorted(readings, key=lambda reading: order.index(reading.vantage))
+    return [(_place(reading), reading.ok, reading.says, f"{reading.ms:.0f} ms") for reading in rows]
+
+
+def _place(reading: Reading) -> str:
+    return plain(reading.by)[:LONGEST_PLACE] or VANTAGES[reading.vantage]
+
+
+def weight(finding: Finding) -> str:
+    """What the evidence of a finding amounts to."""
+    if finding.cause == UNDETERMINED:
+        return "what is known"
+    return "proof" if finding.confidence is Confidence.PROVEN else "likely, not proven"
+
+
+def evidence(finding: Finding, readings: Sequence[Reading] = ()) -> tuple[Evidence, ...]:
+    """What is shown as proof beside a table of readings: not once more in words what stands there."""
+    told = tuple(each for each in finding.evidence if each.fact != LADDER or not readings)
+    return told or finding.evidence
+
+
+def trouble(report: Report) -> Trouble | None:
+    """Why the host could not be looked at, unless the proof says it already."""
+    told = {each.says for cause in report.diagnosis.causes for each in cause.evidence}
+    return None if report.trouble is None or report.trouble.says in told else report.trouble
+
+
+def telling(changes: Sequence[Change], most: int) -> list[Change]:
+    """As many changes as there is room for, oldest first: the newest, of which half are kept for who did something."""
+    newest = range(len(changes))[::-1]
+    named = [place for place in newest if changes[place].who][: most // 2]
+    others = [place for place in newest if place not in named][: most - len(named)]
+    return [changes[place] for place in sorted([*named, *others])]
+
+
+def brief(text: str) -> str:
+    """Ids of containers as ``docker ps`` shows them: what an error says at its end is not pushed out by its middle."""
+    return LONG_ID.sub(r"\1", text)
+
+
+def by_reason(findings: Sequence[Finding], trouble: Trouble | None = None) -> list[tuple[str, tuple[str, ...]]]:
+    """Findings that share their reason in one: the reason, and their ids, in the order in which they come.
+
+    Whatever fact was missing, a ``trouble`` with the host as a whole is one reason.
+    """
+    groups: dict[str, list[str]] = {}
+    for finding in findings:
+        why = ruled_out_by(finding)
+        of_host = trouble is not None and why.endswith(trouble.says)
+        groups.setdefault(NOT_LOOKED_AT if of_host else why, []).append(finding.cause)
+    return [(why, tuple(ids)) for why, ids in groups.items()]
+
+
+def ruled_out_by(finding: Finding) -> str:
+    return finding.why or "; ".join(evidence.says for evidence in finding.evidence)
+
+
+def prevents(incident: Incident) -> str:
+    """What an incident is to prevent that was opened for a risk of a healthy service; empty where something is ill."""
+    opened = [change for change in incident.transitions if change.new is State.OPEN and change.old in OUTSIDE_LIFE]
+    reason = TO_PREVENT.fullmatch(opened[-1].reason) if opened else None
+    well = incident.report is None or incident.report.status is Status.HEALTHY
+    return plain(reason["what"]) if reason and well else ""
