@@ -66,6 +66,18 @@ class Agreed:
 
 
 @dataclass(frozen=True)
+class Acknowledged:
+    """Somebody takes care of the incident from now on."""
+
+    incident: Incident
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Slack delivered the same click again. The first delivery is answered, this one is not."""
+
+
+@dataclass(frozen=True)
 class Place:
     """A message of ours. ``ts`` is empty for an ephemeral answer: only its one reader sees it."""
 

@@ -20,7 +20,7 @@ from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.check import Checker
 from checks.execution.apply import Event, Happened, Order, Tell, apply, resume
-from checks.fixes.undo import undo
+from checks.execution.undo import undo
 from checks.model import Applied, Host, NoChange, Plan, Report, Service, Snapshot
 
 Say = Callable[[str], None]

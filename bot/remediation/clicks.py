@@ -8,7 +8,19 @@ from typing import Protocol
 
 import structlog
 
-from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, at_home, decide
+from bot.approvals.decision import (
+    Acknowledged,
+    Agreed,
+    Approved,
+    Approvers,
+    Click,
+    No,
+    Place,
+    Refusal,
+    Repeated,
+    at_home,
+    decide,
+)
 from bot.approvals.policy import Policies, Policy, policy_of
 from bot.incidents.audit import refused
 from bot.incidents.model import TERMINAL, Incident, Offer, acknowledge
@@ -25,16 +37,6 @@ class Directory(Protocol):
     """Who is in a user group at this moment; None where Slack does not tell."""
 
     async def members(self, group: str) -> frozenset[str] | None: ...
-
-
-@dataclass(frozen=True)
-class Acknowledged:
-    incident: Incident
-
-
-@dataclass(frozen=True)
-class Repeated:
-    """Slack delivered the same click again. The first delivery is answered, this one is not."""
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot.approvals.offers import offered
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
 from bot.incidents.model import AUTO, Approval, Incident, Offer, ended, fixing
-from bot.store import LeaseLostError, Store
+from bot.store import LeaseLostError, Store, StoreError
 from bot.store.runs import Claim, End
 from bot.tasks import Tasks
 from checks.execution.apply import Event, Order, Tell
-from checks.fixes.undo import undo
+from checks.execution.undo import undo
 from checks.model import Applied, NoChange, Outcome, Snapshot
 
 LEASE = timedelta(seconds=15)
@@ -108,7 +107,7 @@ class Fixing:
         async def work(tell: Tell) -> Applied:
             try:
                 return await self._hands.apply(run.order, tell)
-            except (LeaseLostError, SQLAlchemyError):
+            except (LeaseLostError, StoreError):
                 raise
             except Exception:  # an error of ours must not leave a host half mended, and nobody told
                 log.exception("fix: an error in dockerhealth", host=run.incident.host, fix=run.offer.plan.fix)
@@ -142,7 +141,7 @@ class Fixing:
         order = run.order
         try:
             return await self._hands.resume(order, await self._before(run), tell)
-        except (LeaseLostError, SQLAlchemyError):
+        except (LeaseLostError, StoreError):
             raise
         except Exception as error:
             log.exception("fix: what came of it cannot be told because of an error in dockerhealth", run=order.run)
@@ -173,7 +172,7 @@ class Fixing:
             await self._end(run, applied)
         except LeaseLostError as error:
             log.warning("fix: left to another process", host=incident.host, offer=offer.id, why=str(error))
-        except SQLAlchemyError:
+        except StoreError:
             log.exception("fix: the store fails; what came of it is found out when it is back", offer=offer.id)
         except asyncio.CancelledError:
             # The process is being stopped. The next one finds out what the host did by then.
@@ -191,7 +190,7 @@ class Fixing:
             try:
                 await self._finish(run, applied, back)
                 break
-            except SQLAlchemyError:
+            except StoreError:
                 log.exception("fix: its end could not be stored", offer=offer.id, says=applied.says, attempt=attempt)
                 if attempt == STORE_ATTEMPTS:
                     raise
@@ -232,7 +231,7 @@ class Fixing:
                 try:
                     if not await self._store.runs.renew(offer, self._until()):
                         return  # the next event tells the run so
-                except SQLAlchemyError:
+                except StoreError:
                     log.exception("fix: its lease could not be renewed; the next sign of life follows", offer=offer.id)
 
         task = asyncio.create_task(signs(), name=f"lease of {offer.id}")

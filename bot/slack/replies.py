@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from bot.approvals.decision import Agreed, Approved, No, Refusal
+from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
 from bot.incidents.model import Incident, Offer
-from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
 from bot.slack.views.markup import person, prose, when

@@ -1,13 +1,13 @@
 """The connection to the database: how it is opened, brought up to date, and used in short transactions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import URL, Connection, CursorResult, Executable, event, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store.migrations import upgrade
@@ -18,7 +18,11 @@ T = TypeVar("T")
 
 
 class StoreError(Exception):
-    """The database cannot be used."""
+    """The database cannot be used, or did not do what it was asked."""
+
+
+class ConflictError(StoreError):
+    """A row would break a rule of its table: another process was faster."""
 
 
 class Transaction:
@@ -72,13 +76,30 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
-        async with _transaction(self._engine) as transaction:
-            yield transaction
+        """Open a transaction that only reads. Raises StoreError."""
+        with _own_errors():
+            async with _transaction(self._engine) as transaction:
+                yield transaction
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
-        async with _transaction(self._writer) as transaction:
-            yield transaction
+        """Open a transaction that writes, once it is its turn. Raises ConflictError, StoreError."""
+        with _own_errors():
+            async with _transaction(self._writer) as transaction:
+                yield transaction
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Raise errors of the database as the store's own: nobody else has to know what it is built on."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise ConflictError(f"The store refused a row: {error.orig}.") from error
+    except SQLAlchemyError as error:
+        raise StoreError(
+            f"The store failed: {error}. Check that its disk has room and that it can be written."
+        ) from error
 
 
 @asynccontextmanager

@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from bot.incidents.audit import Entry, planned
 from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
-from bot.store.database import Database, Transaction
+from bot.store.database import ConflictError, Database, Transaction
 from bot.store.mapping import (
     incident_from,
     incident_values,
@@ -85,7 +84,7 @@ class Incidents:
                 for transition in incident.transitions:
                     await connection.execute(insert(transitions).values(transition_values(incident.id, transition)))
                 await connection.execute(insert(messages).values(_unposted(incident.id, channel, due_at)))
-        except IntegrityError:
+        except ConflictError:
             return False
         return True
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, exists, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from bot.approvals.auto import Fault, History
 from bot.incidents.audit import Entry
 from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.store.audit import append
-from bot.store.database import Database, Transaction
+from bot.store.database import ConflictError, Database, Transaction
 from bot.store.incidents import Incidents, due, move, withdraw
 from bot.store.mapping import applied_values, offer_values, past_run, seconds_of_steps, snapshot_json
 from bot.store.tables import host_locks, incidents, offers, reports, transitions
@@ -103,7 +102,7 @@ class Runs:
                 await connection.execute(insert(host_locks).values(lock))
                 await append(connection, entry)
                 return True
-        except IntegrityError:
+        except ConflictError:
             return False
 
     async def tell(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from checks.check import Checker
 from checks.execution.apply import Event, Order, apply, plan
-from checks.fixes.undo import undo
+from checks.execution.undo import undo
 from checks.model import Applied, Host, Login, NoChange, Outcome, Plan, Report, Service
 from tests.lab import conntrack
 from tests.lab.command import LabError

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from checks.execution.undo import undo
 from checks.fixes import FIX_IDS
-from checks.fixes.undo import undo
 from checks.model import Outcome, Plan, Status
 from tests.lab import faults
 from tests.lab.fixes import CASES, Case, Row, Site, site_of, tried

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.approvals.decision import Agreed, Approved, No, Refusal
+from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
 from bot.approvals.offers import usable
 from bot.approvals.policy import Policies, QuietHours, policy_of
 from bot.incidents.model import Approval, State
-from bot.remediation.clicks import Acknowledged, Repeated, approvers_of
+from bot.remediation.clicks import approvers_of
 from bot.remediation.runner import LEASE, Run
 from bot.store import Store
 from checks.execution.apply import Order, Tell

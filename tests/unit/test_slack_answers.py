@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.approvals.decision import Agreed, Approved, Approvers, No, Refusal
+from bot.approvals.decision import Acknowledged, Agreed, Approved, Approvers, No, Refusal, Repeated
 from bot.incidents.model import Approval
-from bot.remediation.clicks import Acknowledged, Repeated
 from bot.slack.client import classified, direct
 from bot.slack.listeners import click
 from bot.slack.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError

@@ -14,11 +14,11 @@ from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import IntegrityError
 
 from bot.incidents.audit import Entry, flaw
 from bot.incidents.model import Approval, Incident, Offer, State, Transition, acknowledge, ended, fixing
 from bot.store import LeaseLostError, Store, StoreError
+from bot.store.database import ConflictError
 from bot.store.mapping import report_from, report_json
 from bot.store.runs import DECISION_HOLDS, Claim, End
 from bot.store.tables import metadata
@@ -319,7 +319,7 @@ async def test_every_change_of_a_run_is_in_the_log_which_nobody_can_change(store
     assert log[0].entry.data["digest"] == plan().digest
     assert flaw(log) == ""
     for change in ("UPDATE audit SET says = 'nothing'", "DELETE FROM audit WHERE number = 4"):
-        with pytest.raises(IntegrityError, match="only ever added to"):
+        with pytest.raises(ConflictError, match="only ever added to"):
             async with store.database.writing() as connection:
                 await connection.execute(text(change))
 
