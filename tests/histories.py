@@ -11,7 +11,7 @@ from checks.model import Digest, Output
 from checks.source import Facts
 from tests import looks
 
-JOURNALS = Path(__file__).parent / "unit/journals"
+JOURNALS = Path(__file__).parent / "unit/checks/journals"
 """What the journal probe printed in the lab moments after the network service was restarted, by each of four askers."""
 
 NOW = datetime(2026, 11, 24, 14, 3, 20, tzinfo=UTC)

@@ -14,7 +14,7 @@ from bot.slack.views.blocks import Colour
 from bot.store import Store
 from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import Applied, Digest, Host, Plan, Reading, Report, Service, Snapshot
-from tests.unit.bot_samples import broken, failed, fixed, good, healthy, not_looked_at, plan
+from tests.unit.bot.samples import broken, failed, fixed, good, healthy, not_looked_at, plan
 
 CHANNEL = "#docker-health"
 PATIENCE = 30.0  # seconds, on a machine that is busy

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.local_slack import LocalSlack
-from tests.unit.bot_samples import plan
+from tests.unit.bot.samples import plan
 from tests.wire.bot_world import AMBER, FIX, GREEN, RED, Site, World, has
 
 

@@ -17,8 +17,8 @@ from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.execution.apply import Order, Tell
 from checks.model import Applied, Digest, Host, Reading, Report, Service, Snapshot
-from tests.unit.bot_samples import broken, failed, fixed, good, healthy
-from tests.unit.test_offline import offline
+from tests.unit.bot.monitoring.test_watcher_offline import offline
+from tests.unit.bot.samples import broken, failed, fixed, good, healthy
 from tests.wire.bot_world import CHANNEL, GREEN, PATIENCE, RED
 
 HOSTS = ("host1", "host2", "host3")

@@ -1,0 +1,38 @@
+"""What the tests of the bot's heart share: a real store, a clock that they move, and one life of the bot."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.store import Store
+from tests.unit.bot.cli.cli_world import config, found
+from tests.unit.bot.life import Bot
+from tests.unit.bot.samples import Clock, Looker, Mender
+
+__all__ = ["config", "found"]  # fixtures of the tests of the commands
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await Store.open(f"sqlite:///{tmp_path}/store.db")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def mender() -> Mender:
+    return Mender()
+
+
+@pytest.fixture
+async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, Looker(clock), mender)
+    await bot.watch.start()
+    yield bot
+    await bot.close()

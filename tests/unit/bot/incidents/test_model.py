@@ -1,0 +1,217 @@
+"""The life of an incident: what opens it, what ends it, and what must never happen in between."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.incidents.model import (
+    LIVE,
+    REOPEN_WITHIN,
+    TO_PREVENT,
+    Incident,
+    Rules,
+    State,
+    Streak,
+    Transition,
+    acknowledge,
+    ended,
+    fixing,
+    moved,
+    opened,
+    opening,
+    predates_a_fix,
+    step,
+)
+from checks.model import Applied, Outcome, Reading, StepResult, Vantage
+from tests.unit.bot.samples import T0, broken, failed, fixed, good, incident, plan
+
+TWO = Rules(open_after=2, resolve_after=2)
+LATER = T0 + timedelta(seconds=5)
+resolved = Transition(State.OPEN, State.RESOLVED, "well", T0)
+
+
+class Service:
+    """One service whose readings go through the state machine, a second apart."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.now = T0
+        self.streak = Streak()
+        self.incident: Incident | None = None
+        self.incidents = 0
+
+    def read(self, *, ok: bool) -> Transition | None:
+        self.now += timedelta(seconds=1)
+        reading = good(self.now) if ok else failed(self.now)
+        self.streak = self.streak.after(reading)
+        transition = step(self.incident, self.streak, reading, self.rules, self.now)
+        if transition:
+            self.take(transition)
+        return transition
+
+    def take(self, transition: Transition) -> None:
+        if transition.old is None:
+            self.incidents += 1
+            self.incident = opened(f"inc-{self.incidents}", "host1", "registry", transition, transition.at)
+        elif self.incident:
+            self.incident = moved(self.incident, transition)
+
+    @property
+    def live(self) -> bool:
+        return self.incident is not None and self.incident.state in LIVE
+
+
+def test_a_reading_that_fails_once_is_nothing() -> None:
+    service = Service(TWO)
+    assert [service.read(ok=ok) for ok in (True, False, True, False, True)] == [None] * 5
+
+
+def test_failed_readings_in_a_row_open_an_incident_and_say_how_they_failed() -> None:
+    service = Service(TWO)
+    service.read(ok=False)
+    transition = service.read(ok=False)
+    assert transition is not None
+    assert (transition.old, transition.new) == (None, State.OPEN)
+    assert transition.reason == "2 readings in a row from outside failed: timed out at connect"
+
+
+def test_one_good_reading_is_no_recovery_and_two_are() -> None:
+    service = Service(TWO)
+    assert [bool(service.read(ok=ok)) for ok in (False, False, True, False, True)] == [False, True, False, False, False]
+    transition = service.read(ok=True)
+    assert transition is not None
+    assert transition.new is State.RESOLVED
+    assert service.incident is not None
+    assert service.incident.resolved_at == service.now
+
+
+def test_a_fault_that_is_back_at_once_is_the_same_incident() -> None:
+    back = opening(moved(incident(), resolved), "again", T0 + REOPEN_WITHIN)
+    assert back is not None
+    assert (back.old, back.new) == (State.RESOLVED, State.OPEN)
+    reopened = moved(moved(incident(), resolved), back)
+    assert (reopened.id, reopened.resolved_at) == ("inc-1", None)
+
+
+def test_a_fault_that_is_back_later_is_a_new_incident() -> None:
+    new = opening(moved(incident(), resolved), "again", T0 + REOPEN_WITHIN + timedelta(seconds=1))
+    assert new is not None
+    assert new.old is None
+
+
+def test_an_acknowledged_incident_resolves_on_recovery() -> None:
+    service = Service(Rules(1, 1))
+    service.read(ok=False)
+    assert service.incident is not None
+    taken = acknowledge(service.incident, "U1", service.now)
+    assert taken is not None
+    service.take(taken)
+    transition = service.read(ok=True)
+    assert transition is not None
+    assert (transition.old, transition.new) == (State.ACKNOWLEDGED, State.RESOLVED)
+
+
+@pytest.mark.parametrize("state", [State.ACKNOWLEDGED, State.FIXING, State.RESOLVED])
+def test_only_an_open_incident_can_be_acknowledged(state: State) -> None:
+    assert acknowledge(replace(incident(), state=state), "U1", T0) is None
+
+
+@pytest.mark.parametrize("state", [State.FIXING, State.RESOLVED])
+def test_no_fix_starts_beside_another_or_after_the_end(state: State) -> None:
+    assert fixing(replace(incident(), state=state), plan(), "U1", T0) is None
+
+
+def being_fixed() -> Incident:
+    started = fixing(incident(), plan(), "U1", T0)
+    assert started is not None
+    return moved(incident(), started)
+
+
+def test_readings_leave_an_incident_alone_while_it_is_being_fixed() -> None:
+    for reading in (good(), failed()):
+        assert step(being_fixed(), Streak(failed=9, good=9), reading, TWO, T0) is None
+
+
+def test_a_verified_fix_resolves() -> None:
+    assert ended(being_fixed(), fixed(), T0).new is State.RESOLVED
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FIXED])
+def test_any_other_end_opens_the_incident_again_and_says_why(outcome: Outcome) -> None:
+    transition = ended(being_fixed(), Applied(outcome, "because"), T0)
+    assert transition.new is State.OPEN
+    assert transition.reason == f"{outcome}: because"
+
+
+@pytest.mark.parametrize("readings", [(), (failed(),), (good(), failed()), (good(vantage=Vantage.LOOPBACK),)])
+def test_fixed_without_proof_from_outside_is_not_resolved(readings: tuple[Reading, ...]) -> None:
+    assert ended(being_fixed(), replace(fixed(), readings=readings), T0).new is State.OPEN
+
+
+def test_what_was_done_can_be_taken_back_when_all_is_over_and_stays_over_if_it_answers() -> None:
+    over = moved(being_fixed(), Transition(State.FIXING, State.RESOLVED, "fixed", T0))
+    undo = replace(plan(), undoes="offer-1")
+    assert fixing(over, plan(), "U1", T0) is None
+    started = fixing(over, undo, "U1", T0)
+    assert started is not None
+    being_undone = moved(over, started)
+    undone = Applied(Outcome.UNDONE, "back", (StepResult(plan().steps[0], 0, ""),), (good(),))
+    assert ended(being_undone, undone, T0).new is State.RESOLVED
+    assert ended(being_undone, replace(undone, readings=(failed(),)), T0).new is State.OPEN
+    assert ended(being_undone, Applied(Outcome.STALE, "nothing was run"), T0).new is State.RESOLVED
+
+
+def test_an_incident_about_a_risk_is_over_with_its_fix_however_that_ended() -> None:
+    asked_for = Transition(None, State.OPEN, f"{TO_PREVENT}it is not kept", T0, "terminal:alice")
+    prevention = replace(being_fixed(), transitions=(asked_for, *being_fixed().transitions[1:]))
+    did_not_help = Applied(Outcome.NOT_FIXED, "no", (StepResult(plan().steps[0], 0, ""),), (good(),))
+    assert ended(prevention, did_not_help, T0).new is State.RESOLVED
+    assert ended(prevention, replace(did_not_help, readings=(failed(),)), T0).new is State.OPEN
+
+
+def test_a_look_that_began_before_a_fix_ended_is_known() -> None:
+    was_fixed = moved(replace(incident(), state=State.FIXING), Transition(State.FIXING, State.OPEN, "no", LATER))
+    assert predates_a_fix(was_fixed, replace(broken(at=LATER + timedelta(seconds=1)), took_ms=1001.0))
+    assert not predates_a_fix(was_fixed, broken(at=LATER + timedelta(seconds=1)))
+    assert not predates_a_fix(incident(), broken(at=T0 - timedelta(hours=1)))
+
+
+def test_a_transition_from_another_state_is_refused() -> None:
+    with pytest.raises(ValueError, match="is open, the transition starts from fixing"):
+        moved(incident(), Transition(State.FIXING, State.RESOLVED, "", T0))
+    with pytest.raises(ValueError, match="opens an incident again"):
+        opened("inc-2", "host1", "registry", Transition(State.RESOLVED, State.OPEN, "", T0), T0)
+
+
+readings = st.lists(st.booleans(), max_size=60)
+rules = st.builds(Rules, st.integers(1, 4), st.integers(1, 4))
+
+
+@given(rules, readings)
+def test_an_incident_is_live_exactly_from_its_nth_failure_to_its_mth_success(
+    rules: Rules, outcomes: list[bool]
+) -> None:
+    service = Service(rules)
+    live = False
+    for number in range(1, len(outcomes) + 1):
+        service.read(ok=outcomes[number - 1])
+        newest = outcomes[:number]
+        if len(newest) >= rules.open_after and not any(newest[-rules.open_after :]):
+            live = True
+        elif len(newest) >= rules.resolve_after and all(newest[-rules.resolve_after :]):
+            live = False
+        assert service.live is live
+
+
+@given(rules, readings)
+def test_the_history_of_an_incident_is_one_unbroken_chain(rules: Rules, outcomes: list[bool]) -> None:
+    service = Service(rules)
+    for ok in outcomes:
+        service.read(ok=ok)
+    changes = service.incident.transitions if service.incident else ()
+    assert [change.old for change in changes[1:]] == [change.new for change in changes[:-1]]
+    assert [change.at for change in changes] == sorted(change.at for change in changes)
+    assert all(change.old is not change.new for change in changes)

@@ -1,0 +1,140 @@
+"""One life of the bot without Slack and SSH: a scripted host, a real store, a clock that tests move."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.approvals.policy import Policies
+from bot.incidents.model import Incident, Rules
+from bot.monitoring.monitor import Watch, Watching
+from bot.remediation.automation import Automation
+from bot.remediation.clicks import Clicks, Identity
+from bot.remediation.runner import Fixing
+from bot.store import Store
+from checks.model import Risk
+from tests.unit.bot.samples import (
+    APPROVER,
+    HOME,
+    HOST,
+    SERVICE,
+    Clock,
+    Looker,
+    Mender,
+    broken,
+    failed,
+    good,
+    plan,
+)
+
+POLICIES = Policies((APPROVER, "S0ONCALL"), dict.fromkeys(Risk, 1), timedelta(minutes=30))
+WATCHING = Watching(Rules(2, 2), POLICIES, "#alerts")
+
+
+async def nothing(_incident: Incident) -> None:
+    """No conclusion is drawn from a look."""
+
+
+class Groups:
+    """User groups as Slack tells them."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, frozenset[str] | None] = {"S0ONCALL": frozenset()}
+
+    async def members(self, group: str) -> frozenset[str] | None:
+        return self.told[group]
+
+
+class Bot:
+    """One life of the bot: what is not in the store dies with it."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # what it lives in
+        self,
+        store: Store,
+        clock: Clock,
+        looker: Looker,
+        mender: Mender,
+        policies: Policies = POLICIES,
+        groups: Groups | None = None,
+    ) -> None:
+        self.store, self.clock, self.looker = store, clock, looker
+        self.woken = 0
+        self.groups = groups or Groups()
+        self.watch = Watch(
+            [HOST],
+            looker,
+            store,
+            replace(WATCHING, policies=policies),
+            consider=self.consider,
+            wake_outbox=self.wake,
+            clock=clock,
+        )
+        self.fixing = Fixing(
+            store,
+            mender.hands,
+            policies=policies,
+            wake_outbox=self.wake,
+            after=self.watch.fix_ended,
+            clock=clock,
+        )
+        self.clicks = Clicks(
+            store,
+            self.fixing,
+            self.groups,
+            lambda: Identity(HOME.team, HOME.app),
+            policies=policies,
+            look_again=self.watch.look_again,
+            wake_outbox=self.wake,
+            clock=clock,
+        )
+
+        self.automation = Automation(store, self.fixing, policies, wake_outbox=self.wake, clock=clock)
+
+    async def consider(self, incident: Incident) -> None:
+        await self.automation.consider(incident)
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    async def reads(self, outcomes: str) -> None:
+        """Readings a second apart, each ``ok`` or ``fail``, with all that they lead to."""
+        for outcome in outcomes.split():
+            self.clock.passes(1)
+            self.looker.reading = {"ok": good, "fail": failed}[outcome]
+            await self.watch.read(HOST, SERVICE)
+            await self.settled()
+
+    async def settled(self) -> None:
+        """Until nothing is going on in the background."""
+        mine = asyncio.current_task()
+        async with asyncio.timeout(5):
+            while True:
+                busy = [
+                    task
+                    for task in asyncio.all_tasks()
+                    if task is not mine and task.get_name().startswith(("look", "diagnose", "fix", "first", "recover"))
+                ]
+                if not busy:
+                    return
+                await asyncio.sleep(0.005)
+
+    async def incident(self) -> Incident:
+        newest = await self.store.incidents.newest(HOST.name, SERVICE.name)
+        assert newest
+        return newest
+
+    async def posted(self) -> None:
+        """The outbox posts the message at HOME."""
+        row = await self.store.messages.get((await self.incident()).id)
+        assert row
+        await self.store.messages.sent(row, HOME.channel, HOME.ts, "hash", self.clock())
+
+    async def breaks(self) -> str:
+        """The service breaks, is diagnosed and posted. Returns the id of the offer."""
+        self.looker.report = lambda at: broken(plan(), at=at)
+        await self.reads("fail fail")
+        await self.posted()
+        return (await self.incident()).offers[-1].id
+
+    async def close(self) -> None:
+        await self.fixing.close(grace=0)
+        await self.watch.close()

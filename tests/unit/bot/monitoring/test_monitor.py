@@ -1,0 +1,171 @@
+"""The conductor, with a scripted host, on a real store: from readings to incidents."""
+
+import asyncio
+from datetime import timedelta
+
+from bot.approvals.offers import usable
+from bot.incidents.model import State
+from bot.monitoring.monitor import EXPLAINED_FOR, UNEXPLAINED_FOR
+from bot.monitoring.tracker import DIAGNOSIS_GRACE
+from bot.store import Store
+from tests.unit.bot.life import Bot
+from tests.unit.bot.samples import (
+    HOST,
+    SERVICE,
+    STRANGER,
+    T0,
+    Clock,
+    Mender,
+    broken,
+    failed,
+    healthy,
+    not_looked_at,
+    plan,
+)
+
+# --- from readings to incidents ---
+
+
+async def test_a_single_failed_reading_leaves_no_trace_but_a_look(bot: Bot, store: Store) -> None:
+    await bot.reads("ok fail ok")
+    assert await store.incidents.newest(HOST.name, SERVICE.name) is None
+    assert bot.looker.looks == 1
+
+
+async def test_two_failed_readings_open_an_incident_with_diagnosis_and_offers(bot: Bot, store: Store) -> None:
+    bot.looker.report = lambda at: broken(plan(), at=at)
+    await bot.reads("ok fail fail")
+    incident = await bot.incident()
+    assert incident.state is State.OPEN
+    assert incident.report == bot.looker.report(T0 + timedelta(seconds=2))
+    assert [offer.plan for offer in incident.offers] == [plan()]
+    assert bot.looker.looks == 1  # the one that began on the first failed reading
+    [row] = await store.messages.due(bot.clock())
+    assert (row.channel, row.ts) == ("#alerts", "")
+
+
+async def test_a_slow_look_does_not_hold_the_alert_back_for_long(bot: Bot, store: Store) -> None:
+    slow = asyncio.Event()
+
+    async def look(*_: object) -> tuple[object, ...]:
+        await slow.wait()
+        return (healthy(),)
+
+    bot.watch._looks._check = look  # type: ignore[assignment]  # noqa: SLF001  # a look that takes its time
+    bot.looker.reading = failed
+    for _ in range(2):
+        bot.clock.passes(1)
+        await bot.watch.read(HOST, SERVICE)
+    assert await store.messages.due(bot.clock()) == ()
+    assert await store.messages.next_due() == bot.clock() + DIAGNOSIS_GRACE
+    slow.set()
+    await bot.settled()
+
+
+async def test_a_look_that_came_by_while_all_was_well_is_not_the_diagnosis(bot: Bot) -> None:
+    await bot.reads("fail")
+    bot.looker.report = lambda at: broken(plan(), at=at)
+    await bot.reads("fail")
+    incident = await bot.incident()
+    assert incident.report
+    assert incident.report.diagnosis.root
+    assert bot.looker.looks == 2
+
+
+async def test_recovery_resolves_and_withdraws(bot: Bot) -> None:
+    await bot.breaks()
+    await bot.reads("ok")
+    assert (await bot.incident()).state is State.OPEN
+    await bot.reads("ok")
+    incident = await bot.incident()
+    assert incident.state is State.RESOLVED
+    assert incident.offers[0].withdrawn
+
+
+async def test_a_deep_look_renews_a_diagnosis_and_its_offers(bot: Bot) -> None:
+    first = await bot.breaks()
+    bot.clock.passes(300)
+    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
+    await bot.watch.look(HOST)
+    old, new = (await bot.incident()).offers
+    assert (old.id, old.withdrawn) == (first, True)
+    assert new.plan == plan(basis="2")
+
+
+async def test_a_deep_look_opens_no_incident(bot: Bot, store: Store) -> None:
+    bot.looker.report = lambda at: broken(plan(), at=at)
+    await bot.watch.look(HOST)
+    assert await store.incidents.newest(HOST.name, SERVICE.name) is None
+    [standing] = await bot.watch.overview()
+    assert standing.report == broken(plan(), at=T0)
+    assert standing.reading is None
+
+
+async def test_an_outage_that_a_look_did_not_explain_is_looked_at_again(bot: Bot) -> None:
+    bot.looker.report = not_looked_at
+    await bot.reads("fail fail")
+    looks = bot.looker.looks
+    await bot.reads("fail")
+    assert bot.looker.looks == looks
+    bot.clock.passes(UNEXPLAINED_FOR.total_seconds())
+    bot.looker.report = lambda at: broken(plan(), at=at)
+    await bot.reads("fail")
+    assert len((await bot.incident()).offers) == 1
+    bot.clock.passes(UNEXPLAINED_FOR.total_seconds())
+    await bot.reads("fail")
+    assert bot.looker.looks == looks + 1
+
+
+async def test_a_look_that_caught_the_host_halfway_is_corrected_by_the_next(bot: Bot) -> None:
+    first = await bot.breaks()
+    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
+    bot.clock.passes(EXPLAINED_FOR.total_seconds())
+    await bot.reads("fail")
+    offers = {offer.id: offer for offer in (await bot.incident()).offers}
+    assert offers.pop(first).withdrawn
+    assert [offer.plan for offer in offers.values()] == [plan(basis="2")]
+
+
+async def test_a_check_of_a_broken_service_opens_the_incident_so_that_its_buttons_work(bot: Bot) -> None:
+    bot.looker.report = lambda at: broken(plan(), at=at)
+    [checked] = await bot.watch.check(HOST, who=STRANGER)
+    incident = await bot.incident()
+    assert checked.incident == incident
+    assert (incident.transitions[0].who, incident.state) == (STRANGER, State.OPEN)
+    assert usable(incident.offers[0], bot.clock())
+    [again] = await bot.watch.check(HOST, SERVICE, who=STRANGER)
+    assert again.incident == await bot.incident()
+    assert (await bot.incident()).id == incident.id
+
+
+async def test_a_check_of_a_host_that_cannot_be_looked_at_opens_nothing(bot: Bot) -> None:
+    bot.looker.report = not_looked_at
+    [checked] = await bot.watch.check(HOST)
+    assert checked.incident is None
+
+
+async def test_the_overview_knows_readings_incidents_and_reports(bot: Bot) -> None:
+    await bot.breaks()
+    [standing] = await bot.watch.overview()
+    assert (standing.host, standing.service) == (HOST.name, SERVICE.name)
+    assert standing.reading == failed(bot.clock())
+    assert standing.incident == await bot.incident()
+
+
+async def test_looks_that_are_asked_for_at_the_same_moment_are_one(bot: Bot) -> None:
+    await asyncio.gather(*[bot.watch.check(HOST) for _ in range(10)])
+    assert bot.looker.looks == 1
+
+
+async def test_an_incident_survives_a_restart_and_resolves_after_it(
+    bot: Bot, store: Store, clock: Clock, mender: Mender
+) -> None:
+    await bot.breaks()
+    await bot.close()
+    second = Bot(store, clock, bot.looker, mender)
+    await second.watch.start()
+    await second.settled()
+    assert len((await second.incident()).offers) == 1
+    await second.reads("ok ok")
+    assert (await second.incident()).state is State.RESOLVED
+    await second.close()

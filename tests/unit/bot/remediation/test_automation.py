@@ -1,0 +1,130 @@
+"""What is done without being asked, on a real store: begun, counted, stopped, taken back, and told in the alert."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.approvals.policy import AutoRule
+from bot.incidents.audit import flaw
+from bot.incidents.model import AUTO, State
+from bot.store import Store
+from checks.model import Applied, Difference, Outcome, Plan, StepResult
+from tests.unit.bot.life import POLICIES, Bot
+from tests.unit.bot.samples import Clock, Looker, Mender, broken, click, fixed, healthy, plan
+
+RULE = AutoRule("enable-ip-forward", "host1", per_day=2, returns_within=timedelta(minutes=10))
+AUTOMATIC = replace(POLICIES, auto=(RULE,))
+SWITCHED = Difference("sysctl net.ipv4.ip_forward", "0", "1", announced=True)
+
+
+@pytest.fixture
+async def bot(store: Store, clock: Clock, mender: Mender) -> Bot:
+    return Bot(store, clock, Looker(clock), mender, AUTOMATIC)
+
+
+async def comes_back(bot: Bot, after: float, of: Plan | None = None) -> None:
+    """The service is well, and broken again after so many seconds."""
+    bot.looker.report = healthy
+    await bot.reads("ok ok")
+    bot.clock.passes(after)
+    bot.looker.report = lambda at: broken(of or plan(), at=at)
+    await bot.reads("fail fail")
+
+
+async def events(bot: Bot) -> list[str]:
+    return [each.entry.event for each in await bot.store.audit.all()]
+
+
+async def test_a_fix_that_is_named_for_the_host_needs_no_click(bot: Bot, mender: Mender) -> None:
+    await bot.breaks()
+    await bot.settled()
+    incident = await bot.incident()
+    assert incident.state is State.RESOLVED
+    assert incident.offers[0].approval is not None
+    assert incident.offers[0].approval.who == AUTO
+    assert mender.ran == [plan()]
+
+
+async def test_it_stops_by_itself_when_the_same_is_back_soon_and_says_so_once(bot: Bot, mender: Mender) -> None:
+    await bot.breaks()
+    await bot.settled()
+    await comes_back(bot, after=240)
+    await bot.settled()
+    incident = await bot.incident()
+    assert incident.state is State.OPEN
+    assert len(mender.ran) == 1
+    assert "Automatic fixing of ip-forward-off on host1 has stopped: it came back 4 min" in incident.recurs
+    assert incident.recurs.startswith("Second time in 7 days")
+    bot.clock.passes(60)
+    await bot.watch.look(bot.watch.hosts["host1"])
+    assert (await events(bot)).count("automatic-fixing-stopped") == 1
+
+
+async def test_it_stays_stopped_until_a_person_decides(bot: Bot, mender: Mender) -> None:
+    await bot.breaks()
+    await bot.settled()
+    await comes_back(bot, after=240)
+    await bot.posted()
+    offer = next(each for each in (await bot.incident()).offers if each.approval is None and not each.plan.undoes)
+    await bot.clicks.approve(click(target=offer.id, click_id="a person"))
+    await bot.settled()
+    assert len(mender.ran) == 2
+    await comes_back(bot, after=3600)
+    await bot.settled()
+    assert len(mender.ran) == 3
+    assert (await bot.incident()).state is State.RESOLVED
+
+
+async def test_no_more_than_so_many_a_day(bot: Bot, mender: Mender) -> None:
+    await bot.breaks()
+    await bot.settled()
+    for _ in range(3):
+        await comes_back(bot, after=3600)
+        await bot.settled()
+    assert len(mender.ran) == 2
+    assert "it ran 2 times within 24 hours" in (await bot.incident()).recurs
+    bot.clock.passes(86_400)
+    await comes_back(bot, after=60)
+    await bot.settled()
+    assert len(mender.ran) == 3
+
+
+async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that_is_safe(
+    store: Store, clock: Clock
+) -> None:
+    safe = replace(plan(), undo_unasked=True)
+    did_nothing = replace(
+        fixed(), outcome=Outcome.NOT_FIXED, says="it holds", differences=(SWITCHED,), cause_gone=False
+    )
+    mender = Mender(did_nothing)
+    bot = Bot(store, clock, Looker(clock), mender)
+    bot.looker.report = lambda at: broken(safe, at=at)
+    await bot.reads("fail fail")
+    await bot.posted()
+    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
+    await bot.settled()
+    tried, taken_back = mender.ran
+    assert (tried, taken_back.undoes) == (safe, (await bot.incident()).offers[0].id)
+    assert taken_back.steps == safe.undo
+    assert taken_back.restores == {"sysctl net.ipv4.ip_forward": "0"}
+    by = [each.approval.who for each in (await bot.incident()).offers if each.plan.undoes and each.approval]
+    assert by == [AUTO]
+    assert flaw(await store.audit.all()) == ""
+    await bot.close()
+
+
+@pytest.mark.parametrize("cause_gone", [True, None])
+async def test_what_mended_its_cause_stays_though_something_else_is_wrong(
+    store: Store, clock: Clock, *, cause_gone: bool | None
+) -> None:
+    step = StepResult(plan().steps[0], 0, "")
+    mender = Mender(Applied(Outcome.NOT_FIXED, "and another", (step,), (), (SWITCHED,), cause_gone))
+    bot = Bot(store, clock, Looker(clock), mender)
+    bot.looker.report = lambda at: broken(replace(plan(), undo_unasked=True), at=at)
+    await bot.reads("fail fail")
+    await bot.posted()
+    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
+    await bot.settled()
+    assert len(mender.ran) == 1
+    await bot.close()

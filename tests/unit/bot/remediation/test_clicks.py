@@ -1,0 +1,416 @@
+"""From clicks to outcomes, with a scripted host, on a real store: no Slack, no SSH."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
+from bot.approvals.offers import usable
+from bot.approvals.policy import Policies, QuietHours, policy_of
+from bot.incidents.model import Approval, State
+from bot.remediation.clicks import approvers_of
+from bot.remediation.runner import LEASE, Run
+from bot.store import Store
+from checks.execution.apply import Order, Tell
+from checks.model import Applied, Outcome, Risk
+from tests.unit.bot.life import POLICIES, Bot, Groups
+from tests.unit.bot.samples import (
+    APPROVER,
+    HOME,
+    HOST,
+    STRANGER,
+    T0,
+    Clock,
+    Looker,
+    Mender,
+    broken,
+    click,
+    fixed,
+    incident,
+    offer,
+    plan,
+)
+
+# --- from clicks to outcomes ---
+
+
+async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Approved)
+    assert answer.approval.who == APPROVER
+    await bot.settled()
+    incident = await bot.incident()
+    assert incident.state is State.RESOLVED
+    assert incident.offers[0].applied == fixed()
+    assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
+    assert mender.ran == [plan()]
+
+
+async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> None:
+    halfway, on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Mender):
+        async def apply(self, order: Order, tell: Tell) -> Applied:
+            applied = await super().apply(order, tell)
+            halfway.set()
+            await on.wait()
+            return applied
+
+    bot = Bot(store, clock, Looker(clock), Slow())
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await halfway.wait()
+    incident = await bot.incident()
+    assert incident.state is State.FIXING
+    assert incident.offers[0].progress == "step 1 of 1: switch it on"
+    assert len(await store.messages.due(clock())) == 1
+    on.set()
+    await bot.settled()
+    await bot.close()
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_FIXED, Outcome.FAILED, Outcome.STALE, Outcome.UNKNOWN])
+async def test_any_other_outcome_opens_the_incident_again_with_a_fresh_offer(
+    bot: Bot, mender: Mender, outcome: Outcome
+) -> None:
+    mender.applied = Applied(outcome, "because")
+    offer = await bot.breaks()
+    bot.clock.passes(1)
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    incident = await bot.incident()
+    assert incident.state is State.OPEN
+    assert incident.transitions[-1].reason == f"{outcome}: because"
+    tried, fresh = incident.offers
+    assert tried.applied == mender.applied
+    assert usable(fresh, bot.clock())
+
+
+async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: Mender) -> None:
+    mender.error = ZeroDivisionError("oops")
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    applied = (await bot.incident()).offers[0].applied
+    assert applied
+    assert applied.outcome is Outcome.UNKNOWN
+    assert "ZeroDivisionError: oops" in applied.says
+
+
+async def test_while_another_service_of_the_host_is_mended_it_is_waited_for(
+    bot: Bot, store: Store, mender: Mender
+) -> None:
+    other = replace(incident(offer("offer-2"), incident_id="inc-2"), service="web")
+    assert await store.incidents.add(replace(other, offers=()), "#alerts", bot.clock())
+    report = replace(broken(plan(), at=bot.clock()), service="web")
+    await store.incidents.save_report("inc-2", report, other.offers, bot.clock())
+    known = await store.incidents.get("inc-2")
+    assert known
+    web = known.offers[0]
+    assert await bot.fixing.claim(Run(known, web, Approval("U0BOB", bot.clock(), web.plan.digest)))
+    answer = await bot.clicks.approve(click(target=await bot.breaks()))
+    assert isinstance(answer, Refusal)
+    assert (answer.reason, answer.incident and answer.incident.id) == (No.HOST_BUSY, "inc-2")
+    assert answer.offer
+    assert answer.offer.approval
+    assert (answer.offer.approval.who, mender.ran) == ("U0BOB", [])
+
+
+async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    clicks = [click(target=offer, click_id=f"click-{number}") for number in range(10)]
+    answers = await asyncio.gather(*[bot.clicks.approve(each) for each in clicks])
+    assert len([answer for answer in answers if isinstance(answer, Approved)]) == 1
+    refused = [answer for answer in answers if isinstance(answer, Refusal)]
+    assert {answer.reason for answer in refused} == {No.CLAIMED}
+    assert all(answer.offer and answer.offer.approval for answer in refused)
+    await bot.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_a_click_that_slack_delivers_twice_is_answered_once(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    first, second = [await bot.clicks.approve(click(target=offer)) for _ in range(2)]
+    assert isinstance(first, Approved)
+    assert second == Repeated()
+    await bot.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_a_stranger_starts_nothing(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    answer = await bot.clicks.approve(click(STRANGER, offer))
+    assert answer == Refusal(No.NOT_AN_APPROVER, names=(APPROVER, "S0ONCALL"))
+    assert mender.ran == []
+    assert (await bot.incident()).state is State.OPEN
+
+
+async def test_group_members_are_asked_for_at_each_click(bot: Bot) -> None:
+    offer = await bot.breaks()
+    bot.groups.told["S0ONCALL"] = None
+    answer = await bot.clicks.approve(click(STRANGER, offer, click_id="1"))
+    assert answer == Refusal(No.GROUP_UNKNOWN, names=("S0ONCALL",))
+    bot.groups.told["S0ONCALL"] = frozenset({STRANGER})
+    assert isinstance(await bot.clicks.approve(click(STRANGER, offer, click_id="2")), Approved)
+
+
+# --- two people ---
+
+ALICE, BOB, CAROL = "U0ALICE", "U0BOB", "U0CAROL"
+PAIR = Policies((ALICE, BOB, "S0ONCALL"), dict.fromkeys(Risk, 2), timedelta(minutes=30))
+
+
+@pytest.fixture
+async def pair(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
+    """A bot that fixes nothing before two people have approved it."""
+    bot = Bot(store, clock, Looker(clock), mender, PAIR)
+    yield bot
+    await bot.close()
+
+
+async def test_the_first_of_two_starts_nothing_and_the_second_one_does(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    first = await pair.clicks.approve(click(ALICE, offer, click_id="1"))
+    assert isinstance(first, Agreed)
+    assert (first.people, first.missing) == (2, 1)
+    known = await pair.incident()
+    assert ([each.who for each in known.offers[0].agreed], known.state, mender.ran) == ([ALICE], State.OPEN, [])
+    assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="2")), Approved)
+    await pair.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_one_person_is_not_two(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    await pair.clicks.approve(click(ALICE, offer, click_id="1"))
+    again = await pair.clicks.approve(click(ALICE, offer, click_id="2"))
+    assert isinstance(again, Refusal)
+    assert (again.reason, again.names) == (No.SAME_PERSON, (BOB, "S0ONCALL"))
+    assert mender.ran == []
+
+
+async def test_two_who_approve_at_the_same_moment_start_it_once(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    clicks = [click(who, offer, click_id=who) for who in (ALICE, BOB)]
+    answers = await asyncio.gather(*[pair.clicks.approve(each) for each in clicks])
+    assert sorted(type(answer).__name__ for answer in answers) == ["Agreed", "Approved"]
+    await pair.settled()
+    assert len(mender.ran) == 1
+
+
+async def test_who_has_left_the_group_since_does_not_count_any_more(pair: Bot, mender: Mender) -> None:
+    offer = await pair.breaks()
+    pair.groups.told["S0ONCALL"] = frozenset({CAROL})
+    assert isinstance(await pair.clicks.approve(click(CAROL, offer, click_id="1")), Agreed)
+    pair.groups.told["S0ONCALL"] = frozenset()
+    assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Agreed)
+    pair.groups.told["S0ONCALL"] = None
+    assert mender.ran == []
+    assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="3")), Approved)
+
+
+async def test_a_group_is_asked_about_whoever_approved_before_even_if_the_next_one_is_named(pair: Bot) -> None:
+    offer = await pair.breaks()
+    pair.groups.told["S0ONCALL"] = frozenset({CAROL})
+    assert isinstance(await pair.clicks.approve(click(CAROL, offer, click_id="1")), Agreed)
+    assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Approved)
+
+
+async def test_an_agreement_that_has_lapsed_can_be_given_again(pair: Bot) -> None:
+    offer = await pair.breaks()
+    await pair.clicks.approve(click(ALICE, offer, click_id="1"))
+    pair.clock.passes(1200)
+    await pair.watch.look(HOST)  # finds the same plan: the button gets more time
+    pair.clock.passes(1200)
+    assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Agreed)
+    assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="3")), Approved)
+
+
+async def test_slack_is_not_asked_for_groups_where_everyone_is_named() -> None:
+    groups = Groups()
+    groups.told.clear()  # asking would be a KeyError
+    policy = policy_of(PAIR, plan())
+    named = await approvers_of(policy, groups, {ALICE, BOB, "terminal:root"})
+    assert (named.names, CAROL in named, "terminal:root" in named) == ((ALICE, BOB, "S0ONCALL"), False, False)
+    with pytest.raises(KeyError):
+        await approvers_of(policy, groups, {ALICE, CAROL})
+
+
+# --- clicks that come late ---
+
+
+@pytest.mark.parametrize(("waited", "why"), [(60, No.QUIET), (1800, No.EXPIRED)])
+async def test_a_click_whose_record_had_to_wait_is_decided_anew(
+    store: Store, tmp_path: Path, clock: Clock, waited: int, why: No
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as another:
+
+        async def is_done() -> None:
+            await asyncio.sleep(0.2)
+            clock.passes(waited)
+            another.execute("ROLLBACK")
+
+        class Busy(Groups):
+            async def members(self, group: str) -> frozenset[str] | None:
+                if not another.in_transaction and clock() < T0 + timedelta(seconds=60):
+                    another.execute("BEGIN IMMEDIATE")  # another process writes from here on
+                    self.writes = asyncio.create_task(is_done())
+                return await super().members(group)
+
+        quiet = QuietHours(time(12, 1), time(12, 5), ZoneInfo("UTC"))
+        bot = Bot(store, clock, Looker(clock), Mender(), replace(POLICIES, quiet_hours=quiet), Busy())
+        bot.groups.told["S0ONCALL"] = frozenset({CAROL})
+        answer = await bot.clicks.approve(click(CAROL, await bot.breaks()))
+        assert isinstance(answer, Refusal)
+        assert answer.reason is why
+        await bot.close()
+
+
+async def test_a_click_on_an_expired_offer_runs_nothing_and_brings_a_fresh_one(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    bot.clock.passes(1801)
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.EXPIRED
+    await bot.settled()
+    assert mender.ran == []
+    assert [usable(each, bot.clock()) for each in (await bot.incident()).offers] == [False, True]
+
+
+async def test_a_click_after_the_state_changed_is_refused(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
+    await bot.watch.look(HOST)
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.WITHDRAWN
+    assert mender.ran == []
+
+
+async def test_a_click_after_recovery_is_refused(bot: Bot, mender: Mender) -> None:
+    offer = await bot.breaks()
+    await bot.reads("ok ok")
+    answer = await bot.clicks.approve(click(target=offer))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.RESOLVED
+    assert mender.ran == []
+
+
+async def test_a_click_on_an_unknown_button_is_refused(bot: Bot) -> None:
+    assert await bot.clicks.approve(click(target="nothing")) == Refusal(No.GONE)
+    assert await bot.clicks.acknowledge(click(target="nothing", click_id="2")) == Refusal(No.GONE)
+
+
+async def test_a_click_after_a_restart_counts(bot: Bot, store: Store, clock: Clock, mender: Mender) -> None:
+    offer = await bot.breaks()
+    await bot.close()
+    second = Bot(store, clock, bot.looker, mender)
+    await second.watch.start()
+    assert isinstance(await second.clicks.approve(click(target=offer)), Approved)
+    await second.settled()
+    assert (await second.incident()).state is State.RESOLVED
+    await second.close()
+
+
+async def test_a_click_on_a_message_that_was_posted_this_very_moment_counts(bot: Bot) -> None:
+    bot.looker.report = lambda at: broken(plan(), at=at)
+    await bot.reads("fail fail")
+    clicking = asyncio.create_task(bot.clicks.approve(click(target=(await bot.incident()).offers[0].id)))
+    await asyncio.sleep(0.05)
+    await bot.posted()
+    assert isinstance(await clicking, Approved)
+
+
+async def test_anyone_may_acknowledge_once(bot: Bot) -> None:
+    await bot.breaks()
+    incident = await bot.incident()
+    answer = await bot.clicks.acknowledge(click(STRANGER, incident.id))
+    assert answer == Acknowledged(incident)
+    again = await bot.clicks.acknowledge(click(APPROVER, incident.id, click_id="2"))
+    assert isinstance(again, Refusal)
+    assert again.reason is No.NOT_OPEN
+    taken = await bot.incident()
+    assert (taken.state, taken.transitions[-1].who) == (State.ACKNOWLEDGED, STRANGER)
+
+
+async def test_an_acknowledge_button_of_another_message_does_nothing(bot: Bot) -> None:
+    await bot.breaks()
+    incident = await bot.incident()
+    answer = await bot.clicks.acknowledge(click(STRANGER, incident.id, replace(HOME, ts="9.9")))
+    assert isinstance(answer, Refusal)
+    assert answer.reason is No.ELSEWHERE
+
+
+async def test_readings_from_before_the_end_of_a_fix_do_not_open_it_again(bot: Bot) -> None:
+    offer = await bot.breaks()
+    await bot.reads("fail fail fail")
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    await bot.reads("fail")
+    assert (await bot.incident()).state is State.RESOLVED
+
+
+async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, mender: Mender) -> None:
+    mender.applied = Applied(Outcome.NOT_FIXED, "no")
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await bot.settled()
+    before = await bot.incident()
+    late = replace(broken(plan("restart-docker"), at=bot.clock()), took_ms=120.0)
+    await bot.watch._absorb(late)  # noqa: SLF001  # a look that comes in late
+    assert await bot.incident() == before
+
+
+async def test_a_fix_whose_runner_died_is_ended_by_the_next_process_and_not_run_again(
+    bot: Bot, store: Store, clock: Clock, mender: Mender
+) -> None:
+    offer_id = await bot.breaks()
+    known = await bot.incident()
+    answer = await bot.clicks._decide(click(target=offer_id))  # noqa: SLF001
+    assert isinstance(answer, Approved)
+    assert await bot.fixing.claim(Run(known, answer.offer, answer.approval))  # and then the process dies
+    second = Bot(store, clock, bot.looker, mender)
+    await second.fixing.recover()
+    assert (await second.incident()).state is State.FIXING  # its runner may be alive
+    clock.passes(LEASE.total_seconds())
+    await second.fixing.recover()
+    await second.settled()
+    incident = await second.incident()
+    assert incident.state is State.RESOLVED
+    assert incident.offers[0].applied
+    assert incident.offers[0].applied.says == "found out afterwards"
+    assert ([order.run for order in mender.resumed], mender.ran) == ([offer_id], [])
+    again = await second.clicks.approve(click(target=offer_id))
+    assert isinstance(again, Refusal)
+    assert again.reason is No.CLAIMED
+    await second.close()
+
+
+async def test_a_fix_that_is_cut_off_by_shutting_down_is_ended_by_the_next_life(store: Store, clock: Clock) -> None:
+    class Endless(Mender):
+        async def apply(self, order: Order, tell: Tell) -> Applied:
+            await super().apply(order, tell)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    bot = Bot(store, clock, Looker(clock), Endless())
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await asyncio.sleep(0.05)
+    await bot.close()
+    assert (await bot.incident()).state is State.FIXING
+    mender = Mender()
+    second = Bot(store, clock, bot.looker, mender)
+    await second.fixing.recover()  # at once: the first life has let go of it
+    await second.settled()
+    assert (await second.incident()).state is State.RESOLVED
+    assert ([order.run for order in mender.resumed], mender.ran) == ([offer], [])
+    await second.close()

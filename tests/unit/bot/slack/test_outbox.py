@@ -1,0 +1,287 @@
+"""The outbox: at least once, shown once, newest state only, whatever Slack does."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.incidents.model import Incident, State, Transition, acknowledge
+from bot.slack.message import Message
+from bot.slack.outbox import (
+    REFUSED_AGAIN_AFTER,
+    UPDATE_GAP,
+    InvalidBlocksError,
+    MessageGoneError,
+    Need,
+    Outbox,
+    RefusedError,
+    RetryLaterError,
+    SendError,
+    Wanted,
+    backoff,
+    need,
+)
+from bot.store import Posted, Store
+from tests.unit.bot.samples import T0, Clock, Slack, broken, incident, shown
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def slack() -> Slack:
+    return Slack()
+
+
+@pytest.fixture
+def outbox(store: Store, slack: Slack, clock: Clock) -> Outbox:
+    return Outbox(store, slack, shown, clock)
+
+
+async def opened(store: Store, due_at: datetime = T0, incident_id: str = "inc-1", service: str = "registry") -> None:
+    new = replace(incident(incident_id=incident_id), service=service)
+    assert await store.incidents.add(new, "#alerts", due_at)
+
+
+async def acknowledged(store: Store, clock: Clock) -> None:
+    taken = acknowledge(incident(), "U1", clock())
+    assert taken
+    assert await store.incidents.move("inc-1", taken)
+
+
+async def test_an_incident_is_posted_once_and_then_updated_in_place(
+    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+) -> None:
+    await opened(store)
+    await outbox.deliver()
+    clock.passes(5)
+    await store.incidents.save_report("inc-1", broken(), (), clock())
+    await outbox.deliver()
+    clock.passes(5)
+    await acknowledged(store, clock)
+    await outbox.deliver()
+    assert [call for call, _ in slack.calls] == ["post", "update", "update"]
+    assert slack.texts == ["inc-1 acknowledged unhealthy"]
+
+
+async def test_nothing_is_sent_before_it_is_due(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+    await opened(store, due_at=T0 + 2 * SECOND)
+    assert await outbox.deliver() == T0 + 2 * SECOND
+    assert slack.calls == []
+    clock.passes(2)
+    assert await outbox.deliver() is None
+    assert slack.texts == ["inc-1 open no report"]
+
+
+async def test_an_alert_that_waits_for_its_diagnosis_goes_out_with_it(
+    store: Store, outbox: Outbox, slack: Slack
+) -> None:
+    await opened(store, due_at=T0 + 2 * SECOND)
+    await store.incidents.save_report("inc-1", broken(), (), T0)
+    await outbox.deliver()
+    assert slack.calls == [("post", "inc-1 open unhealthy")]
+
+
+async def test_what_shows_already_is_not_sent_again(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+    await opened(store)
+    await outbox.deliver()
+    clock.passes(60)
+    await store.incidents.save_report("inc-1", broken(), (), clock())
+    await outbox.deliver()
+    clock.passes(60)
+    await store.incidents.save_report("inc-1", broken(), (), clock())
+    assert await outbox.deliver() is None
+    assert len(slack.calls) == 2
+
+
+async def test_a_restart_repeats_nothing(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+    await opened(store)
+    await outbox.deliver()
+    restarted = Outbox(store, slack, shown, clock)
+    await restarted.deliver()
+    assert len(slack.calls) == 1
+    clock.passes(5)
+    await acknowledged(store, clock)
+    await restarted.deliver()
+    assert slack.texts == ["inc-1 acknowledged no report"]
+
+
+async def test_of_many_changes_only_the_newest_is_sent(
+    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+) -> None:
+    await opened(store)
+    await outbox.deliver()
+    for _ in range(5):
+        await store.incidents.save_report("inc-1", broken(), (), clock())
+    await acknowledged(store, clock)
+    again = await outbox.deliver()
+    assert again == T0 + UPDATE_GAP
+    assert len(slack.calls) == 1
+    clock.passes(UPDATE_GAP.total_seconds())
+    await outbox.deliver()
+    assert slack.calls[1:] == [("update", "inc-1 acknowledged unhealthy")]
+
+
+async def test_when_slack_asks_to_wait_everyone_waits_that_long(
+    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+) -> None:
+    await opened(store)
+    await opened(store, incident_id="inc-2", service="web")
+    slack.errors = [RetryLaterError("429", after=7 * SECOND)]
+    assert await outbox.deliver() == T0 + 7 * SECOND
+    clock.passes(6)
+    await outbox.deliver()
+    assert len(slack.calls) == 1
+    clock.passes(1)
+    assert await outbox.deliver() is None
+    assert sorted(slack.texts) == ["inc-1 open no report", "inc-2 open no report"]
+
+
+async def test_a_failing_slack_is_tried_again_ever_more_slowly_and_nothing_is_lost(
+    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+) -> None:
+    await opened(store)
+    slack.errors = [RetryLaterError("500") for _ in range(9)]
+    waits = []
+    for _ in range(9):
+        again = await outbox.deliver()
+        assert again
+        waits.append((again - clock()).total_seconds())
+        clock.passes(waits[-1])
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    await store.incidents.move("inc-1", Transition(State.OPEN, State.RESOLVED, "well", clock()))
+    assert await outbox.deliver() is None
+    assert slack.texts == ["inc-1 resolved no report"]
+
+
+async def test_a_refusal_that_needs_a_person_is_logged_with_what_to_do_and_tried_rarely(
+    store: Store, outbox: Outbox, slack: Slack, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await opened(store)
+    slack.errors = [RefusedError("not_in_channel", "Invite the bot: /invite @dockerhealth.")]
+    assert await outbox.deliver() == T0 + REFUSED_AGAIN_AFTER
+    assert "Invite the bot: /invite @dockerhealth." in capsys.readouterr().out
+    clock.passes(REFUSED_AGAIN_AFTER.total_seconds())
+    await outbox.deliver()
+    assert slack.texts == ["inc-1 open no report"]
+
+
+async def test_one_message_that_cannot_be_sent_does_not_hold_up_the_others(
+    store: Store, outbox: Outbox, slack: Slack
+) -> None:
+    await opened(store)
+    await opened(store, incident_id="inc-2", service="web")
+    slack.errors = [RefusedError("no", "")]
+    await outbox.deliver()
+    assert len(slack.messages) == 1
+
+
+async def test_an_error_in_a_view_holds_up_nothing_else(store: Store, slack: Slack, clock: Clock) -> None:
+    def breaks(incident: Incident, now: datetime) -> Message:
+        if incident.id == "inc-1":
+            raise ZeroDivisionError
+        return shown(incident, now)
+
+    await opened(store)
+    await opened(store, incident_id="inc-2", service="web")
+    await Outbox(store, slack, breaks, clock).deliver()
+    assert slack.texts == ["inc-2 open no report"]
+
+
+async def test_blocks_that_the_workspace_does_not_take_are_left_out(store: Store, outbox: Outbox, slack: Slack) -> None:
+    await opened(store)
+    slack.errors = [InvalidBlocksError("invalid_blocks")]
+    assert await outbox.deliver() is None
+    assert list(slack.messages.values()) == [Message("inc-1 open no report")]
+
+
+async def test_a_message_that_is_gone_is_posted_again(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+    await opened(store)
+    await outbox.deliver()
+    clock.passes(5)
+    await acknowledged(store, clock)
+    slack.errors = [MessageGoneError("message_not_found")]
+    assert await outbox.deliver() == clock()
+    await outbox.deliver()
+    assert [call for call, _ in slack.calls] == ["post", "update", "post"]
+
+
+async def test_new_alerts_go_before_updates(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+    await opened(store)
+    await outbox.deliver()
+    clock.passes(5)
+    await acknowledged(store, clock)
+    clock.passes(1)
+    await opened(store, due_at=clock(), incident_id="inc-2", service="web")
+    await outbox.deliver()
+    assert [call for call, _ in slack.calls] == ["post", "post", "update"]
+
+
+async def test_it_sends_when_woken_and_once_more_when_stopped(
+    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+) -> None:
+    stop = asyncio.Event()
+    running = asyncio.create_task(outbox.run(stop))
+    await asyncio.sleep(0.05)
+    await opened(store)
+    outbox.wake()
+    async with asyncio.timeout(1):
+        await slack.called.wait()
+    clock.passes(5)
+    await acknowledged(store, clock)
+    stop.set()
+    outbox.wake()
+    await running
+    assert slack.texts == ["inc-1 acknowledged no report"]
+
+
+# --- what needs sending, as a pure function ---
+
+moments = st.none() | st.integers(-3, 3).map(lambda seconds: T0 + seconds * SECOND)
+rows = st.builds(
+    Posted,
+    incident_id=st.just("inc-1"),
+    channel=st.just("C1"),
+    ts=st.sampled_from(["", "1.0"]),
+    shown=st.sampled_from(["", "hash"]),
+    version=st.just(1),
+    due_at=moments,
+    sent_at=moments,
+    attempts=st.integers(0, 3),
+    problem=st.just(""),
+)
+
+
+@given(rows)
+def test_only_what_is_due_and_new_is_sent(row: Posted) -> None:
+    wanted = Wanted(Message("text"), "hash")
+    decision = need(row, wanted, T0)
+    due = row.due_at is not None and row.due_at <= T0
+    if decision is Need.POST:
+        assert due
+        assert not row.ts
+    if decision is Need.UPDATE:
+        assert due
+        assert row.ts
+        assert row.shown != "hash"
+        assert row.sent_at is None or T0 - row.sent_at >= UPDATE_GAP
+    if decision is Need.NOTHING_NEW:
+        assert (row.ts, row.shown) == ("1.0", "hash")
+
+
+def test_messages_that_look_alike_hash_alike() -> None:
+    one = Message("text", ({"type": "divider", "block_id": "a"},))
+    same = Message("text", ({"block_id": "a", "type": "divider"},))
+    assert Wanted.of(one).hash == Wanted.of(same).hash
+    assert Wanted.of(one).hash != Wanted.of(Message("text")).hash
+
+
+def test_the_wait_never_grows_beyond_a_minute() -> None:
+    assert max(backoff(attempts) for attempts in range(1000)) == timedelta(minutes=1)
+
+
+def test_every_way_of_failing_is_a_send_error() -> None:
+    kinds = (RetryLaterError, RefusedError, InvalidBlocksError, MessageGoneError)
+    assert all(issubclass(kind, SendError) for kind in kinds)

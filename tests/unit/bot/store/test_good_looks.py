@@ -1,0 +1,82 @@
+"""The last good look at each service outlives worse ones and restarts of the bot; a command reads it and makes none."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.cli.baselines import good_looks
+from bot.monitoring.monitor import Watch
+from bot.store import Store
+from checks.model import Digest
+from tests.unit.bot.life import WATCHING, nothing
+from tests.unit.bot.samples import HOST, SERVICE, T0, Clock, Looker, broken, healthy
+
+GOOD = Digest(T0, {"net.ipv4.ip_forward": "1"})
+LATER = Digest(T0 + timedelta(minutes=5), {"net.ipv4.ip_forward": "1", "firewalld": "running"})
+BAD = Digest(T0 + timedelta(minutes=9), {"net.ipv4.ip_forward": "0"})
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+async def test_the_newest_good_look_stays_when_worse_ones_come_after(url: str) -> None:
+    store = await Store.open(url)
+    for report in (
+        replace(healthy(), digest=GOOD),
+        replace(healthy(), digest=LATER),
+        replace(broken(), digest=BAD),
+        healthy(),
+    ):
+        await store.good_looks.keep(report)
+    assert await store.good_looks.all() == ((HOST.name, SERVICE.name, LATER),)
+    await store.close()
+
+
+async def test_a_bot_that_starts_hands_them_to_what_looks_and_keeps_new_ones(url: str) -> None:
+    store, clock = await Store.open(url), Clock()
+    await store.good_looks.keep(replace(healthy(), digest=GOOD))
+    looker = Looker(clock)
+    looker.report = lambda at: replace(healthy(at), digest=LATER)
+    watch = Watch([HOST], looker, store, WATCHING, consider=nothing, wake_outbox=lambda: None, clock=clock)
+    await watch.start()
+    assert looker.remembered == {(HOST.name, SERVICE.name): GOOD}
+    await watch.look(HOST)
+    assert await store.good_looks.all() == ((HOST.name, SERVICE.name, LATER),)
+    await watch.close()
+    await store.close()
+
+
+async def test_a_command_reads_them_also_while_the_bot_has_its_store_open(url: str) -> None:
+    store = await Store.open(url)
+    await store.good_looks.keep(replace(healthy(), digest=GOOD))
+    assert good_looks(url) == ((HOST.name, SERVICE.name, GOOD),)
+    await store.close()
+    assert good_looks(url) == ((HOST.name, SERVICE.name, GOOD),)
+
+
+def test_a_command_makes_no_store(url: str, tmp_path: Path) -> None:
+    assert good_looks(url) == ()
+    assert good_looks("sqlite://") == ()
+    assert good_looks("postgresql+asyncpg://db/dockerhealth") == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_cannot_be_read_is_no_reason_to_fail(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"this is no database, but longer than its header would be" * 10)
+    assert good_looks(url) == ()
+    path.unlink()
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("CREATE TABLE incidents (id TEXT)")
+    assert good_looks(url) == ()
+    with closing(sqlite3.connect(path)) as odd:
+        odd.execute("CREATE TABLE good_looks (host TEXT, service TEXT, digest TEXT)")
+        odd.execute("INSERT INTO good_looks VALUES ('host1', 'registry', 'no JSON')")
+        odd.commit()
+    assert good_looks(url) == ()

@@ -1,0 +1,475 @@
+"""The store, on a real SQLite file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
+
+from bot.incidents.audit import Entry, flaw
+from bot.incidents.model import Approval, Incident, Offer, State, Transition, acknowledge, ended, fixing
+from bot.store import LeaseLostError, Store, StoreError
+from bot.store.database import ConflictError
+from bot.store.mapping import report_from, report_json
+from bot.store.runs import DECISION_HOLDS, Claim, End
+from bot.store.tables import metadata
+from checks.model import Applied, Phase, Plan, Reading, Report, StepResult
+from tests.unit.bot.samples import BEFORE, HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
+
+MINUTE = timedelta(minutes=1)
+LEASE = T0 + MINUTE
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    opened = await Store.open(url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def other(url: str, store: Store) -> AsyncIterator[Store]:  # noqa: ARG001  # opened before
+    """Another process on the same file."""
+    opened = await Store.open(url)
+    yield opened
+    await opened.close()
+
+
+async def stored(store: Store, *offers: Offer, incident_id: str = "inc-1") -> None:
+    assert await store.incidents.add(incident(incident_id=incident_id), "#alerts", T0)
+    await store.incidents.save_report(incident_id, broken(*[each.plan for each in offers]), offers, T0)
+
+
+async def claim(
+    store: Store, who: str = "U1", now: datetime = T0, offer_id: str = "offer-1", late: timedelta = timedelta()
+) -> bool:
+    known = await store.incidents.with_offer(offer_id)
+    assert known
+    chosen = next(each for each in known.offers if each.id == offer_id)
+    return await claim_as(store, known, chosen, Approval(who, now, chosen.plan.digest), late)
+
+
+async def claim_as(
+    store: Store, known: Incident, chosen: Offer, approval: Approval, late: timedelta = timedelta()
+) -> bool:
+    """``late``: how long the decision has waited for its turn to write."""
+    transition = fixing(replace(known, state=State.OPEN), chosen.plan, approval.who, approval.at)
+    assert transition
+    claimed = Claim(known, chosen, approval, transition)
+    return await store.runs.claim(claimed, entry("approved"), LEASE - T0, lambda: approval.at + late)
+
+
+def entry(event: str, run: str = "offer-1") -> Entry:
+    return Entry(T0, "U1", HOST.name, SERVICE.name, event, f"it says {event}", run)
+
+
+async def running(store: Store, offer_id: str = "offer-1") -> tuple[Incident, Offer]:
+    known = await store.incidents.with_offer(offer_id)
+    assert known
+    return known, next(each for each in known.offers if each.id == offer_id)
+
+
+async def finish(store: Store, applied: Applied, undo: Offer | None = None) -> None:
+    known, its_offer = await running(store)
+    await store.runs.finish(End(known, its_offer, applied, ended(known, applied, LEASE), undo), entry("ended"))
+
+
+async def test_an_incident_comes_back_as_it_was_stored(store: Store) -> None:
+    await stored(store, offer())
+    expected = replace(incident(offer()), report=broken(plan()))
+    assert await store.incidents.get("inc-1") == expected
+    assert await store.incidents.newest(HOST.name, SERVICE.name) == expected
+    assert await store.incidents.with_offer("offer-1") == expected
+    assert await store.incidents.live() == (expected,)
+    assert await store.incidents.get("inc-2") is None
+
+
+async def test_a_restart_forgets_nothing(url: str) -> None:
+    first = await Store.open(url)
+    await stored(first, offer())
+    before = await first.incidents.get("inc-1")
+    await first.close()
+    second = await Store.open(url)
+    assert await second.incidents.get("inc-1") == before
+    await second.close()
+
+
+async def test_a_service_has_one_live_incident_at_most(store: Store, other: Store) -> None:
+    added = await asyncio.gather(
+        store.incidents.add(incident(incident_id="inc-1"), "#alerts", T0),
+        other.incidents.add(incident(incident_id="inc-2"), "#alerts", T0),
+    )
+    assert sorted(added) == [False, True]
+    assert len(await store.incidents.live()) == 1
+
+
+async def test_a_transition_counts_only_from_the_state_that_it_starts_from(store: Store) -> None:
+    await stored(store)
+    taken = acknowledge(incident(), "U1", T0)
+    assert taken
+    assert await store.incidents.move("inc-1", taken)
+    assert not await store.incidents.move("inc-1", taken)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.transitions == (*incident().transitions, taken)
+
+
+async def test_of_many_claims_in_two_processes_one_wins(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    won = await asyncio.gather(*[claim(each, f"U{n}") for n in range(5) for each in (store, other)])
+    assert sum(won) == 1
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.state is State.FIXING
+    assert known.offers[0].approval is not None
+    assert known.transitions[-1].who == known.offers[0].approval.who
+
+
+async def test_two_offers_of_one_incident_are_not_both_claimed(store: Store, other: Store) -> None:
+    await stored(store, offer(), offer("offer-2", plan("restart-docker")))
+    assert sorted(await asyncio.gather(claim(store), claim(other, offer_id="offer-2"))) == [False, True]
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert len([each for each in known.offers if each.approval]) == 1
+
+
+async def test_an_expired_withdrawn_or_changed_offer_is_not_claimed(store: Store) -> None:
+    await stored(store, offer(), replace(offer("offer-2", plan("restart-docker")), withdrawn=True))
+    assert not await claim(store, now=offer().expires_at)
+    assert not await claim(store, offer_id="offer-2")
+    assert not await claim_as(store, incident(), offer(), Approval("U1", T0, "0" * 64))
+    assert await claim(store, now=offer().expires_at - timedelta(seconds=1))
+
+
+async def test_an_approval_is_claimed_soon_after_it_was_decided_or_not_at_all(store: Store) -> None:
+    await stored(store, offer())
+    second = timedelta(seconds=1)
+    assert not await claim(store, late=DECISION_HOLDS + second)
+    assert not await claim(store, now=offer().expires_at - second, late=second)
+    assert await claim(store, late=DECISION_HOLDS)
+    assert await store.runs.abandoned(LEASE + DECISION_HOLDS - second) == ()  # the lease begins with the claim
+
+
+async def agree(store: Store, who: str, offer_id: str = "offer-1", now: datetime = T0, digest: str = "") -> bool:
+    known = await store.incidents.with_offer(offer_id)
+    assert known
+    [seen] = [each for each in known.offers if each.id == offer_id]
+    return await store.incidents.agree(seen, Approval(who, now, digest or seen.plan.digest), entry("agreed"))
+
+
+async def test_who_agrees_is_stored_with_the_offer_and_makes_the_message_due(store: Store) -> None:
+    await stored(store, offer())
+    [row] = await store.messages.due(LEASE)
+    await store.messages.sent(row, "C1", "1.0", "hash", T0)
+    assert await store.messages.due(LEASE) == ()
+    assert await agree(store, "U1")
+    assert await agree(store, "U2", now=LEASE - MINUTE / 2)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert [(each.who, each.digest) for each in known.offers[0].agreed] == [
+        ("U1", plan().digest),
+        ("U2", plan().digest),
+    ]
+    assert len(await store.messages.due(LEASE)) == 1
+    assert [each.entry.event for each in await store.audit.all(run="offer-1")] == ["planned", "agreed", "agreed"]
+
+
+async def test_who_agrees_again_takes_the_place_of_their_first_agreement(store: Store) -> None:
+    await stored(store, offer())
+    assert await agree(store, "U1")
+    assert await agree(store, "U1", now=T0 + MINUTE)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.offers[0].agreed == (Approval("U1", T0 + MINUTE, plan().digest),)
+
+
+async def test_of_two_who_agree_at_once_the_second_is_asked_to_decide_again(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    seen = offer()
+    first, second = [Approval(who, T0, plan().digest) for who in ("U1", "U2")]
+    both = await asyncio.gather(
+        store.incidents.agree(seen, first, entry("agreed")), other.incidents.agree(seen, second, entry("agreed"))
+    )
+    assert sorted(both) == [False, True]
+
+
+async def test_nobody_agrees_to_what_is_claimed_expired_withdrawn_or_another_plan(store: Store) -> None:
+    await stored(store, offer(), replace(offer("offer-2", plan("restart-docker")), withdrawn=True))
+    assert not await agree(store, "U1", now=offer().expires_at)
+    assert not await agree(store, "U1", offer_id="offer-2")
+    assert not await agree(store, "U1", digest="0" * 64)
+    assert await claim(store)
+    assert not await agree(store, "U1")
+
+
+async def test_a_resolved_incident_is_not_claimed_and_its_offers_are_withdrawn(store: Store) -> None:
+    await stored(store, offer())
+    assert await store.incidents.move("inc-1", Transition(State.OPEN, State.RESOLVED, "well", T0))
+    assert not await claim(store)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.offers[0].withdrawn
+    assert known.resolved_at == T0
+
+
+async def test_a_look_does_not_touch_an_offer_that_was_claimed_meanwhile(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    await store.incidents.save_report("inc-1", broken(), [replace(offer(), withdrawn=True)], T0)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert not known.offers[0].withdrawn
+
+
+async def test_the_end_of_a_fix_is_stored_with_its_transition_and_withdraws_the_rest(store: Store) -> None:
+    await stored(store, offer(), offer("offer-2", plan("restart-docker")))
+    assert await claim(store)
+    await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+    await finish(store, fixed())
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert (known.state, known.resolved_at) == (State.RESOLVED, LEASE)
+    assert await store.runs.running(HOST.name) is None
+    assert (known.offers[0].applied, known.offers[0].progress) == (fixed(), "")
+    assert [each.withdrawn for each in known.offers] == [False, True]
+
+
+async def test_what_takes_a_run_back_outlives_looks_and_the_end_of_the_incident(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    back = offer("offer-9", replace(plan("undo-enable-ip-forward"), undoes="offer-1"))
+    await finish(store, fixed(), back)
+    await store.incidents.save_report("inc-1", healthy(), (), T0)
+    known, put_up = await running(store, "offer-9")
+    assert known.state is State.RESOLVED
+    assert not put_up.withdrawn
+    assert put_up.plan.undoes == "offer-1"
+
+
+async def test_one_fix_a_host_whichever_process_and_service(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    beside = replace(incident(incident_id="inc-2"), service="web")
+    assert await store.incidents.add(beside, "#alerts", T0)
+    web = offer("offer-2", replace(plan(), service="web"))
+    await store.incidents.save_report("inc-2", broken(web.plan), [web], T0)
+    assert await claim(store)
+    assert not await claim(other, offer_id="offer-2")
+    running_one = await other.runs.running(HOST.name)
+    assert running_one
+    assert running_one[1].id == "offer-1"
+    await finish(store, fixed())
+    assert await claim(other, offer_id="offer-2")
+
+
+async def test_what_a_dead_runner_left_is_found_when_its_lease_has_run_out(store: Store, other: Store) -> None:
+    await stored(store, offer(), offer("offer-2", plan("restart-docker")))
+    assert await claim(store)
+    assert await other.runs.abandoned(LEASE - MINUTE) == ()
+    [(lost, its_offer)] = await other.runs.abandoned(LEASE)
+    assert (lost.id, its_offer.id) == ("inc-1", "offer-1")
+    assert await store.runs.renew(its_offer, LEASE + MINUTE)
+    assert await other.runs.abandoned(LEASE) == ()
+
+
+async def test_a_runner_that_was_taken_over_can_neither_go_on_nor_end_it(store: Store, other: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    [(known, its_offer)] = await other.runs.abandoned(LEASE)
+    assert await other.runs.take_over(its_offer, LEASE + MINUTE, LEASE)
+    assert not await store.runs.take_over(its_offer, LEASE + MINUTE, LEASE)
+    assert not await store.runs.renew(its_offer, LEASE + MINUTE)
+    with pytest.raises(LeaseLostError):
+        await store.runs.tell(known, its_offer, entry("step-started"), LEASE + MINUTE)
+    with pytest.raises(LeaseLostError):
+        await finish(store, fixed())
+    assert [each.entry.event for each in await store.audit.all()][-1] == "approved"
+    await finish(other, fixed())
+
+
+async def test_the_host_before_the_first_step_is_kept(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    await store.runs.tell(*await running(store), entry("unchanged"), LEASE, before=BEFORE)
+    _, its_offer = await running(store)
+    assert its_offer.before == BEFORE
+    assert its_offer.progress == "it says unchanged"
+
+
+async def test_every_change_of_a_run_is_in_the_log_which_nobody_can_change(store: Store) -> None:
+    await stored(store, offer())
+    assert await claim(store)
+    await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+    await finish(store, fixed())
+    log = await store.audit.all()
+    assert [each.entry.event for each in log] == ["planned", "approved", "step-started", "ended"]
+    assert log[0].entry.data["digest"] == plan().digest
+    assert flaw(log) == ""
+    for change in ("UPDATE audit SET says = 'nothing'", "DELETE FROM audit WHERE number = 4"):
+        with pytest.raises(ConflictError, match="only ever added to"):
+            async with store.database.writing() as connection:
+                await connection.execute(text(change))
+
+
+async def test_reports_that_say_the_same_are_kept_once(store: Store) -> None:
+    await stored(store)
+    for minutes in (1, 2):
+        await store.incidents.save_report("inc-1", broken(at=T0 + minutes * MINUTE), (), T0)
+    await store.incidents.save_report("inc-1", healthy(T0 + 3 * MINUTE), (), T0)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.report == healthy(T0 + 3 * MINUTE)
+    async with store.database.reading() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM reports"))).scalar() == 2
+
+
+async def test_the_newest_report_of_each_service_is_known(store: Store) -> None:
+    await store.incidents.save_look(healthy())
+    await store.incidents.save_look(healthy(T0 + MINUTE))
+    assert await store.incidents.last_reports() == (healthy(T0 + MINUTE),)
+    await stored(store)
+    await store.incidents.save_report("inc-1", broken(at=T0 + 2 * MINUTE), (), T0)
+    assert await store.incidents.last_reports() == (broken(at=T0 + 2 * MINUTE),)
+
+
+async def test_every_change_makes_the_message_due(store: Store) -> None:
+    await store.incidents.add(incident(), "#alerts", T0 + MINUTE)
+    assert await store.messages.due(T0) == ()
+    assert await store.messages.next_due() == T0 + MINUTE
+    await store.incidents.save_report("inc-1", broken(plan()), [offer()], T0)
+
+    async def tell() -> None:
+        await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+
+    for change in (lambda: claim(store), tell):
+        [row] = await store.messages.due(T0)
+        await store.messages.sent(row, "C1", "1.0", "hash", T0)
+        assert await store.messages.due(T0) == ()
+        await change()
+        assert len(await store.messages.due(T0)) == 1
+
+
+async def test_a_change_while_the_message_was_under_way_is_not_lost(store: Store) -> None:
+    await stored(store)
+    [row] = await store.messages.due(T0)
+    await store.incidents.save_report("inc-1", healthy(), (), T0)
+    await store.messages.sent(row, "C1", "1.0", "hash", T0)
+    [again] = await store.messages.due(T0)
+    assert (again.ts, again.channel) == ("1.0", "C1")
+
+
+async def test_a_change_does_not_shorten_the_wait_after_a_failure(store: Store) -> None:
+    await stored(store)
+    [row] = await store.messages.due(T0)
+    await store.messages.postpone(row, T0 + MINUTE, "ratelimited")
+    await store.incidents.save_report("inc-1", healthy(), (), T0)
+    assert await store.messages.due(T0) == ()
+    assert len(await store.messages.due(T0 + MINUTE)) == 1
+
+
+async def test_a_delivery_is_new_once_in_the_life_of_a_process(store: Store, other: Store) -> None:
+    assert await store.seen.first("click-1", T0)
+    assert not await store.seen.first("click-1", T0 + 6 * MINUTE)
+    assert await store.seen.first("click-2", T0)
+    assert await other.seen.first("click-1", T0 + 6 * MINUTE)  # who took it on first may have died before answering
+    assert await store.seen.first("click-2", T0 + 60 * MINUTE)
+
+
+@pytest.mark.usefixtures("store")
+def test_the_migrations_make_the_tables_that_the_code_uses(url: str) -> None:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert list(compare_metadata(MigrationContext.configure(connection), metadata)) == []
+    engine.dispose()
+
+
+async def test_two_stores_that_are_up_to_date_can_be_opened_at_once(tmp_path: Path) -> None:
+    async def opened(name: str) -> None:
+        await (await Store.open(f"sqlite:///{tmp_path}/{name}.db")).close()
+
+    for name in ("one", "two"):
+        await opened(name)
+    await asyncio.gather(*[opened(name) for name in ("one", "two") * 5])
+
+
+async def test_whoever_is_cut_off_within_a_transaction_leaves_nothing_behind(store: Store) -> None:
+    await stored(store)
+    for moment in range(200):
+        change = asyncio.create_task(store.incidents.save_report("inc-1", broken(), (), T0))
+        await asyncio.sleep(moment / 100_000)
+        for _ in range(2):  # once more while what was begun is being ended
+            change.cancel()
+            await asyncio.sleep(0)
+        with suppress(asyncio.CancelledError):
+            await change
+        async with asyncio.timeout(1):  # a transaction that nobody ends would hold the others off for ten seconds
+            assert await store.seen.first(str(moment), T0)
+
+
+@pytest.mark.usefixtures("store")
+async def test_sqlite_runs_with_a_write_ahead_log(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.db") as plain:
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    plain.close()
+
+
+async def test_a_store_in_no_folder_says_what_to_do() -> None:
+    with pytest.raises(StoreError, match="its folder does not exist"):
+        await Store.open("sqlite:////nonexistent/folder/store.db")
+
+
+async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database " * 100)
+    with pytest.raises(StoreError, match="file is not a database"):
+        await Store.open(f"sqlite:///{tmp_path}/notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "not a database " * 100
+
+
+# --- JSON ---
+
+zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))])
+st.register_type_strategy(datetime, st.datetimes(timezones=zones))
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+timings = st.dictionaries(st.from_type(Phase), st.from_type(float))
+st.register_type_strategy(Reading, st.builds(Reading, phases_ms=timings))
+plans = st.builds(Plan, basis=st.dictionaries(st.text(), st.text()))
+st.register_type_strategy(Plan, plans)
+
+
+@given(st.builds(Report))
+def test_a_report_survives_json_unchanged(report: Report) -> None:
+    again = report_from(report_json(report))
+    assert again == report
+    assert [plan.digest for plan in again.plans] == [plan.digest for plan in report.plans]
+
+
+async def test_a_plan_keeps_its_digest_in_the_store(store: Store) -> None:
+    step = replace(plan().steps[0], timeout=120)
+    of = replace(plan(), steps=(step,))
+    await stored(store, offer(of=of))
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.offers[0].plan.digest == of.digest
+
+
+async def test_how_long_a_step_took_the_last_time_is_known_to_every_process(store: Store, other: Store) -> None:
+    assert await other.runs.experience(HOST.name) == {}
+    await stored(store, offer())
+    assert await claim(store)
+    step = plan().steps[0]
+    done = replace(fixed(), results=(StepResult(step, 0, "", 12.5), StepResult(replace(step, does="fail"), 1, "", 3.0)))
+    await finish(store, done)
+    assert await other.runs.experience(HOST.name) == {step.does: 12.5}

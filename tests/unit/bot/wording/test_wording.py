@@ -1,0 +1,184 @@
+"""Words that Slack and the terminal share."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.incidents.model import Approval, State, Transition
+from bot.incidents.runs import approvals, fixed_by, newest_run, still_needed
+from bot.wording.plans import LASTS, OUTCOMES, UNDO_OUTCOMES, comes_back, ending, heading, who
+from bot.wording.reports import (
+    LADDER,
+    LONGEST_PLACE,
+    brief,
+    by_reason,
+    evidence,
+    ladder,
+    prevents,
+    telling,
+    trouble,
+)
+from checks.model import Change, Evidence, Finding, Lasts, Outcome, StepResult, Trouble, Vantage, Verdict
+from tests.unit.bot.samples import failed, good
+from tests.unit.bot.slack.view_samples import (
+    CAUSE,
+    HEALTHY,
+    LATER,
+    NOW,
+    OFFER,
+    OPEN,
+    OPENED,
+    PLAN,
+    REPORT,
+    RESTART_OFFER,
+    UNDO,
+    UNDO_OFFER,
+    applied,
+    ran,
+    undone,
+)
+
+IN_WORDS = Evidence(LADDER, "from outside: timed out at connect; on the host it answers")
+SILENT = Trouble("ssh-timed-out", "host1: no answer within 5 s")
+
+
+def skipped(cause: str, why: str) -> Finding:
+    return Finding(cause, "registry", Verdict.SKIP, "", why=why)
+
+
+def test_a_peer_stands_in_the_ladder_by_its_name_after_the_outside() -> None:
+    peer = replace(good(vantage=Vantage.PEER), by="host2")
+    rows = ladder((good(vantage=Vantage.LOOPBACK), peer, failed()))
+    assert [(place, ok) for place, ok, _, _ in rows] == [("outside", False), ("host2", True), ("loopback", True)]
+
+
+def test_the_name_of_a_peer_does_not_break_the_table() -> None:
+    peer = replace(good(vantage=Vantage.PEER), by="h" * 63 + "\n")
+    [(place, *_)] = ladder((peer,))
+    assert place == "h" * LONGEST_PLACE
+
+
+def test_what_the_table_of_readings_shows_is_not_said_again_in_words() -> None:
+    finding = replace(CAUSE, evidence=(*CAUSE.evidence, IN_WORDS))
+    assert evidence(finding, (good(),)) == CAUSE.evidence
+    assert evidence(finding) == finding.evidence
+
+
+def test_a_proof_is_never_empty() -> None:
+    assert evidence(replace(CAUSE, evidence=(IN_WORDS,)), (good(),)) == (IN_WORDS,)
+
+
+def test_an_error_of_docker_s_is_not_pushed_out_by_an_id() -> None:
+    error = f"endpoint registry ({'0123456789ab' + 'c' * 52}): No chain/target/match by that name."
+    assert brief(error) == "endpoint registry (0123456789ab): No chain/target/match by that name."
+    assert brief("sha256 of 65 digits " + "a" * 65) == "sha256 of 65 digits " + "a" * 65
+
+
+def test_trouble_with_the_host_as_a_whole_is_one_reason() -> None:
+    findings = [
+        skipped("a", f"rules: {SILENT.says}"),
+        skipped("b", "peers: none"),
+        skipped("c", f"units: {SILENT.says}"),
+    ]
+    assert by_reason(findings, SILENT) == [("the host could not be looked at", ("a", "c")), ("peers: none", ("b",))]
+    assert len(by_reason(findings)) == 3
+
+
+def test_trouble_that_the_proof_says_is_not_said_twice() -> None:
+    dark = replace(REPORT, trouble=SILENT)
+    assert trouble(dark) == SILENT
+    told = replace(CAUSE, evidence=(Evidence("ssh", SILENT.says),))
+    assert trouble(replace(dark, diagnosis=replace(dark.diagnosis, causes=(told,)))) is None
+
+
+def test_of_many_changes_the_newest_are_told_and_those_that_name_somebody() -> None:
+    who = {0: "ann", 1: "bob", 9: "cid"}
+    changes = [Change(NOW + timedelta(seconds=second), str(second), who.get(second, "")) for second in range(10)]
+    assert [change.what for change in telling(changes, 4)] == ["1", "7", "8", "9"]
+    assert telling(changes, 10) == changes
+
+
+# --- people, plans and runs ------------------------------------------------------------------------------------
+
+
+def test_every_outcome_and_every_length_of_time_has_words() -> None:
+    assert set(OUTCOMES) == set(UNDO_OUTCOMES) == set(Outcome)
+    assert set(LASTS) == set(Lasts)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("U012ABCDEF", "U012ABCDEF"),
+        ("terminal:alice", "alice at a terminal"),
+        ("auto", "dockerhealth itself, as the configuration allows"),
+        ("", "dockerhealth"),
+    ],
+)
+def test_whoever_approved_has_a_name(name: str, words: str) -> None:
+    assert who(name) == words
+
+
+def test_an_undo_is_called_so_once() -> None:
+    assert heading(PLAN) == PLAN.title
+    assert heading(UNDO) == f"Undo: {PLAN.title}"
+    assert heading(replace(UNDO, title=heading(UNDO))) == heading(UNDO)
+
+
+def test_what_comes_back_is_told_by_value_or_by_length() -> None:
+    undo = replace(UNDO, restores={"sysctl a": "1", "rules nat DOCKER": "-A DOCKER\n-A DOCKER", "file /x": ""})
+    assert comes_back(undo) == "sysctl a = 1, rules nat DOCKER (2 lines), no file /x"
+
+
+def test_nobody_counts_twice_towards_two_people() -> None:
+    alice, bob = Approval("U0ALICE", NOW, PLAN.digest), Approval("U0BOB", LATER, PLAN.digest)
+    first = replace(OFFER, people=2, agreed=(alice, alice))
+    assert (approvals(first), still_needed(first)) == ([alice], 1)
+    both = replace(first, approval=bob, agreed=(alice, bob))
+    assert (approvals(both), still_needed(both)) == ([alice, bob], 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (None, "began, nobody knows how it ended"),
+        (124, "did not end within 30 s"),
+        (1, "ended with exit status 1"),
+    ],
+)
+def test_a_step_that_did_not_succeed_says_how_it_ended(status: int | None, words: str) -> None:
+    assert ending(StepResult(PLAN.steps[0], status, "")) == words
+
+
+def test_what_was_taken_back_fixed_nothing() -> None:
+    fixed = ran(Outcome.FIXED)
+    assert fixed_by((fixed, UNDO_OFFER)) == fixed
+    assert fixed_by((undone(Outcome.UNDONE), fixed)) is None
+
+
+def test_a_click_that_ran_nothing_is_no_run() -> None:
+    approval = Approval("U0BOB", LATER + timedelta(minutes=5), RESTART_OFFER.plan.digest)
+    stale = replace(RESTART_OFFER, approval=approval, applied=applied(Outcome.STALE))
+    fixed = ran(Outcome.FIXED)
+    assert newest_run((stale, fixed)) == fixed
+    assert newest_run((OFFER,)) is None
+
+
+def test_an_incident_prevents_something_only_while_its_service_is_well() -> None:
+    opening = replace(OPENED, reason="to prevent: the container\nwould stay down")
+    incident = replace(OPEN, transitions=(opening,), report=HEALTHY)
+    assert prevents(incident) == "the container would stay down"
+    assert prevents(replace(incident, report=REPORT)) == ""
+    assert prevents(replace(OPEN, report=HEALTHY)) == ""
+
+
+def test_a_fault_that_follows_a_prevention_is_a_fault() -> None:
+    risk = replace(OPENED, reason="to prevent: x")
+    done = Transition(State.OPEN, State.RESOLVED, "fixed", NOW)
+    again = Transition(State.RESOLVED, State.OPEN, "back again: 2 readings in a row from outside failed", LATER)
+    incident = replace(OPEN, report=HEALTHY, transitions=(risk, done, again))
+    assert prevents(incident) == ""
+    assert (
+        prevents(replace(incident, transitions=(risk, done, replace(again, reason="back again: to prevent: y")))) == "y"
+    )
