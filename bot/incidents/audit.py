@@ -61,13 +61,31 @@ def planned(offer: Offer, now: datetime) -> Entry:
         "digest": plan.digest,
         "expires_at": offer.expires_at.isoformat(),
     }
-    return Entry(now, "", plan.host, plan.service, "planned", plan.title, offer.id, data)
+    return Entry(
+        at=now,
+        actor="",
+        host=plan.host,
+        service=plan.service,
+        event="planned",
+        says=plan.title,
+        run=offer.id,
+        data=data,
+    )
 
 
 def refused(plan: Plan, who: str, reason: str, now: datetime, run: str = "") -> Entry:
     """That somebody's word did not count."""
     data = {"fix": plan.fix, "reason": reason}
-    return Entry(now, who, plan.host, plan.service, "refused", f"{plan.title}: {reason}", run, data)
+    return Entry(
+        at=now,
+        actor=who,
+        host=plan.host,
+        service=plan.service,
+        event="refused",
+        says=f"{plan.title}: {reason}",
+        run=run,
+        data=data,
+    )
 
 
 def sealed(entry: Entry, number: int, previous: str) -> Sealed:

@@ -55,7 +55,16 @@ class Run:
     def entry(self, event: str, says: str, data: Mapping[str, object], at: datetime) -> Entry:
         """A row of the audit log."""
         incident = self.incident
-        return Entry(at, self.approval.who, incident.host, incident.service, event, says, self.offer.id, dict(data))
+        return Entry(
+            at=at,
+            actor=self.approval.who,
+            host=incident.host,
+            service=incident.service,
+            event=event,
+            says=says,
+            run=self.offer.id,
+            data=dict(data),
+        )
 
 
 class Fixing:

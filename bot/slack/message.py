@@ -8,7 +8,6 @@ Block = dict[str, Any]
 BLOCKS: Final = 50
 SECTION: Final = 3000
 HEADER: Final = 150
-CONTEXT_ELEMENTS: Final = 10
 ACTION_ELEMENTS: Final = 25
 BUTTON_TEXT: Final = 75
 BUTTON_VALUE: Final = 2000

@@ -56,5 +56,14 @@ async def append(connection: Transaction, entry: Entry) -> Sealed:
 
 
 def _from(row: Row[Any]) -> Sealed:
-    entry = Entry(row.at, row.actor, row.host, row.service, row.event, row.says, row.run, json.loads(row.data))
+    entry = Entry(
+        at=row.at,
+        actor=row.actor,
+        host=row.host,
+        service=row.service,
+        event=row.event,
+        says=row.says,
+        run=row.run,
+        data=json.loads(row.data),
+    )
     return Sealed(row.number, entry, row.previous, row.hash)

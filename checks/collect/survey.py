@@ -83,15 +83,15 @@ class Survey:
             self._remember(host, one, outside.reading(one))
         return tuple(
             Look(
-                host,
-                one,
-                outside.reading(one),
-                inside.facts,
-                inside.trouble,
-                _recount(outside.asked(one), counted),
-                asking.result().get(one.name, ()),
-                before[one.name],
-                outside.small(one),
+                host=host,
+                service=one,
+                outside=outside.reading(one),
+                facts=inside.facts,
+                trouble=inside.trouble,
+                recount=_recount(outside.asked(one), counted),
+                peers=asking.result().get(one.name, ()),
+                before=before[one.name],
+                small=outside.small(one),
             )
             for one in services
         )

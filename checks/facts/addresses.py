@@ -17,11 +17,10 @@ _KEYS = re.compile(r"\b(mtu|master|state|dev|via|metric) (\S+)")
 
 @dataclass(frozen=True)
 class Link:
-    """``carrier``: something is plugged in at its other end. ``master`` is the bridge that it is a port of."""
+    """``master`` is the bridge that it is a port of."""
 
     name: str
     up: bool  # switched on
-    carrier: bool
     mtu: int
     master: str | None
 
@@ -117,7 +116,7 @@ def parse(outputs: Outputs) -> Addresses:
 
 def _link(match: re.Match[str]) -> Link:
     flags, keys = match["flags"].split(","), dict(_KEYS.findall(match["rest"]))
-    return Link(match["interface"], "UP" in flags, "NO-CARRIER" not in flags, int(keys["mtu"]), keys.get("master"))
+    return Link(match["interface"], "UP" in flags, int(keys["mtu"]), keys.get("master"))
 
 
 def _route(match: re.Match[str], line: str) -> Route:

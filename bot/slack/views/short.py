@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
-from bot.slack.views.markup import code, prose
+from bot.slack.views.markup import code
 
 COMMANDS = (
     ("/dockerhealth", "all hosts at a glance"),
@@ -30,11 +30,6 @@ def unknown_host(name: str, nearest: Sequence[str]) -> Message:
 
 def unknown_service(host: str, name: str, known: Sequence[str]) -> Message:
     return _one(f"{code(host, 80)} has no service {code(name, 80)}. {_nearest(known, 'It has none.')}")
-
-
-def note(text: str) -> Message:
-    """Any sentence, as plain words."""
-    return _one(prose(text, 2000))
 
 
 def _nearest(names: Sequence[str], otherwise: str) -> str:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bot.monitoring.monitor import Standing
 from bot.slack.listeners import glance
 from bot.slack.message import Message
-from bot.slack.views import Glance, answer, help_text, looking, note, overview, unknown_host, unknown_service
+from bot.slack.views import Glance, answer, help_text, looking, overview, unknown_host, unknown_service
 from checks.model import Diagnosis, Status, Trouble, Vantage
 from tests.unit.bot.slack.view_samples import (
     BY_HAND,
@@ -153,6 +153,6 @@ def test_an_unknown_service_gets_the_names_that_there_are() -> None:
 
 
 def test_short_answers_are_text_and_a_block_of_the_same() -> None:
-    for message in (help_text(), looking("host1"), note("A sentence.")):
+    for message in (help_text(), looking("host1")):
         assert problems(message) == []
         assert message.text == body(message)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from bot.slack.message import Message
-from bot.slack.views import Glance, alert, answer, looking, note, overview, unknown_host, unknown_service
+from bot.slack.views import Glance, alert, answer, looking, overview, unknown_host, unknown_service
 from bot.slack.views.markup import code, cut, fitted, preformatted, prose, valued
 from checks.model import (
     Applied,
@@ -210,7 +210,7 @@ def test_nothing_breaks_an_overview(glances: list[Glance]) -> None:
 @slow
 @given(long_text, st.lists(long_text, max_size=9))
 def test_nothing_breaks_a_short_answer(name: str, names: list[str]) -> None:
-    for message in (looking(name), unknown_host(name, names), unknown_service(name, name, names), note(name)):
+    for message in (looking(name), unknown_host(name, names), unknown_service(name, name, names)):
         check(message)
 
 
