@@ -401,7 +401,7 @@ class Applied:
     outcome: Outcome
     says: str  # for a person, one sentence
     results: tuple[StepResult, ...] = ()  # of the steps that were started
-    readings: tuple[Reading, ...] = ()  # the outside readings of the verification
+    readings: tuple[Reading, ...] = ()  # the newest from outside: of the verification, or of the look that stopped it
     differences: tuple[Difference, ...] = ()  # the host before and after
     cause_gone: bool | None = None  # whether what the plan mends was seen to be gone; None where that was not seen
 

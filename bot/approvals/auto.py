@@ -120,7 +120,7 @@ def _one_click_would_do(offer: Offer, policies: Policies, now: datetime) -> bool
 
 def _began(incident: Incident) -> datetime:
     """When the fault was there for the first time, or, where it has come back since, for the last."""
-    again = [change.at for change in incident.transitions if (change.old, change.new) == (State.RESOLVED, State.OPEN)]
+    again = [change.at for change in incident.transitions if change.opens and change.old is not None]
     return again[-1] if again else incident.opened_at
 
 

@@ -191,8 +191,7 @@ def _not_them(incident: Incident, offer: Offer, who: str, policy: Policy, approv
 
 def requesters(incident: Incident) -> frozenset[str]:
     """Who asked for the looks that opened the incident, or opened it again. Nobody, where readings did."""
-    openings = (change for change in incident.transitions if change.new is State.OPEN)
-    return frozenset(change.who for change in openings if change.old in {None, State.RESOLVED} and change.who)
+    return frozenset(change.who for change in incident.transitions if change.opens and change.who)
 
 
 def _too_late(incident: Incident, offer: Offer, now: datetime) -> Refusal | None:

@@ -12,7 +12,7 @@ from bot.approvals.offers import offered, usable
 from bot.approvals.policy import policy_of
 from bot.config import Settings
 from bot.incidents.audit import planned, refused
-from bot.incidents.model import TO_PREVENT, Incident, Offer, Rules, State, Transition, opened
+from bot.incidents.model import Incident, Kind, Offer, Rules, State, Transition, opened
 from bot.monitoring.monitor import Checked, Watch, Watching
 from bot.remediation.clicks import Directory, approvers_of, involved
 from bot.remediation.runner import Fixing, Hands, Run
@@ -171,7 +171,7 @@ class Mending:
         """The incident and the offer, as they would be where they are made only once the proposal is approved."""
         offer = proposal.offer or offered(proposal.plan, self._policies, _now(), "not-yet-put-up")
         if proposal.incident is None:
-            opening = Transition(None, State.OPEN, TO_PREVENT, _now(), self._who)
+            opening = Transition(None, State.OPEN, "a risk is to be mended", _now(), self._who, Kind.PREVENTION)
             incident = opened("not-yet-opened", proposal.plan.host, proposal.plan.service, opening, _now())
         else:
             incident = proposal.incident

@@ -6,13 +6,18 @@ from enum import StrEnum
 
 from checks.model import Applied, Outcome, Plan, Reading, Report, Snapshot, Vantage
 
-TO_PREVENT = "to prevent: "
-"""Begins the reason for which an incident is opened about a risk of a service that is well."""
-
 Key = tuple[str, str]  # host, service
 
 ALL_HOSTS = "all hosts"
 """The host of the one incident that stands for all services, which has no service."""
+
+
+class Kind(StrEnum):
+    """What an incident is about."""
+
+    OUTAGE = "outage"  # of a service
+    PREVENTION = "prevention"  # of a fault: a risk of a service that is well
+    CUT_OFF = "cut-off"  # the watcher itself reaches no host: of ALL_HOSTS
 
 
 class State(StrEnum):
@@ -24,13 +29,19 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Transition:
-    """One change of an incident's state. ``old`` is None for the opening; ``who`` is empty for dockerhealth itself."""
+    """One change of an incident. ``old`` is None for the opening; ``who`` is empty for dockerhealth itself."""
 
     old: State | None
     new: State
-    reason: str
+    reason: str  # for people
     at: datetime
     who: str = ""
+    kind: Kind | None = None  # what the incident is about from here on; None where that stays
+
+    @property
+    def opens(self) -> bool:
+        """Whether a fault began with it: that of a new incident, of one that was over, or the one to be prevented."""
+        return self.new is State.OPEN and (self.old in {None, State.RESOLVED} or self.kind is not None)
 
 
 AUTO = "auto"
@@ -74,7 +85,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Incident:
-    """One fault of one service, from its first failed readings to its recovery. That of ALL_HOSTS is the watcher's."""
+    """One fault of one service, from its first failed readings to its recovery; or what is done to prevent one."""
 
     id: str
     host: str
@@ -86,20 +97,12 @@ class Incident:
     offers: tuple[Offer, ...] = ()
     resolved_at: datetime | None = None
     recurs: str = ""  # what is known of the same fault before: how often, and what each time came first
-
-    @property
-    def prevents(self) -> bool:
-        """Whether it was opened to mend what had not broken the service yet."""
-        return bool(self.transitions) and self.transitions[0].reason.startswith(TO_PREVENT)
-
-    @property
-    def of_all(self) -> bool:
-        """Whether it is the notice that no host is reached."""
-        return self.host == ALL_HOSTS
+    kind: Kind = Kind.OUTAGE
+    risk: str = ""  # the title of what it was opened to prevent, whatever it is about now
 
     @property
     def name(self) -> str:
-        return self.host if self.of_all else f"{self.host}/{self.service}"
+        return self.host if self.kind is Kind.CUT_OFF else f"{self.host}/{self.service}"
 
 
 # --- the state machine -----------------------------------------------------------------------------------------
@@ -146,19 +149,25 @@ def step(incident: Incident | None, streak: Streak, reading: Reading, rules: Rul
         if state not in LIVE or streak.good < rules.resolve_after:
             return None
         return Transition(state, State.RESOLVED, f"{_in_a_row(streak.good)} from outside: {reading.says}", now)
-    if state in LIVE or streak.failed < rules.open_after:
+    if streak.failed < rules.open_after:
         return None
     return opening(incident, f"{_in_a_row(streak.failed)} from outside failed: {reading.says}", now)
 
 
-def opening(incident: Incident | None, reason: str, now: datetime, who: str = "") -> Transition | None:
-    """The transition by which a fault becomes an incident: a new one, or the one that was resolved a moment ago."""
+def opening(
+    incident: Incident | None, reason: str, now: datetime, who: str = "", kind: Kind = Kind.OUTAGE
+) -> Transition | None:
+    """The transition by which a fault becomes an incident: a new one, or the one that was resolved a moment ago.
+
+    That of a fault that was to be prevented becomes the fault's own. None where it has one already, or a fix runs.
+    """
     if incident and incident.state in LIVE:
-        return None
-    back = incident and incident.resolved_at and now - incident.resolved_at <= REOPEN_WITHIN
-    return Transition(
-        State.RESOLVED if back else None, State.OPEN, f"back again: {reason}" if back else reason, now, who
-    )
+        if incident.state is State.FIXING or incident.kind is not Kind.PREVENTION:
+            return None
+        return Transition(incident.state, State.OPEN, reason, now, who, kind)
+    if incident and incident.resolved_at and now - incident.resolved_at <= REOPEN_WITHIN:
+        return Transition(State.RESOLVED, State.OPEN, f"back again: {reason}", now, who, kind)
+    return Transition(None, State.OPEN, reason, now, who, kind)
 
 
 def acknowledge(incident: Incident, who: str, now: datetime) -> Transition | None:
@@ -180,25 +189,26 @@ def fixing(incident: Incident, plan: Plan, who: str, now: datetime) -> Transitio
 
 
 def ended(incident: Incident, applied: Applied, now: datetime) -> Transition:
-    """What the end of a plan makes of its incident: RESOLVED only where an outside reading proved it.
+    """What the end of a plan makes of its incident: RESOLVED only where the service is known to be well.
 
-    Where nothing was broken to begin with, nothing is after a plan of which no step ran.
+    Where it was well before, it is so afterwards if it answers, however the plan ended. What was over stays over after
+    a plan of which no step ran, unless it is seen not to answer.
     """
-    before = incident.transitions[-1].old
-    says = f"{applied.outcome}: {applied.says}"
-    if applied.outcome is Outcome.FIXED and answers(applied):
+    seen = answers(applied)
+    over = incident.transitions[-1].old is State.RESOLVED
+    was_well = over or incident.kind is Kind.PREVENTION
+    if applied.outcome is Outcome.FIXED and seen:
         return Transition(incident.state, State.RESOLVED, applied.says, now)
-    nothing_to_mend = incident.prevents or before is State.RESOLVED
-    well = answers(applied) and (nothing_to_mend or applied.outcome is Outcome.UNDONE)
-    if well or (nothing_to_mend and not applied.ran):
+    says = f"{applied.outcome}: {applied.says}"
+    if (seen and (was_well or applied.outcome is Outcome.UNDONE)) or (over and seen is None and not applied.ran):
         return Transition(incident.state, State.RESOLVED, says, now)
-    return Transition(incident.state, State.OPEN, says, now)
+    return Transition(incident.state, State.OPEN, says, now, kind=Kind.OUTAGE if was_well and seen is False else None)
 
 
-def answers(applied: Applied) -> bool:
-    """Whether the service was seen to answer from outside after the plan."""
+def answers(applied: Applied) -> bool | None:
+    """Whether the service was seen to answer from outside after the plan; None where that was not tried."""
     outside = [reading for reading in applied.readings if reading.vantage is Vantage.OUTSIDE]
-    return bool(outside) and outside[-1].ok
+    return outside[-1].ok if outside else None
 
 
 def moved(incident: Incident, transition: Transition) -> Incident:
@@ -210,14 +220,18 @@ def moved(incident: Incident, transition: Transition) -> Incident:
         state=transition.new,
         transitions=(*incident.transitions, transition),
         resolved_at=transition.at if transition.new is State.RESOLVED else None,
+        kind=transition.kind or incident.kind,
     )
 
 
-def opened(incident_id: str, host: str, service: str, transition: Transition, since: datetime) -> Incident:
+def opened(  # noqa: PLR0913, PLR0917  # what a new incident is made of
+    incident_id: str, host: str, service: str, transition: Transition, since: datetime, risk: str = ""
+) -> Incident:
     """The new incident that a transition from None opens. It began ``since`` the first failed reading."""
     if transition.old is not None:
         raise ValueError(f"the transition opens an incident again that was {transition.old}")
-    return Incident(incident_id, host, service, transition.new, since, (transition,))
+    kind = transition.kind or Kind.OUTAGE
+    return Incident(incident_id, host, service, transition.new, since, (transition,), kind=kind, risk=risk)
 
 
 def _in_a_row(count: int) -> str:

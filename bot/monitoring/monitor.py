@@ -13,17 +13,7 @@ import structlog
 
 from bot.approvals.offers import renewed
 from bot.approvals.policy import Policies
-from bot.incidents.model import (
-    TO_PREVENT,
-    Incident,
-    Rules,
-    State,
-    Streak,
-    Transition,
-    opening,
-    predates_a_fix,
-    step,
-)
+from bot.incidents.model import Incident, Kind, Rules, State, Streak, Transition, opening, predates_a_fix, step
 from bot.monitoring.shared_checks import Looks, Reports
 from bot.monitoring.tracker import Lifecycle
 from bot.monitoring.watcher_offline import CutOff
@@ -201,8 +191,9 @@ class Watch:
         key = report.host, report.service
         risk = next((risk.title for risk in report.diagnosis.risks if risk.cause == plan.cause), plan.title)
         async with self._lifecycle.locks[key]:
-            transition = Transition(None, State.OPEN, f"{TO_PREVENT}{risk}", self._clock(), who)
-            if not await self._lifecycle.move(key, None, transition):
+            reason = f"a risk is to be mended: {risk}"
+            transition = Transition(None, State.OPEN, reason, self._clock(), who, Kind.PREVENTION)
+            if not await self._lifecycle.move(key, None, transition, risk=risk):
                 return None
             incident = await self._lifecycle.newest(key)
             if incident is not None:

@@ -45,12 +45,20 @@ class Lifecycle:
         return incident
 
     async def move(
-        self, key: Key, incident: Incident | None, transition: Transition, since: datetime | None = None
+        self,
+        key: Key,
+        incident: Incident | None,
+        transition: Transition,
+        since: datetime | None = None,
+        risk: str = "",
     ) -> bool:
-        """Store a transition, of a new incident (that began ``since``) or of the given one. False if late."""
+        """Store a transition, of the given incident or of a new one, which began ``since``. False if late.
+
+        ``risk`` is the title of what a new one is to prevent.
+        """
         if transition.old is None or incident is None:
             began = since or self.streaks[key].since or transition.at
-            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, began)
+            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, began, risk)
             stored = await self._store.incidents.add(new, self._channel, transition.at + DIAGNOSIS_GRACE)
         else:
             stored = await self._store.incidents.move(incident.id, transition)

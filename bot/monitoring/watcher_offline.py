@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.incidents.model import LIVE, Key, Rules, State, Streak, Transition, opening, step
+from bot.incidents.model import LIVE, Key, Kind, Rules, State, Streak, Transition, opening, step
 from bot.monitoring.shared_checks import Looks, Reports
 from bot.monitoring.tracker import Lifecycle
 from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
@@ -121,7 +121,7 @@ class CutOff:
         async with self._lifecycle.locks[EVERYWHERE]:
             now = self._seen_at = self._clock()
             incident = await self._lifecycle.newest(EVERYWHERE)
-            transition = opening(incident, "no host is reached from outside", now)
+            transition = opening(incident, "no host is reached from outside", now, kind=Kind.CUT_OFF)
             if transition and await self._lifecycle.move(EVERYWHERE, incident, transition, since):
                 incident = await self._lifecycle.newest(EVERYWHERE)
             if incident is not None:

@@ -16,7 +16,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approvals.decision import Click, Place
-from bot.incidents.model import State
+from bot.incidents.model import Kind, State
 from bot.monitoring.monitor import Checked, Standing, Watch
 from bot.remediation.clicks import Clicks
 from bot.slack import views
@@ -25,7 +25,7 @@ from bot.slack.outbox import SendError
 from bot.slack.replies import Answer, reply
 from bot.store import Store
 from bot.tasks import Tasks
-from bot.wording.reports import prevents, title
+from bot.wording.reports import title
 from checks.model import Host, Service, Status
 
 COMMAND = "/dockerhealth"
@@ -191,7 +191,7 @@ def click(body: Body) -> Click:
 def glance(standing: Standing) -> views.Glance:
     """One line of the overview."""
     reading, incident = standing.reading, standing.incident
-    if incident is not None and not prevents(incident):
+    if incident is not None and incident.kind is not Kind.PREVENTION:
         says = title(incident.report) if incident.report and incident.report.diagnosis.root else ""
         return views.Glance(standing.host, standing.service, ok=False, says=says, since=incident.opened_at)
     if reading is not None:

@@ -175,12 +175,13 @@ async def _load(connection: Transaction, row: Any) -> Incident:
 
 
 async def move(connection: Transaction, incident_id: str, transition: Transition) -> bool:
-    resolved_at = transition.at if transition.new is State.RESOLVED else None
-    moved = await connection.execute(
-        update(incidents)
-        .where(incidents.c.id == incident_id, incidents.c.state == transition.old)
-        .values(state=transition.new, resolved_at=resolved_at)
-    )
+    values = {
+        "state": transition.new,
+        "resolved_at": transition.at if transition.new is State.RESOLVED else None,
+        "kind": transition.kind or incidents.c.kind,
+    }
+    starts_there = incidents.c.id == incident_id, incidents.c.state == transition.old
+    moved = await connection.execute(update(incidents).where(*starts_there).values(values))
     if moved.rowcount != 1:
         return False
     await connection.execute(insert(transitions).values(transition_values(incident_id, transition)))

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from bot.approvals.auto import Run
-from bot.incidents.model import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transition
 from checks.model import Applied, Outcome, Plan, Report, Snapshot
 
 _REPORT = TypeAdapter(Report)
@@ -34,6 +34,8 @@ def incident_values(incident: Incident) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "resolved_at": incident.resolved_at,
         "recurs": incident.recurs,
+        "kind": incident.kind,
+        "risk": incident.risk,
     }
 
 
@@ -45,7 +47,13 @@ def transition_values(incident_id: str, transition: Transition) -> dict[str, Any
         "reason": transition.reason,
         "at": transition.at,
         "who": transition.who,
+        "kind": transition.kind,
     }
+
+
+def transition_from(row: Row[Any]) -> Transition:
+    old = State(row.old) if row.old else None
+    return Transition(old, State(row.new), row.reason, row.at, row.who, Kind(row.kind) if row.kind else None)
 
 
 def report_values(incident_id: str | None, report: Report) -> dict[str, Any]:
@@ -134,11 +142,11 @@ def incident_from(
         service=row.service,
         state=State(row.state),
         opened_at=row.opened_at,
-        transitions=tuple(
-            Transition(State(t.old) if t.old else None, State(t.new), t.reason, t.at, t.who) for t in transition_rows
-        ),
+        transitions=tuple(transition_from(each) for each in transition_rows),
         report=report_from(report) if report is not None else None,
         offers=tuple(offer_from(offer, agreed[offer.id]) for offer in offer_rows),
         resolved_at=row.resolved_at,
         recurs=row.recurs,
+        kind=Kind(row.kind),
+        risk=row.risk,
     )

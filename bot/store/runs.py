@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, insert, select, update
 
 from bot.approvals.auto import Fault, History
 from bot.incidents.audit import Entry
-from bot.incidents.model import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Kind, Offer, Transition
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
 from bot.store.incidents import Incidents, due, move, withdraw
@@ -177,8 +177,7 @@ class Runs:
             select(transitions.c.at, reports.c.cause)
             .distinct()
             .select_from(transitions.join(incidents).join(reports, reports.c.incident_id == incidents.c.id))
-            .where(incidents.c.host == host, transitions.c.new == State.OPEN, reports.c.cause != "")
-            .where(transitions.c.old.is_(None) | (transitions.c.old == State.RESOLVED))
+            .where(incidents.c.host == host, transitions.c.kind == Kind.OUTAGE, reports.c.cause != "")
         )
         async with self._database.reading() as connection:
             runs = tuple(past_run(host, row) for row in await connection.execute(ran))

@@ -54,6 +54,8 @@ incidents = Table(
     Column("opened_at", Utc, nullable=False),
     Column("resolved_at", Utc),
     Column("recurs", Text, nullable=False, server_default=""),
+    Column("kind", String(16), nullable=False, server_default="outage"),
+    Column("risk", Text, nullable=False, server_default=""),  # the title of what it was opened to prevent
 )
 Index("ix_incidents_newest", incidents.c.host, incidents.c.service, incidents.c.opened_at)
 # Two processes that see the same fault at once must not both open an incident for it.
@@ -76,6 +78,7 @@ transitions = Table(
     Column("reason", Text, nullable=False),
     Column("at", Utc, nullable=False),
     Column("who", String(255), nullable=False),
+    Column("kind", String(16)),  # what the incident is about from then on; null: that stays
 )
 
 # The reports of an incident, one a distinct diagnosis; without an incident, the newest look at a service.

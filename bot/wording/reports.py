@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from bot.incidents.model import Incident, State
 from bot.text import plain
 from checks.model import UNDETERMINED, Change, Confidence, Evidence, Finding, Reading, Report, Status, Trouble, Vantage
 
@@ -18,9 +17,6 @@ NOT_LOOKED_AT = "the host could not be looked at"
 LADDER = "ladder"  # the fact of the evidence that says in words what the table of readings shows
 LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 LONGEST_PLACE = 24  # characters of a peer's name in a table
-TO_PREVENT = re.compile(r"(?:back again: )?to prevent: (?P<what>.+)", re.DOTALL)
-"""The reason of an incident that was opened for a risk: its service is well."""
-OUTSIDE_LIFE = (None, State.RESOLVED)  # the states from which an incident is opened
 
 
 def title(report: Report) -> str:
@@ -96,11 +92,3 @@ def by_reason(findings: Sequence[Finding], trouble: Trouble | None = None) -> li
 
 def ruled_out_by(finding: Finding) -> str:
     return finding.why or "; ".join(evidence.says for evidence in finding.evidence)
-
-
-def prevents(incident: Incident) -> str:
-    """What an incident is to prevent that was opened for a risk of a healthy service; empty where something is ill."""
-    opened = [change for change in incident.transitions if change.new is State.OPEN and change.old in OUTSIDE_LIFE]
-    reason = TO_PREVENT.fullmatch(opened[-1].reason) if opened else None
-    well = incident.report is None or incident.report.status is Status.HEALTHY
-    return plain(reason["what"]) if reason and well else ""

@@ -28,6 +28,7 @@ from checks.model import (
     Snapshot,
     Step,
     StepResult,
+    Vantage,
 )
 
 SETTLE = 30.0
@@ -115,16 +116,17 @@ class _Run:
     async def carry_out(self) -> Applied:
         await self.tell(Event(Happened.LOOKING, "looking again: is it still the same fault?"))
         report, now = await self._look()
+        outside = tuple(reading for reading in report.readings if reading.vantage is Vantage.OUTSIDE)
         if report.trouble is not None or now is None:
             why = report.trouble.says if report.trouble else "the host could not be looked at"
-            return Applied(Outcome.FAILED, f"Nothing was run: {why}")
+            return Applied(Outcome.FAILED, f"Nothing was run: {why}", readings=outside)
         stale = why_stale(self.plan, report, now)
         if stale:
-            return Applied(Outcome.STALE, f"Nothing was run: {stale}")
+            return Applied(Outcome.STALE, f"Nothing was run: {stale}", readings=outside)
         try:
             boot = await receipts.open_run(self.connection, self.order.run)
         except LookError as error:
-            return Applied(Outcome.FAILED, f"Nothing was run: {error}")
+            return Applied(Outcome.FAILED, f"Nothing was run: {error}", readings=outside)
         self.before = now
         says = "the host is as it was when this was planned"
         await self.tell(Event(Happened.UNCHANGED, says, dict(self.plan.basis), before=now))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot.incidents.model import Incident, Offer, State, Transition
+from bot.incidents.model import Incident, Kind, Offer, State, Transition
 from bot.incidents.runs import fixed_by, newest_run, still_needed
 from bot.slack.message import FALLBACK, Block, Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part, sections
@@ -21,8 +21,8 @@ from bot.slack.views.offers import (
     undo_buttons,
 )
 from bot.slack.views.runs import earlier, newest, running
-from bot.text import length
-from bot.wording.reports import prevents, title
+from bot.text import length, plain
+from bot.wording.reports import title
 from checks.model import Applied, Outcome, Report, Status
 
 LOOKS = {
@@ -44,7 +44,7 @@ def alert(incident: Incident, now: datetime) -> Message:
     """The whole message as it should stand at ``now``."""
     mark, colour = _look(incident)
     parts = [*BODIES[incident.state](incident, now), _history(incident)]
-    target = "HOST" if incident.of_all else f"{prose(incident.host)} {prose(incident.service)}"
+    target = "HOST" if incident.kind is Kind.CUT_OFF else f"{prose(incident.host)} {prose(incident.service)}"
     more = f"All of it: `dockerhealth check {target}`"
     top = [header(f"{mark} {incident.name}: {_headline(incident)}"), *_recurs(incident)]
     return message(_with_room(_sentence(incident, now), incident.recurs), top, [Card(colour, tuple(parts))], more)
@@ -53,7 +53,8 @@ def alert(incident: Incident, now: datetime) -> Message:
 def _look(incident: Incident) -> tuple[str, Colour]:
     if incident.state is State.RESOLVED and _last_undo(incident):
         return "⚪", Colour.GREY
-    return LOOKS[State.ACKNOWLEDGED if incident.state is State.OPEN and prevents(incident) else incident.state]
+    calm = incident.state is State.OPEN and incident.kind is Kind.PREVENTION
+    return LOOKS[State.ACKNOWLEDGED if calm else incident.state]
 
 
 def _recurs(incident: Incident) -> tuple[Block, ...]:
@@ -67,18 +68,19 @@ def _with_room(sentence: str, more: str) -> str:
 
 
 def _headline(incident: Incident) -> str:
-    if risk := prevents(incident):
-        return _prevention(incident, risk)
+    if incident.kind is Kind.PREVENTION:
+        return _prevention(incident)
     if incident.state is State.RESOLVED:
-        again = f"{'reached' if incident.of_all else 'answers'} again after {_down(incident)}"
+        again = f"{'reached' if incident.kind is Kind.CUT_OFF else 'answers'} again after {_down(incident)}"
         return f"{again}, {_since(undo)}" if (undo := _last_undo(incident)) else again
     if incident.report is None:
         return "does not answer, looking for the cause"
     return _cause(incident) or "answered when it was looked at"
 
 
-def _prevention(incident: Incident, risk: str) -> str:
-    """Of a service that is well; ``risk`` is what may break it."""
+def _prevention(incident: Incident) -> str:
+    """Of a service that is well, and of what may break it."""
+    risk = plain(incident.risk)
     if incident.state is not State.RESOLVED:
         return f"well, a fault is being prevented: {risk}"
     if undo := _last_undo(incident):
@@ -100,10 +102,10 @@ def _since(undo: Applied) -> str:
 def _sentence(incident: Incident, now: datetime) -> str:
     name = incident.name
     cause = _cause(incident)
-    if incident.of_all:
+    if incident.kind is Kind.CUT_OFF:
         return _sentence_of_all(incident, cause)
-    if risk := prevents(incident):
-        return f"{name} is {_prevention(incident, risk)}."
+    if incident.kind is Kind.PREVENTION:
+        return f"{name} is {_prevention(incident)}."
     if incident.state is State.RESOLVED:
         was = f" It was: {cause}." if cause else ""
         then = f" Since then, {_since(undo)}." if (undo := _last_undo(incident)) else ""
@@ -193,7 +195,7 @@ def _brought_back(incident: Incident) -> list[Part]:
     parts = newest(incident.offers)
     if fixed is not None and fixed.applied is not None:
         return [*parts[:1], *readings(fixed.applied.readings, "Verified"), *parts[1:]]
-    if _last_undo(incident) or prevents(incident):
+    if _last_undo(incident) or incident.kind is Kind.PREVENTION:
         return parts
     return [part("the recovery", ALWAYS, [f"No fix of dockerhealth brought it back. {_last(incident)}"]), *parts]
 
@@ -215,7 +217,7 @@ def _before(incident: Incident) -> list[Part]:
 
 def _backing(incident: Incident, preventing: Sequence[Offer]) -> list[Part]:
     report = incident.report
-    if report is None or (report.status is Status.HEALTHY and not prevents(incident)):
+    if report is None or (report.status is Status.HEALTHY and incident.kind is not Kind.PREVENTION):
         return []
     return [*details(report), *prevention(report, preventing)]
 

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from bot.cli import arguments
 from bot.config import load
-from bot.incidents.model import TO_PREVENT, Incident, State
+from bot.incidents.model import Incident, Kind, State
 from bot.store import Store, StoreError
 from checks.check import Checker
 from checks.execution.apply import Event, Happened, Order, Tell
@@ -203,7 +203,7 @@ def test_a_risk_of_a_healthy_service_is_mended_as_an_incident_of_its_own(
     apply_as(monkeypatch, Outcome.FIXED)
     assert invoke(*EVERYBODY, "-c", config).exit_code == 0
     incident = incident_of(config)
-    assert incident.transitions[0].reason == f"{TO_PREVENT}it is not kept"
+    assert (incident.kind, incident.risk) == (Kind.PREVENTION, "it is not kept")
     assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
     assert {change.who for change in incident.transitions[:2]} == {arguments.person()}
 

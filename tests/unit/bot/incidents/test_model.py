@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from bot.incidents.model import (
     LIVE,
     REOPEN_WITHIN,
-    TO_PREVENT,
     Incident,
+    Kind,
     Rules,
     State,
     Streak,
@@ -165,8 +165,7 @@ def test_what_was_done_can_be_taken_back_when_all_is_over_and_stays_over_if_it_a
 
 
 def test_an_incident_about_a_risk_is_over_with_its_fix_however_that_ended() -> None:
-    asked_for = Transition(None, State.OPEN, f"{TO_PREVENT}it is not kept", T0, "terminal:alice")
-    prevention = replace(being_fixed(), transitions=(asked_for, *being_fixed().transitions[1:]))
+    prevention = replace(being_fixed(), kind=Kind.PREVENTION)
     did_not_help = Applied(Outcome.NOT_FIXED, "no", (StepResult(plan().steps[0], 0, ""),), (good(),))
     assert ended(prevention, did_not_help, T0).new is State.RESOLVED
     assert ended(prevention, replace(did_not_help, readings=(failed(),)), T0).new is State.OPEN

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents.model import TO_PREVENT, Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Kind, Offer, State
 from bot.incidents.recurrence import OF_THE_LOOK, recurrence
 from checks.look import Before
 from checks.model import Applied, Change, Lasts, Outcome, Plan
@@ -108,8 +108,7 @@ def test_a_fault_that_was_mended_is_known_by_its_fix_where_the_last_look_found_a
 
 
 def test_a_fault_that_was_prevented_was_none() -> None:
-    opening = Transition(None, State.OPEN, f"{TO_PREVENT}IP forwarding goes off at the next boot", T0 - DAY)
-    before = was(1, report=healthy(), offers=(mended_by(plan()),), transitions=(opening,))
+    before = was(1, report=healthy(), offers=(mended_by(plan()),), kind=Kind.PREVENTION)
     assert said(before, was()) == ""
 
 

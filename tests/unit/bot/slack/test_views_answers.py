@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.incidents.model import Kind
 from bot.monitoring.monitor import Standing
 from bot.slack.listeners import glance
 from bot.slack.message import Message
@@ -14,7 +15,6 @@ from tests.unit.bot.slack.view_samples import (
     NOW,
     OFFER,
     OPEN,
-    OPENED,
     REPORT,
     blocks,
     body,
@@ -113,8 +113,7 @@ def test_the_overview_counts_and_tells_what_is_ill_first() -> None:
 
 
 def test_a_service_for_which_a_fault_is_being_prevented_is_not_down() -> None:
-    opening = replace(OPENED, reason="to prevent: the container would stay down")
-    incident = replace(OPEN, transitions=(opening,), report=HEALTHY)
+    incident = replace(OPEN, kind=Kind.PREVENTION, report=HEALTHY)
     seen = glance(Standing("host1", "registry", reading(Vantage.OUTSIDE), incident, HEALTHY))
     assert seen.ok
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.incidents.model import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transition
 from bot.slack.message import Message
 from bot.slack.views import Glance, alert, answer, looking, overview, unknown_host, unknown_service
 from bot.slack.views.markup import code, cut, fitted, preformatted, prose, valued
@@ -142,13 +142,13 @@ offers = st.builds(
     many(approvals, 3),
     st.none() | st.builds(Snapshot, st.dictionaries(text, lines, max_size=3)),
 )
-reasons = long_text | long_text.map("to prevent: {}".format)
 transitions = st.builds(
-    Transition, st.none() | st.sampled_from(State), st.sampled_from(State), reasons, times, people | text
+    Transition, st.none() | st.sampled_from(State), st.sampled_from(State), long_text, times, people | text
 )
 incidents = st.builds(
     Incident, st.uuids().map(str), text, text, st.sampled_from(State), times, many(transitions, 9),
     st.none() | reports, many(offers, 5), st.none() | times, st.just("") | long_text,
+    st.sampled_from(Kind), long_text,
 )  # fmt: skip
 
 OURS = re.compile(r"<!date\^-?\d+\^\{date_short_pretty\} \{time_secs\}\|[\d :-]+ UTC>|<@[UW][A-Z0-9]{2,}>")

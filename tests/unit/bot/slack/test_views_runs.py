@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from bot.incidents.model import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transition
 from bot.slack.message import Message
 from bot.slack.views import alert
 from checks.model import Difference, Evidence, Outcome, Risk, StepResult
@@ -20,7 +20,6 @@ from tests.unit.bot.slack.view_samples import (
     NOW,
     OFFER,
     OPEN,
-    OPENED,
     PLAN,
     REPORT,
     RESOLVED,
@@ -332,7 +331,8 @@ RISK = "The container would stay down"
 PREVENTING = replace(
     FIXING,
     report=replace(HEALTHY, diagnosis=replace(REPORT.diagnosis, causes=())),
-    transitions=(replace(OPENED, reason=f"to prevent: {RISK}"), FIXING.transitions[-1]),
+    kind=Kind.PREVENTION,
+    risk=RISK,
 )
 
 

@@ -5,30 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from bot.incidents.model import Approval, State, Transition
+from bot.incidents.model import Approval
 from bot.incidents.runs import approvals, fixed_by, newest_run, still_needed
 from bot.wording.plans import LASTS, OUTCOMES, UNDO_OUTCOMES, comes_back, ending, heading, who
-from bot.wording.reports import (
-    LADDER,
-    LONGEST_PLACE,
-    brief,
-    by_reason,
-    evidence,
-    ladder,
-    prevents,
-    telling,
-    trouble,
-)
+from bot.wording.reports import LADDER, LONGEST_PLACE, brief, by_reason, evidence, ladder, telling, trouble
 from checks.model import Change, Evidence, Finding, Lasts, Outcome, StepResult, Trouble, Vantage, Verdict
 from tests.unit.bot.samples import failed, good
 from tests.unit.bot.slack.view_samples import (
     CAUSE,
-    HEALTHY,
     LATER,
     NOW,
     OFFER,
-    OPEN,
-    OPENED,
     PLAN,
     REPORT,
     RESTART_OFFER,
@@ -163,22 +150,3 @@ def test_a_click_that_ran_nothing_is_no_run() -> None:
     fixed = ran(Outcome.FIXED)
     assert newest_run((stale, fixed)) == fixed
     assert newest_run((OFFER,)) is None
-
-
-def test_an_incident_prevents_something_only_while_its_service_is_well() -> None:
-    opening = replace(OPENED, reason="to prevent: the container\nwould stay down")
-    incident = replace(OPEN, transitions=(opening,), report=HEALTHY)
-    assert prevents(incident) == "the container would stay down"
-    assert prevents(replace(incident, report=REPORT)) == ""
-    assert prevents(replace(OPEN, report=HEALTHY)) == ""
-
-
-def test_a_fault_that_follows_a_prevention_is_a_fault() -> None:
-    risk = replace(OPENED, reason="to prevent: x")
-    done = Transition(State.OPEN, State.RESOLVED, "fixed", NOW)
-    again = Transition(State.RESOLVED, State.OPEN, "back again: 2 readings in a row from outside failed", LATER)
-    incident = replace(OPEN, report=HEALTHY, transitions=(risk, done, again))
-    assert prevents(incident) == ""
-    assert (
-        prevents(replace(incident, transitions=(risk, done, replace(again, reason="back again: to prevent: y")))) == "y"
-    )

@@ -1,0 +1,39 @@
+"""What an incident is about, as a column: until then its first reason said so, or its host."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+_TO_PREVENT = "to prevent: "
+_ALL_HOSTS = "all hosts"
+
+_incidents = sa.table("incidents", *map(sa.column, ("id", "host", "kind", "risk")))
+_transitions = sa.table("transitions", *map(sa.column, ("id", "incident_id", "old", "new", "reason", "kind")))
+
+
+def upgrade() -> None:
+    op.add_column("incidents", sa.Column("kind", sa.String(length=16), nullable=False, server_default="outage"))
+    op.add_column("incidents", sa.Column("risk", sa.Text(), nullable=False, server_default=""))
+    op.add_column("transitions", sa.Column("kind", sa.String(length=16), nullable=True))
+    _say_kinds(op.get_bind())
+
+
+def _say_kinds(connection: sa.Connection) -> None:
+    """The transitions that open an incident say what it is about; the last of them is right."""
+    begins = sa.or_(_transitions.c.old.is_(None), _transitions.c.old == "resolved")
+    openings = connection.execute(
+        sa.select(_transitions.c.id, _transitions.c.incident_id, _transitions.c.reason, _incidents.c.host)
+        .join(_incidents, _incidents.c.id == _transitions.c.incident_id)
+        .where(begins, _transitions.c.new == "open")
+        .order_by(_transitions.c.id)
+    )
+    for opening in openings.all():
+        values = {"kind": "cut-off" if opening.host == _ALL_HOSTS else "outage"}
+        risk = opening.reason.removeprefix(_TO_PREVENT)
+        if risk != opening.reason:
+            values["kind"] = "prevention"
+            connection.execute(sa.update(_incidents).where(_incidents.c.id == opening.incident_id).values(risk=risk))
+        connection.execute(sa.update(_transitions).where(_transitions.c.id == opening.id).values(values))
+        connection.execute(sa.update(_incidents).where(_incidents.c.id == opening.incident_id).values(values))

@@ -1,0 +1,145 @@
+"""A risk of a service that is well is mended. If the service fails all the same, that is an outage like any other."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.incidents.model import Incident, Kind, State, ended, opening
+from bot.slack.views import alert
+from bot.store import Store
+from checks.model import Applied, Finding, Outcome, Report, StepResult, Verdict
+from tests.unit.bot.life import Bot
+from tests.unit.bot.samples import (
+    HOST,
+    SERVICE,
+    T0,
+    Clock,
+    Looker,
+    Mender,
+    broken,
+    click,
+    failed,
+    fixed,
+    good,
+    healthy,
+    plan,
+)
+
+ALICE = "terminal:alice"
+RISK = Finding("ip-forward-off", SERVICE.name, Verdict.RISK, "forwarding goes off at the next boot")
+NOT_RUN = [Applied(Outcome.STALE, "Nothing was run"), Applied(Outcome.FAILED, "Nothing was run")]
+RAN = (StepResult(plan().steps[0], 0, ""),)
+
+
+@pytest.fixture
+async def bot(store: Store, clock: Clock, mender: Mender) -> Bot:
+    return Bot(store, clock, Looker(clock), mender)
+
+
+def at_risk() -> Report:
+    return replace(healthy(), diagnosis=replace(healthy().diagnosis, risks=(RISK,)), plans=(plan(),))
+
+
+async def asked_for(bot: Bot) -> Incident:
+    """Alice wants the risk mended, and has not confirmed it yet."""
+    bot.looker.report = lambda at: replace(at_risk(), at=at)
+    incident = await bot.watch.prevent(at_risk(), plan(), ALICE)
+    assert incident is not None
+    await bot.posted()
+    return incident
+
+
+async def mended(bot: Bot) -> None:
+    await asked_for(bot)
+    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id, click_id="the risk"))
+    await bot.settled()
+    assert (await bot.incident()).state is State.RESOLVED
+
+
+async def fails(bot: Bot) -> None:
+    bot.looker.report = lambda at: broken(plan(basis="1"), at=at)
+    await bot.reads("fail fail")
+
+
+async def shown(bot: Bot) -> str:
+    return str(alert(await bot.incident(), bot.clock()).payload())
+
+
+@pytest.mark.parametrize("applied", NOT_RUN, ids=lambda applied: applied.outcome)
+async def test_what_really_failed_after_its_risk_was_mended_is_not_over_because_a_fix_did_not_run(
+    bot: Bot, mender: Mender, applied: Applied
+) -> None:
+    await mended(bot)
+    bot.clock.passes(60)
+    await fails(bot)
+    mender.applied = applied
+    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id, click_id="the outage"))
+    await bot.settled()
+    assert mender.ran == [plan(), plan(basis="1")]
+    assert (await bot.incident()).state is State.OPEN
+    assert "answers again" not in await shown(bot)
+
+
+async def test_a_service_that_fails_while_its_risk_waits_to_be_mended_is_an_outage_that_is_diagnosed_and_told(
+    bot: Bot,
+) -> None:
+    preventing = await asked_for(bot)
+    assert "is well, a fault is being prevented" in await shown(bot)
+    await fails(bot)
+    incident = await bot.incident()
+    assert (incident.id, incident.state, incident.kind) == (preventing.id, State.OPEN, Kind.OUTAGE)
+    assert incident.report is not None
+    assert incident.report.diagnosis.root is not None
+    assert [each.plan for each in incident.offers if not each.withdrawn] == [plan(basis="1")]
+    text = await shown(bot)
+    assert "host1/registry does not answer: IP forwarding is off." in text
+    assert "is well" not in text
+    await bot.reads("ok ok")
+    assert "host1/registry answers again." in await shown(bot)
+
+
+async def test_whoever_cares_for_a_risk_has_not_taken_the_outage_that_follows(bot: Bot) -> None:
+    incident = await asked_for(bot)
+    await bot.clicks.acknowledge(click(target=incident.id, click_id="I care"))
+    await fails(bot)
+    states = [change.new for change in (await bot.incident()).transitions]
+    assert states == [State.OPEN, State.ACKNOWLEDGED, State.OPEN]
+
+
+async def test_a_check_that_finds_it_broken_meanwhile_makes_an_outage_of_it(bot: Bot) -> None:
+    await asked_for(bot)
+    bot.looker.report = lambda at: broken(plan(basis="1"), at=at)
+    [checked] = await bot.watch.check(HOST, who="U0BOB")
+    assert checked.incident is not None
+    assert checked.incident.kind is Kind.OUTAGE
+    assert [change.who for change in checked.incident.transitions if change.opens] == [ALICE, "U0BOB"]
+
+
+# --- what the end of its fix makes of it ---
+
+
+async def being_mended(bot: Bot) -> Incident:
+    incident = await asked_for(bot)
+    return replace(incident, state=State.FIXING)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+async def test_a_service_that_answers_after_the_fix_is_well_however_that_ended(bot: Bot, outcome: Outcome) -> None:
+    end = ended(await being_mended(bot), Applied(outcome, "so it ended", RAN, (failed(), good())), T0)
+    assert (end.new, end.kind) == (State.RESOLVED, None)
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+async def test_one_that_does_not_answer_after_the_fix_is_an_outage(bot: Bot, outcome: Outcome) -> None:
+    end = ended(await being_mended(bot), Applied(outcome, "so it ended", (), (good(), failed())), T0)
+    assert (end.new, end.kind) == (State.OPEN, Kind.OUTAGE)
+
+
+@pytest.mark.parametrize("applied", [*NOT_RUN, replace(fixed(), readings=())], ids=lambda each: each.outcome)
+async def test_one_of_which_nothing_is_known_is_neither_well_nor_an_outage(bot: Bot, applied: Applied) -> None:
+    end = ended(await being_mended(bot), applied, T0)
+    assert (end.new, end.kind) == (State.OPEN, None)
+
+
+async def test_while_a_fix_runs_its_own_steps_may_make_the_service_fail(bot: Bot) -> None:
+    assert opening(await being_mended(bot), "2 readings in a row from outside failed", T0) is None
