@@ -6,12 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from checks.commands import ROOT_HELPER
 from checks.errors import LookError, SshLoginRefusedError
 from checks.facts.engine import ENGINE
 from checks.facts.installation import INSTALLATION, SOCKET, TOOLS, Installation
 from checks.facts.rights import RIGHTS, Rights
 from checks.facts.system import SYSTEM, System
-from checks.model import ROOT_HELPER, Host
+from checks.model import Host
 from checks.rights import FIXES, LOOKS, sudoers_line
 from checks.source import Facts, Source, Unavailable
 

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -241,14 +240,8 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
-ROOT_HELPER = "/usr/local/sbin/dockerhealth-root"
-"""Does what sudo's patterns are too weak to bound: see deploy/host."""
-
 UNDO = "undo-"
 """Begins the fix id of a plan that takes another one back; the id of that one follows."""
-
-BY, RUN = "--by=APPROVER", "--run=RUN"
-"""Words of a command that are known only once somebody has approved it."""
 
 
 class Lasts(StrEnum):
@@ -264,7 +257,7 @@ class Lasts(StrEnum):
 class Step:
     """One command of a plan. ``argv`` is fixed in the source except for values checked against a strict pattern.
 
-    The words BY and RUN are filled in when the plan is carried out: see ``carried_out``.
+    Words that are known only once it is approved are filled in then: see ``checks.commands.carried_out``.
     """
 
     does: str  # for a person: "write /etc/sysctl.d/...: net.ipv4.ip_forward = 1"
@@ -273,35 +266,6 @@ class Step:
     timeout: int = 30  # seconds, enforced on the host
     undo: tuple["Step", ...] = ()  # what takes this step back, in this order
     typed: str = ""  # what a person would type for the same, where ``argv`` goes through our own root helper
-
-    @property
-    def command(self) -> str:
-        """The command line as a person would type it."""
-        program, *rest = self.argv
-        if program.startswith(("/usr/bin/", "/usr/sbin/")):
-            program = program.rpartition("/")[2]
-        return self.typed or shlex.join((("sudo",) if self.root else ()) + (program, *rest))
-
-    @property
-    def privileged(self) -> tuple[str, ...]:
-        """What is run: for root, one exact line of the sudoers file. A user cannot end what root started.
-
-        Our root helper takes any words, which it checks itself, and has deadlines of its own.
-        """
-        return (
-            self.argv if self.argv[0] == ROOT_HELPER else ("/usr/bin/timeout", "-k", "5", str(self.timeout), *self.argv)
-        )
-
-    @property
-    def shell(self) -> str:
-        """The line that is run over SSH: the same words, each quoted; sudo never asks and is not used by root."""
-        words = shlex.join(self.privileged)
-        return f'if [ "$(id -u)" = 0 ]; then exec {words}; else exec sudo -n {words}; fi' if self.root else words
-
-    def carried_out(self, by: str, run: str) -> "Step":
-        """The step as ``by`` approved it in this ``run``."""
-        filled = {BY: f"--by={by}", RUN: f"--run={run}"}
-        return replace(self, argv=tuple(filled.get(word, word) for word in self.argv))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from checks.commands import ROOT_HELPER, privileged
 from checks.facts import ALL_FACTS
 from checks.facts.rights import RIGHTS
 from checks.look import Look
-from checks.model import ROOT_HELPER, Plan
+from checks.model import Plan
 from checks.source import Probe
 
 _SPECIAL = re.compile(r"([,:=\\])")
@@ -51,5 +52,5 @@ def missing(plan: Plan, look: Look) -> tuple[str, ...]:
     rights = look.may(RIGHTS)
     if rights is None:
         return ()
-    needed = (step.privileged for step in (*plan.steps, *plan.undo) if step.root)
+    needed = (privileged(step) for step in (*plan.steps, *plan.undo) if step.root)
     return tuple(dict.fromkeys(sudoers_line(rights.user, words) for words in needed if not rights.allows(words)))

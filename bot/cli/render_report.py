@@ -22,6 +22,7 @@ from bot.wording.reports import (
     undetermined,
     weight,
 )
+from checks.commands import typed
 from checks.model import (
     Applied,
     Difference,
@@ -121,8 +122,8 @@ def _plan_json(plan: Plan) -> dict[str, Any]:
         "id": plan.fix,
         "title": plan.title,
         "risk": plan.risk.value,
-        "steps": [step.command for step in plan.steps],
-        "undo": [step.command for step in plan.undo],
+        "steps": [typed(step) for step in plan.steps],
+        "undo": [typed(step) for step in plan.undo],
         "blast_radius": plan.blast_radius,
         "lasts": plan.lasts.value,
         "preflight": list(plan.preflight),
@@ -209,7 +210,7 @@ def _fix(plan: Plan, label: str) -> Lines:
     yield _line(f"  touches: {plan.blast_radius}", "dim")
     if plan.by_hand:
         yield _line(f"  by hand: {plan.by_hand}", "yellow")
-        yield from (_line(f"  {step.command}", "cyan") for step in plan.steps)
+        yield from (_line(f"  {typed(step)}", "cyan") for step in plan.steps)
     else:
         yield _line(f"  dockerhealth fix {plan.host} {plan.fix} --service {plan.service}", "cyan")
 
@@ -249,7 +250,7 @@ def _applied(applied: Applied, run: Offer | None) -> Lines:
         yield from _under("not as it was before", _differing(not_restored(run)), "red")
     for number, result in enumerate(applied.results, 1):
         if not result.ok:
-            yield _line(f"step {number} {ending(result)}: {result.step.command}", "red")
+            yield _line(f"step {number} {ending(result)}: {typed(result.step)}", "red")
             yield from (_line(f"  {line}", "dim") for line in result.output.splitlines())
     yield from _under("done", (_line(f"• {result.step.does}") for result in applied.results if result.ok))
     yield from _changes_under("changed", applied.differences, "", announced=True)
@@ -259,7 +260,7 @@ def _applied(applied: Applied, run: Offer | None) -> Lines:
 def _steps(steps: Sequence[Step]) -> Lines:
     for number, step in enumerate(steps, 1):
         yield _line(f"{number}. {step.does}")
-        yield _line(f"   {step.command}", "cyan")
+        yield _line(f"   {typed(step)}", "cyan")
 
 
 def _changes_under(heading: str, differences: Sequence[Difference], style: str, *, announced: bool) -> Lines:

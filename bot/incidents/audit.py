@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.incidents.model import Offer
+from checks.commands import shell_line
 from checks.model import Plan
 
 GENESIS = "0" * 64
@@ -54,8 +55,8 @@ def planned(offer: Offer, now: datetime) -> Entry:
         "fix": plan.fix,
         "cause": plan.cause,
         "risk": plan.risk,
-        "steps": [step.shell for step in plan.steps],
-        "undo": [step.shell for step in plan.undo],
+        "steps": [shell_line(step) for step in plan.steps],
+        "undo": [shell_line(step) for step in plan.undo],
         "blast_radius": plan.blast_radius,
         "basis": dict(plan.basis),
         "digest": plan.digest,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from checks.check import Checker
+from checks.commands import carried_out, shell_line
 from checks.errors import LookError
 from checks.execution import receipts
 from checks.execution.outcome import Broken, Seen, broken_off, cause_gone, planned, restored, verified, why_stale
@@ -131,7 +132,7 @@ class _Run:
         says = "the host is as it was when this was planned"
         await self.tell(Event(Happened.UNCHANGED, says, dict(self.plan.basis), before=now))
         for number, step in enumerate(self.plan.steps, 1):
-            broken = await self._step(boot, number, step.carried_out(self.order.by, self.order.run))
+            broken = await self._step(boot, number, carried_out(step, self.order.by, self.order.run))
             if broken is not None:
                 return await self._concluded(broken)
         return await self._concluded(None)
@@ -139,7 +140,7 @@ class _Run:
     async def _step(self, boot: str, number: int, step: Step) -> Broken | None:
         """Run one step to its end. Returns why no further one is to follow, if so."""
         says = f"step {number} of {len(self.plan.steps)}: {step.does}"
-        await self.tell(Event(Happened.STEP_STARTED, says, {"number": number, "command": step.shell}))
+        await self.tell(Event(Happened.STEP_STARTED, says, {"number": number, "command": shell_line(step)}))
         try:
             receipt = await self._receipt(boot, number, step)
         except RebootedError:
@@ -214,7 +215,7 @@ class _Run:
             )
         started = [receipt for receipt in found if receipt.state is not State.CLOSED]
         for receipt in started:
-            step = self.plan.steps[receipt.number - 1].carried_out(self.order.by, self.order.run)
+            step = carried_out(self.plan.steps[receipt.number - 1], self.order.by, self.order.run)
             await self._ended(receipt, step)
         if not started:
             says = "Nothing was run: dockerhealth was stopped before the first step"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from checks.collect.ssh import Connection, RawOutput
+from checks.commands import shell_line
 from checks.errors import OutputUnreadableError
 from checks.model import Step
 
@@ -121,7 +122,7 @@ async def start(connection: Connection, run: str, boot: str, number: int, step: 
 
     Raises LookError: then it may or may not have been started, and to call this again finds out. Raises RebootedError.
     """
-    words = (_checked(run), boot, str(number), "sh", "-c", step.shell)
+    words = (_checked(run), boot, str(number), "sh", "-c", shell_line(step))
     raw = await _script(connection, START, words, what=step.does, timeout=step.timeout + GRACE)
     if raw.stdout == b"rebooted\n":
         raise RebootedError

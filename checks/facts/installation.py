@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checks.model import ROOT_HELPER
+from checks.commands import ROOT_HELPER
 from checks.source import Outputs, Probe, Source, UnparsableError
 
 TOOLS: Mapping[str, tuple[str, str]] = {

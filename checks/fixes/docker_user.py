@@ -3,13 +3,14 @@
 import ipaddress
 from dataclasses import replace
 
+from checks.commands import ROOT_HELPER
 from checks.evidence.packet import Owner, eaters
 from checks.facts.addresses import ADDRESSES
 from checks.facts.netfilter import NETFILTER
 from checks.facts.path import PATH
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look, MissingError
-from checks.model import ROOT_HELPER, Finding, Lasts, Risk, Step
+from checks.model import Finding, Lasts, Risk, Step
 
 _WIDEST = 8  # bits of a prefix: our root helper refuses a wider network
 _INTERNAL = ("lo", "docker", "br-", "veth", "virbr")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from checks.causes.firewalld import ruling_zone, taken_bridges
+from checks.commands import ROOT_HELPER
 from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
 from checks.facts.sockets import LISTENERS, SOCKETS, Listening
@@ -11,7 +12,7 @@ from checks.facts.units import UNITS
 from checks.fixes import docker, preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
-from checks.model import ROOT_HELPER, Finding, Lasts, Risk, Step
+from checks.model import Finding, Lasts, Risk, Step
 
 _CLOSED = "firewalld-port-closed"
 _RULES_OF_A_PORT = ("rules filter IN_*", "nft ip6 filter IN_*", "nft * firewalld *")

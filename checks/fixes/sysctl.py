@@ -4,11 +4,12 @@ import re
 import shlex
 from dataclasses import dataclass
 
+from checks.commands import BY, ROOT_HELPER, RUN
 from checks.facts.sysctl_files import SYSCTL_CONF, SYSCTL_FILES, SysctlFiles, SysctlLine
 from checks.facts.sysctl_order import CONNTRACK_MAX, IP_FORWARD, SWAPPED, interface_key
 from checks.fixes.fix import RefusedError
 from checks.look import Look
-from checks.model import BY, ROOT_HELPER, RUN, Step
+from checks.model import Step
 
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}")
 _MARK = "# dockerhealth switched off: "

@@ -21,6 +21,7 @@ from bot.demo.local_slack import LocalSlack, Message, NeverHappenedError, User
 from bot.incidents.model import Incident, Offer
 from bot.slack.views.blocks import Colour
 from bot.store import Store
+from checks.commands import carried_out, privileged
 from checks.model import Outcome
 from tests.lab import faults, network
 from tests.lab.doomed import Point
@@ -133,7 +134,7 @@ class Scene:
     def times_run(self, run: str, offer: Offer) -> list[int]:
         """How often each step's command was run on the host, as sudo recorded it there."""
         log = self.host.sh("journalctl --quiet --no-pager -o cat _COMM=sudo").splitlines()
-        words = [" ".join(step.carried_out(_by(offer), run).privileged) for step in offer.plan.steps]
+        words = [" ".join(privileged(carried_out(step, _by(offer), run))) for step in offer.plan.steps]
         return [sum(line.endswith(f"COMMAND={command}") for line in log) for command in words]
 
     @property

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from checks.check import Checker
+from checks.commands import ROOT_HELPER
 from checks.doctor import HELPER_VERSION, KEY_OPTIONS, Checked, State, unreachable
 from checks.errors import SshLoginRefusedError
-from checks.model import ROOT_HELPER, Host, Login
+from checks.model import Host, Login
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 

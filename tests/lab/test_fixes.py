@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from checks.commands import typed
 from checks.execution.undo import undo
 from checks.fixes import FIX_IDS
 from checks.model import Outcome, Plan, Status
@@ -110,7 +111,7 @@ async def test_an_installation_that_only_looks_leaves_the_commands_to_a_person(s
     assert applied.outcome is Outcome.FAILED
     assert "sudo" in applied.says
     for step in plan.steps:
-        site.lab.sh(step.command.replace("sudo ", ""))
+        site.lab.sh(typed(step).replace("sudo ", ""))
     assert site.lab.outside() == "200"
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from bot.demo.hosts import USER, DemoHost, Fault
 from checks.check import Checker
+from checks.commands import shell_line
 from checks.execution import apply as apply_module
 from checks.execution.apply import Event, Happened, Order, apply, plan, resume
 from checks.model import (
@@ -123,7 +124,7 @@ async def test_a_plan_after_which_it_still_does_not_answer_is_not_fixed(
 
 async def test_a_plan_for_a_host_that_changed_runs_nothing_and_says_why(site: Site) -> None:
     approved = await site.plan()
-    await site.demo.execute(Step("", ("/usr/bin/systemctl", "restart", "docker.service"), timeout=120).shell)
+    await site.demo.execute(shell_line(Step("", ("/usr/bin/systemctl", "restart", "docker.service"), timeout=120)))
     applied = await site.apply(approved)
     assert applied.outcome is Outcome.STALE
     assert applied.says.startswith("Nothing was run: the host changed since this plan was made: net.ipv4.ip_forward")

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from checks.commands import BY, RUN
 from checks.execution.receipts import CLOSE, OPEN, START
-from checks.model import BY, RUN
 
 _BOOT = "00000000-0000-4000-8000-000000000000"
 _FILLED = ((re.compile(r"--by=[^\s;']+"), BY), (re.compile(r"--run=[^\s;']+"), RUN))

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from checks.model import BY, ROOT_HELPER, RUN, Output, Step
+from checks.commands import BY, ROOT_HELPER, RUN, shell_line
+from checks.model import Output, Step
 
 HEALTHY = "healthy"
 FORWARDING_OFF = "ip-forward-off"
@@ -97,9 +98,9 @@ def commands(container: str, port: int) -> Mapping[str, Command]:
         _firewall(port, "--permanent"): Command(lambda state: replace(state, open_kept=True), "success\n", 0.4),
     }
     as_user = {("docker", "start", container): Command(prints=f"{container}\n", seconds=0.3)}
-    return {Step("", argv, root=True, timeout=_deadline(argv)).shell: command for argv, command in as_root.items()} | {
-        Step("", argv, root=False).shell: command for argv, command in as_user.items()
-    }
+    return {
+        shell_line(Step("", argv, root=True, timeout=_deadline(argv))): command for argv, command in as_root.items()
+    } | {shell_line(Step("", argv, root=False)): command for argv, command in as_user.items()}
 
 
 def _deadline(argv: tuple[str, ...]) -> int:

@@ -12,6 +12,7 @@ from bot.slack.views.diagnosis import risks
 from bot.slack.views.markup import code, cut, person, preformatted, prose, valued, when
 from bot.text import counted, plain
 from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back, heading
+from checks.commands import typed
 from checks.model import Plan, Report, Risk, Step
 
 APPROVE = "approve:"
@@ -167,7 +168,7 @@ def _script(steps: Sequence[Step], limit: int, plan: Plan) -> str:
     """The steps as typed, each under what it does; those that do not fit are counted, none is cut in silence."""
     lines: list[str] = []
     for number, step in enumerate(steps):
-        lines.append(f"# {number + 1}. {plain(step.does)}\n{step.command}")
+        lines.append(f"# {number + 1}. {plain(step.does)}\n{typed(step)}")
         if len("\n".join(lines)) > limit:
             shown = cut("\n".join(lines), limit)
             rest = f"{counted(len(steps) - number - 1, 'step')} more; " if number + 1 < len(steps) else ""
@@ -233,7 +234,7 @@ def _confirm(offer: Offer, question: str, end: str, yes: str, style: str) -> Blo
 
 def _confirm_text(plan: Plan, end: str) -> str:
     """What will run, and the ``end``, in the room of a confirm dialog; what has none is counted."""
-    commands = [f"{number}. {plain(step.command)}" for number, step in enumerate(plan.steps, 1)]
+    commands = [f"{number}. {plain(typed(step))}" for number, step in enumerate(plan.steps, 1)]
     for shown in range(len(commands), 0, -1):
         hidden = len(commands) - shown
         more = [f"and {counted(hidden, 'more step')}, all in the message"] if hidden else []

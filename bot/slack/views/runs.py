@@ -10,6 +10,7 @@ from bot.slack.views.offers import steps
 from bot.text import counted, plain
 from bot.wording.changes import Changed, changed, not_restored
 from bot.wording.plans import ending, heading, outcome
+from checks.commands import typed
 from checks.model import Applied, Outcome, StepResult
 
 MARKS = {
@@ -83,7 +84,7 @@ def _went(offer: Offer, applied: Applied) -> Iterator[str]:
     yield f"*{prose(heading(offer.plan), 75)}*, {_approved(offer)}"
     failed = [(number, result) for number, result in enumerate(applied.results, 1) if not result.ok]
     for number, result in failed[:MOST_FAILED]:
-        yield f"Step {number} {ending(result)}: {code(result.step.command)}"
+        yield f"Step {number} {ending(result)}: {code(typed(result.step))}"
         output = result.output.strip()
         if output and plain(output) not in plain(applied.says)[: LONGEST_SAYS // 2]:  # it is told once
             yield preformatted(output, LONGEST_OUTPUT)

@@ -11,9 +11,10 @@ import pytest
 from checks import fixes
 from checks.causes import ALL_CAUSES
 from checks.check import report
+from checks.commands import ROOT_HELPER, privileged
 from checks.facts.rights import RIGHTS, Rights
 from checks.look import Look
-from checks.model import ROOT_HELPER, Output, Plan, Step
+from checks.model import Output, Plan, Step
 from checks.rights import FIXES, LOOKS, missing, sudoers_line
 from checks.source import Facts, Unavailable
 from tests import recordings
@@ -153,12 +154,12 @@ def test_a_plan_without_its_rights_is_left_to_a_person() -> None:
 
 def test_what_is_missing_is_said_once_and_of_the_undo_too() -> None:
     plan = plan_with(None)
-    undone = [line for step in plan.steps for line in [sudoers_line("d", step.privileged)]]
+    undone = [line for step in plan.steps for line in [sudoers_line("d", privileged(step))]]
     nothing = with_rights(look(BOOKWORM, "dockerd-down", TIMED_OUT), Output("user d 1000\nno sudo\nend\n"))
     twice = replace(plan, steps=plan.steps * 2)
     lines = missing(twice, nothing)
     assert lines[: len(undone)] == tuple(undone)
-    assert lines[len(undone) :] == tuple(sudoers_line("d", step.privileged) for step in plan.undo)
+    assert lines[len(undone) :] == tuple(sudoers_line("d", privileged(step)) for step in plan.undo)
 
 
 def test_a_step_that_needs_no_root_needs_no_right() -> None:
@@ -197,7 +198,7 @@ def test_the_file_for_fixes_has_exactly_what_a_plan_is_checked_for() -> None:
 
 
 def test_that_is_exactly_what_the_fixes_run_as_root() -> None:
-    run = {sudoers_line("dockerhealth", step.privileged) for step in steps() if step.root}
+    run = {sudoers_line("dockerhealth", privileged(step)) for step in steps() if step.root}
     assert run == {sudoers_line("dockerhealth", words) for words in FIXES}
 
 

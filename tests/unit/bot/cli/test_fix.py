@@ -16,6 +16,7 @@ from bot.config import load
 from bot.incidents.model import Incident, Kind, State
 from bot.store import Store, StoreError
 from checks.check import Checker
+from checks.commands import typed
 from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import Applied, Difference, Finding, NoChange, Outcome, Report, Verdict
 from tests.unit.bot.cli.cli_world import configured, invoke
@@ -65,7 +66,7 @@ def test_fix_shows_the_plan_asks_runs_and_exits_0_once_verified(config: Path, mo
     ran = apply_as(monkeypatch, Outcome.FIXED)
     result = invoke("fix", "host1", "enable-ip-forward", "-c", config, typed="y\n")
     assert result.exit_code == 0, result.output
-    assert result.output.index(PLAN.steps[0].command) < result.output.index("Run this on host1?")
+    assert result.output.index(typed(PLAN.steps[0])) < result.output.index("Run this on host1?")
     assert "… step 1 of 2: write the file" in result.output
     assert "Fixed." in result.output
     assert ran == ["enable-ip-forward"]
@@ -119,7 +120,7 @@ def test_a_dry_run_shows_the_plan_and_runs_nothing(config: Path, monkeypatch: py
     ran = apply_as(monkeypatch, Outcome.FIXED)
     result = invoke("fix", "host1", "enable-ip-forward", "-c", config, "--dry-run")
     assert result.exit_code == 0
-    assert PLAN.undo[0].command in result.output
+    assert typed(PLAN.undo[0]) in result.output
     assert ran == []
 
 
@@ -186,7 +187,7 @@ def test_a_plan_that_only_a_person_can_run_shows_its_commands_and_is_not_run(
     found[:] = [replace(REPORT, plans=(replace(PLAN, by_hand="dockerhealth may only look on host1"),))]
     result = invoke(*EVERYBODY, "-c", config)
     assert result.exit_code == 1
-    assert PLAN.steps[0].command in result.output
+    assert typed(PLAN.steps[0]) in result.output
     assert "Nobody may approve this: dockerhealth may only look on host1" in result.output
     assert ran == []
 
@@ -217,7 +218,7 @@ def test_undo_takes_back_what_the_newest_fix_did_and_only_once(config: Path, mon
     invoke(*EVERYBODY, "-c", config)
     shown = invoke("undo", "host1", "-c", config, "--dry-run")
     assert shown.exit_code == 0
-    assert PLAN.steps[0].undo[0].command in shown.output
+    assert typed(PLAN.steps[0].undo[0]) in shown.output
     apply_as(monkeypatch, Outcome.UNDONE)
     undone = invoke("undo", "host1", "-c", config, typed="y\n")
     assert undone.exit_code == 0, undone.output

@@ -16,6 +16,7 @@ from bot.cli.render_report import (
     report_json,
 )
 from bot.incidents.model import Approval
+from checks.commands import typed
 from checks.model import Diagnosis, Lasts, NoChange, Outcome, Status, StepResult, Trouble
 from tests.unit.bot.slack.view_samples import (
     BY_HAND,
@@ -110,7 +111,7 @@ def test_a_host_that_could_not_be_looked_at_says_why() -> None:
 def test_a_command_stays_on_one_line_on_a_narrow_terminal() -> None:
     text = shown(lambda console: print_plan(console, PLAN), width=30)
     for step in (*PLAN.steps, *PLAN.undo):
-        assert f"{step.command}\n" in text
+        assert f"{typed(step)}\n" in text
 
 
 def test_a_plan_shows_steps_undo_reach_notes_and_proof() -> None:
@@ -154,7 +155,7 @@ def test_a_plan_that_only_a_person_can_run_says_why_and_gives_its_commands() -> 
     assert "taken back by itself" not in text
     listed = shown(lambda console: print_report(console, replace(REPORT, plans=(BY_HAND,))))
     assert f"by hand: {BY_HAND.by_hand}" in listed
-    assert f"{BY_HAND.steps[0].command}\n" in listed
+    assert f"{typed(BY_HAND.steps[0])}\n" in listed
     assert "dockerhealth fix" not in listed
 
 
@@ -175,7 +176,7 @@ def test_what_a_host_printed_is_never_markup_or_a_control_code() -> None:
 def test_an_outcome_is_told_in_words_with_the_step_that_failed() -> None:
     text = shown(lambda console: print_applied(console, applied(Outcome.FAILED, output="denied\n", status=1)))
     assert text.startswith("A step failed. That is how it ended.\n")
-    assert f"step 1 ended with exit status 1: {PLAN.steps[0].command}" in text
+    assert f"step 1 ended with exit status 1: {typed(PLAN.steps[0])}" in text
     assert "denied" in text
 
 
@@ -200,7 +201,7 @@ def test_what_nobody_announced_stands_before_what_was_done_and_what_was_to_chang
 def test_a_step_that_nobody_knows_the_end_of_says_so() -> None:
     lost = replace(applied(Outcome.UNKNOWN), results=(StepResult(PLAN.steps[0], None, ""),))
     text = shown(lambda console: print_applied(console, lost))
-    assert f"step 1 began, nobody knows how it ended: {PLAN.steps[0].command}" in text
+    assert f"step 1 began, nobody knows how it ended: {typed(PLAN.steps[0])}" in text
 
 
 def test_an_undo_that_did_not_bring_all_back_says_what() -> None:
@@ -263,8 +264,8 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
         "id": "enable-ip-forward",
         "title": PLAN.title,
         "risk": "low",
-        "steps": [step.command for step in PLAN.steps],
-        "undo": [step.command for step in PLAN.undo],
+        "steps": [typed(step) for step in PLAN.steps],
+        "undo": [typed(step) for step in PLAN.undo],
         "blast_radius": PLAN.blast_radius,
         "lasts": "for-good",
         "preflight": list(PLAN.preflight),

@@ -8,6 +8,7 @@ from bot.demo.hosts.recording import load
 from bot.demo.hosts.rewrite import Place
 from bot.demo.hosts.states import Fault, Reachable, State, commands
 from checks.check import report
+from checks.commands import shell_line
 from checks.model import Plan, Report
 from tests.unit.bot.demo.samples import NOW, look_at
 
@@ -28,7 +29,7 @@ def _report(platform: str, state: State) -> Report:
 
 def _after(state: State, plan: Plan) -> State:
     for step in plan.steps:
-        state = COMMANDS[step.shell].change(state)
+        state = COMMANDS[shell_line(step)].change(state)
     return state
 
 
@@ -43,7 +44,7 @@ def _ids(findings: Iterable[object]) -> set[str]:
 @pytest.mark.parametrize(("platform", "fault"), BROKEN)
 def test_every_step_of_every_plan_that_is_offered_is_known_to_the_host(platform: str, fault: Fault) -> None:
     for state in (State(), State().broken_by(fault)):
-        steps = [step.shell for plan in _report(platform, state).plans for step in plan.steps]
+        steps = [shell_line(step) for plan in _report(platform, state).plans for step in plan.steps]
         assert steps
         assert set(steps) <= set(COMMANDS)
 

@@ -7,6 +7,7 @@ import pytest
 
 from bot.incidents.model import Incident, State, Transition
 from bot.slack.views import alert
+from checks.commands import typed
 from checks.model import (
     Confidence,
     Diagnosis,
@@ -147,7 +148,7 @@ def test_the_confirm_dialog_shows_what_will_run_and_what_it_touches() -> None:
     shown = buttons(alert(OPEN, NOW))["approve:enable-ip-forward"]["confirm"]
     assert shown["title"]["text"] == "Run this on host1?"
     for step in PLAN.steps:
-        assert step.command in shown["text"]["text"]
+        assert typed(step) in shown["text"]["text"]
     assert PLAN.blast_radius in shown["text"]["text"]
 
 
@@ -169,7 +170,7 @@ def test_a_single_step_too_long_for_the_dialog_is_cut_and_says_so() -> None:
 def test_the_message_lists_every_step_its_undo_its_reach_and_its_notes() -> None:
     text = body(alert(OPEN, NOW))
     for step in (*PLAN.steps, *PLAN.undo):
-        assert step.command in text
+        assert typed(step) in text
     for words in (PLAN.blast_radius, PLAN.verify, PLAN.notes[0], "can be approved until"):
         assert words in text
 
@@ -290,7 +291,7 @@ def test_a_fix_that_did_not_fix_it_is_told_in_words(outcome: Outcome, words: str
 def test_a_failed_step_shows_its_command_and_output() -> None:
     ended = replace(approved(), applied=applied(Outcome.FAILED, output="permission denied", status=255))
     text = body(alert(replace(OPEN, offers=(ended,)), NOW))
-    assert f"Step 1 ended with exit status 255: `{PLAN.steps[0].command}`" in text
+    assert f"Step 1 ended with exit status 255: `{typed(PLAN.steps[0])}`" in text
     assert "permission denied" in text
 
 

@@ -8,6 +8,7 @@ from bot.monitoring.monitor import Standing
 from bot.slack.listeners import glance
 from bot.slack.message import Message
 from bot.slack.views import Glance, answer, help_text, looking, overview, unknown_host, unknown_service
+from checks.commands import typed
 from checks.model import Diagnosis, Status, Trouble, Vantage
 from tests.unit.bot.slack.view_samples import (
     BY_HAND,
@@ -76,7 +77,7 @@ def test_a_healthy_service_with_a_risk_says_so() -> None:
 def test_a_fix_that_only_a_person_can_run_has_its_commands_and_no_button() -> None:
     message = answer([replace(REPORT, plans=(BY_HAND,))], {}, NOW)
     assert BY_HAND.by_hand in body(message)
-    assert BY_HAND.steps[0].command in body(message)
+    assert typed(BY_HAND.steps[0]) in body(message)
     assert buttons(message) == {}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transition
 from bot.slack.message import Message
 from bot.slack.views import alert
+from checks.commands import typed
 from checks.model import Difference, Evidence, Outcome, Risk, StepResult
 from tests.unit.bot.slack.view_samples import (
     APPROVER,
@@ -113,7 +114,7 @@ def test_a_plan_that_only_a_person_can_run_has_its_commands_its_reason_and_no_bu
     assert f"*By hand:* *{PLAN.title}*" in text
     assert ":hand: dockerhealth may only look on host1" in text
     for step in BY_HAND.steps:
-        assert f"\n{step.command}\n" in text
+        assert f"\n{typed(step)}\n" in text
     assert "taken back by itself" not in text
     assert message.text.endswith("A person has to run the fix.")
 
@@ -183,7 +184,7 @@ def test_a_step_that_was_interrupted_says_that_nobody_knows_how_it_ended() -> No
     results = (StepResult(PLAN.steps[0], 0, ""), StepResult(PLAN.steps[1], None, "half a line"))
     message = after(replace(lost, applied=replace(lost.applied, results=results)), UNDO_OFFER)
     text = body(message)
-    assert f"Step 2 began, nobody knows how it ended: `{PLAN.steps[1].command}`" in text
+    assert f"Step 2 began, nobody knows how it ended: `{typed(PLAN.steps[1])}`" in text
     assert "half a line" in text
     assert "*Done:* write the file" in text
     assert in_order(message, "Contact was lost midway", UNDO_BUTTON, "*Proof*")
@@ -292,7 +293,7 @@ def test_a_fix_and_its_undo_have_a_button_each() -> None:
 
 def test_an_undo_shows_its_steps_and_is_not_announced_as_a_fix() -> None:
     message = after(ran(Outcome.NOT_FIXED), UNDO_OFFER)
-    assert UNDO.steps[0].command in body(message)
+    assert typed(UNDO.steps[0]) in body(message)
     assert "*Undo:* none" not in body(message)
     assert "ready to approve" not in message.text
 

@@ -1,6 +1,7 @@
 """The plans that recorded hosts get."""
 
 from checks.check import report
+from checks.commands import typed
 from checks.look import Look
 from checks.model import NoChange, Plan, Report
 from tests import recordings
@@ -28,11 +29,11 @@ def refusal_of(seen: Look, fix: str) -> NoChange:
 
 
 def commands(plan: Plan) -> list[str]:
-    return [step.command for step in plan.steps]
+    return [typed(step) for step in plan.steps]
 
 
 def undo_of(plan: Plan) -> list[str]:
-    return [step.command for step in plan.undo]
+    return [typed(step) for step in plan.undo]
 
 
 def as_root(plan: Plan) -> list[str]:

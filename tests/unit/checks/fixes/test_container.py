@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from checks.check import report
+from checks.commands import typed
 from checks.look import Before, Look
 from checks.model import Ended, Lasts, NoChange, Plan, Risk
 from tests import recordings
@@ -39,7 +40,7 @@ def refused(seen: Look) -> dict[str, NoChange]:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_hanging_container_is_restarted_alone(platform: str) -> None:
     plan = plans(hanging(platform))["restart-container"]
-    assert [step.command for step in plan.steps] == ["docker restart registry"]
+    assert [typed(step) for step in plan.steps] == ["docker restart registry"]
     assert (plan.undo, plan.risk) == ((), Risk.LOW)
 
 
@@ -51,8 +52,8 @@ def test_a_container_is_not_restarted_into_missing_chains() -> None:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_paused_container_goes_on_and_can_be_paused_again(platform: str) -> None:
     plan = plans(state(hanging(platform), Status="paused"))["unpause-container"]
-    assert [step.command for step in plan.steps] == ["docker unpause registry"]
-    assert [step.command for step in plan.undo] == ["docker pause registry"]
+    assert [typed(step) for step in plan.steps] == ["docker unpause registry"]
+    assert [typed(step) for step in plan.undo] == ["docker pause registry"]
     assert "ask whether" in plan.notes[0]
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from checks.causes import ALL_CAUSES, ALL_RISKS
+from checks.commands import ROOT_HELPER
 from checks.execution.snapshot import snapshot
 from checks.fixes import FIX_IDS
-from checks.model import ROOT_HELPER, Lasts, Plan, Step
+from checks.model import Lasts, Plan, Step
 from tests import recordings
 from tests.looks import ANSWERED, TIMED_OUT, look, without
 from tests.unit.checks.fixes.plans import BOOKWORM, plan_of, refusal_of, reported
