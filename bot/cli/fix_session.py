@@ -172,7 +172,7 @@ class Mending:
         offer = proposal.offer or offered(proposal.plan, self._policies, _now(), "not-yet-put-up")
         if proposal.incident is None:
             opening = Transition(None, State.OPEN, "a risk is to be mended", _now(), self._who, Kind.PREVENTION)
-            incident = opened("not-yet-opened", proposal.plan.host, proposal.plan.service, opening, _now())
+            incident = opened("not-yet-opened", proposal.plan.host, proposal.plan.service, opening)
         else:
             incident = proposal.incident
         return (incident if proposal.offer else replace(incident, offers=(*incident.offers, offer))), offer

@@ -37,6 +37,11 @@ class Transition:
     at: datetime
     who: str = ""
     kind: Kind | None = None  # what the incident is about from here on; None where that stays
+    since: datetime | None = None  # when what it tells began: the first reading of a row, say; None: at that time
+
+    @property
+    def began(self) -> datetime:
+        return self.since or self.at
 
     @property
     def opens(self) -> bool:
@@ -127,13 +132,13 @@ class Streak:
 
     failed: int = 0
     good: int = 0
-    since: datetime | None = None  # when the first failed reading of the row was made
+    since: datetime | None = None  # when the first reading of the row was made
 
     def after(self, reading: Reading) -> "Streak":
         """The streak with one more reading. One that ends otherwise starts a new row."""
         if reading.ok:
-            return Streak(good=self.good + 1)
-        return Streak(failed=self.failed + 1, since=self.since or reading.at)
+            return Streak(good=self.good + 1, since=self.since if self.good else reading.at)
+        return Streak(failed=self.failed + 1, since=self.since if self.failed else reading.at)
 
 
 def step(incident: Incident | None, streak: Streak, reading: Reading, rules: Rules, now: datetime) -> Transition | None:
@@ -148,14 +153,22 @@ def step(incident: Incident | None, streak: Streak, reading: Reading, rules: Rul
     if reading.ok:
         if state not in LIVE or streak.good < rules.resolve_after:
             return None
-        return Transition(state, State.RESOLVED, f"{_in_a_row(streak.good)} from outside: {reading.says}", now)
+        says = f"{_in_a_row(streak.good)} from outside: {reading.says}"
+        return Transition(state, State.RESOLVED, says, now, since=streak.since)
     if streak.failed < rules.open_after:
         return None
-    return opening(incident, f"{_in_a_row(streak.failed)} from outside failed: {reading.says}", now)
+    says = f"{_in_a_row(streak.failed)} from outside failed: {reading.says}"
+    return opening(incident, says, now, since=streak.since)
 
 
-def opening(
-    incident: Incident | None, reason: str, now: datetime, who: str = "", kind: Kind = Kind.OUTAGE
+def opening(  # noqa: PLR0913  # what a transition says
+    incident: Incident | None,
+    reason: str,
+    now: datetime,
+    who: str = "",
+    *,
+    kind: Kind = Kind.OUTAGE,
+    since: datetime | None = None,
 ) -> Transition | None:
     """The transition by which a fault becomes an incident: a new one, or the one that was resolved a moment ago.
 
@@ -164,10 +177,10 @@ def opening(
     if incident and incident.state in LIVE:
         if incident.state is State.FIXING or incident.kind is not Kind.PREVENTION:
             return None
-        return Transition(incident.state, State.OPEN, reason, now, who, kind)
+        return Transition(incident.state, State.OPEN, reason, now, who, kind, since)
     if incident and incident.resolved_at and now - incident.resolved_at <= REOPEN_WITHIN:
-        return Transition(State.RESOLVED, State.OPEN, f"back again: {reason}", now, who, kind)
-    return Transition(None, State.OPEN, reason, now, who, kind)
+        return Transition(State.RESOLVED, State.OPEN, f"back again: {reason}", now, who, kind, since)
+    return Transition(None, State.OPEN, reason, now, who, kind, since)
 
 
 def acknowledge(incident: Incident, who: str, now: datetime) -> Transition | None:
@@ -194,21 +207,25 @@ def ended(incident: Incident, applied: Applied, now: datetime) -> Transition:
     Where it was well before, it is so afterwards if it answers, however the plan ended. What was over stays over after
     a plan of which no step ran, unless it is seen not to answer.
     """
-    seen = answers(applied)
+    seen, since = _seen(applied)
     over = incident.transitions[-1].old is State.RESOLVED
     was_well = over or incident.kind is Kind.PREVENTION
     if applied.outcome is Outcome.FIXED and seen:
-        return Transition(incident.state, State.RESOLVED, applied.says, now)
+        return Transition(incident.state, State.RESOLVED, applied.says, now, since=since)
     says = f"{applied.outcome}: {applied.says}"
     if (seen and (was_well or applied.outcome is Outcome.UNDONE)) or (over and seen is None and not applied.ran):
-        return Transition(incident.state, State.RESOLVED, says, now)
-    return Transition(incident.state, State.OPEN, says, now, kind=Kind.OUTAGE if was_well and seen is False else None)
+        return Transition(incident.state, State.RESOLVED, says, now, since=since)
+    kind = Kind.OUTAGE if was_well and seen is False else None
+    return Transition(incident.state, State.OPEN, says, now, kind=kind, since=since if kind else None)
 
 
-def answers(applied: Applied) -> bool | None:
-    """Whether the service was seen to answer from outside after the plan; None where that was not tried."""
-    outside = [reading for reading in applied.readings if reading.vantage is Vantage.OUTSIDE]
-    return outside[-1].ok if outside else None
+def _seen(applied: Applied) -> tuple[bool | None, datetime | None]:
+    """Whether the service was seen to answer from outside after the plan, and since when; None where nobody tried."""
+    streak = Streak()
+    for reading in applied.readings:
+        if reading.vantage is Vantage.OUTSIDE:
+            streak = streak.after(reading)
+    return (bool(streak.good) if streak.since else None), streak.since
 
 
 def moved(incident: Incident, transition: Transition) -> Incident:
@@ -224,14 +241,28 @@ def moved(incident: Incident, transition: Transition) -> Incident:
     )
 
 
-def opened(  # noqa: PLR0913, PLR0917  # what a new incident is made of
-    incident_id: str, host: str, service: str, transition: Transition, since: datetime, risk: str = ""
-) -> Incident:
-    """The new incident that a transition from None opens. It began ``since`` the first failed reading."""
+def opened(incident_id: str, host: str, service: str, transition: Transition, risk: str = "") -> Incident:
+    """The new incident that a transition from None opens. ``risk`` is the title of what it is to prevent."""
     if transition.old is not None:
         raise ValueError(f"the transition opens an incident again that was {transition.old}")
     kind = transition.kind or Kind.OUTAGE
-    return Incident(incident_id, host, service, transition.new, since, (transition,), kind=kind, risk=risk)
+    return Incident(incident_id, host, service, transition.new, transition.began, (transition,), kind=kind, risk=risk)
+
+
+def downtime(incident: Incident, now: datetime) -> timedelta:
+    """How long a service was down by ``now``: without the time between, in which it answered."""
+    total = timedelta()
+    kind: Kind | None = None
+    down: datetime | None = None  # since when, while it is
+    until: datetime | None = None  # the end of the time that is counted already
+    for change in incident.transitions:
+        kind = change.kind or kind
+        if change.new is State.RESOLVED and down is not None:
+            until = max(change.began, down)
+            total, down = total + (until - down), None
+        elif change.new is State.OPEN and down is None and kind is not Kind.PREVENTION:
+            down = max(change.began, until or change.began)
+    return total if down is None else total + max(now - down, timedelta())
 
 
 def _in_a_row(count: int) -> str:

@@ -193,7 +193,7 @@ class Watch:
         async with self._lifecycle.locks[key]:
             reason = f"a risk is to be mended: {risk}"
             transition = Transition(None, State.OPEN, reason, self._clock(), who, Kind.PREVENTION)
-            if not await self._lifecycle.move(key, None, transition, risk=risk):
+            if not await self._lifecycle.move(key, None, transition, risk):
                 return None
             incident = await self._lifecycle.newest(key)
             if incident is not None:
@@ -231,7 +231,9 @@ class Watch:
             told = blind and self._cut_off.is_told and incident is not None and incident.report is not None
             if asked_by is not None and report.status is Status.UNHEALTHY and report.plans and not blind:
                 found = report.diagnosis.root.title if report.diagnosis.root else "not healthy"
-                transition = opening(incident, f"found by a check: {found}", self._clock(), asked_by)
+                streak = self._lifecycle.streaks[key]
+                since = streak.since if streak.failed else None
+                transition = opening(incident, f"found by a check: {found}", self._clock(), asked_by, since=since)
                 if transition and await self._lifecycle.move(key, incident, transition):
                     incident = await self._lifecycle.newest(key)
             if incident is None or incident.state is State.RESOLVED:

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -44,21 +44,10 @@ class Lifecycle:
         self.know(key, incident.state if incident else None)
         return incident
 
-    async def move(
-        self,
-        key: Key,
-        incident: Incident | None,
-        transition: Transition,
-        since: datetime | None = None,
-        risk: str = "",
-    ) -> bool:
-        """Store a transition, of the given incident or of a new one, which began ``since``. False if late.
-
-        ``risk`` is the title of what a new one is to prevent.
-        """
+    async def move(self, key: Key, incident: Incident | None, transition: Transition, risk: str = "") -> bool:
+        """Store a transition, of the given incident or of a new one, which is to prevent ``risk``. False if late."""
         if transition.old is None or incident is None:
-            began = since or self.streaks[key].since or transition.at
-            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, began, risk)
+            new = opened(f"inc-{secrets.token_hex(6)}", *key, transition, risk)
             stored = await self._store.incidents.add(new, self._channel, transition.at + DIAGNOSIS_GRACE)
         else:
             stored = await self._store.incidents.move(incident.id, transition)

@@ -121,8 +121,9 @@ class CutOff:
         async with self._lifecycle.locks[EVERYWHERE]:
             now = self._seen_at = self._clock()
             incident = await self._lifecycle.newest(EVERYWHERE)
-            transition = opening(incident, "no host is reached from outside", now, kind=Kind.CUT_OFF)
-            if transition and await self._lifecycle.move(EVERYWHERE, incident, transition, since):
+            says = "no host is reached from outside"
+            transition = opening(incident, says, now, kind=Kind.CUT_OFF, since=since)
+            if transition and await self._lifecycle.move(EVERYWHERE, incident, transition):
                 incident = await self._lifecycle.newest(EVERYWHERE)
             if incident is not None:
                 await self._store.incidents.save_report(incident.id, notice, (), now)

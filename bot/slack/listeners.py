@@ -16,7 +16,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approvals.decision import Click, Place
-from bot.incidents.model import Kind, State
+from bot.incidents.model import Kind, State, downtime
 from bot.monitoring.monitor import Checked, Standing, Watch
 from bot.remediation.clicks import Clicks
 from bot.slack import views
@@ -140,8 +140,8 @@ class Listeners:
 
     async def _answered(self, asker: Asker, words: list[str]) -> Message:
         if not words:
-            standings = await self._watch.overview()
-            return views.overview([glance(standing) for standing in standings], self._clock())
+            standings, now = await self._watch.overview(), self._clock()
+            return views.overview([glance(each, now) for each in standings], now)
         host = _named(words[0], self._watch.hosts.values())
         if host is None:
             wants_help = words == ["help"]
@@ -188,12 +188,13 @@ def click(body: Body) -> Click:
     return Click(id=identity, user=body["user"]["id"], target=action.get("value", ""), place=place)
 
 
-def glance(standing: Standing) -> views.Glance:
+def glance(standing: Standing, now: datetime) -> views.Glance:
     """One line of the overview."""
     reading, incident = standing.reading, standing.incident
     if incident is not None and incident.kind is not Kind.PREVENTION:
         says = title(incident.report) if incident.report and incident.report.diagnosis.root else ""
-        return views.Glance(standing.host, standing.service, ok=False, says=says, since=incident.opened_at)
+        down = downtime(incident, now)
+        return views.Glance(standing.host, standing.service, ok=False, says=says, down=down)
     if reading is not None:
         return views.Glance(standing.host, standing.service, ok=reading.ok, says=reading.says)
     return views.Glance(standing.host, standing.service, ok=None)

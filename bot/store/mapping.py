@@ -48,12 +48,14 @@ def transition_values(incident_id: str, transition: Transition) -> dict[str, Any
         "at": transition.at,
         "who": transition.who,
         "kind": transition.kind,
+        "since": transition.since,
     }
 
 
 def transition_from(row: Row[Any]) -> Transition:
     old = State(row.old) if row.old else None
-    return Transition(old, State(row.new), row.reason, row.at, row.who, Kind(row.kind) if row.kind else None)
+    kind = Kind(row.kind) if row.kind else None
+    return Transition(old, State(row.new), row.reason, row.at, row.who, kind, row.since)
 
 
 def report_values(incident_id: str | None, report: Report) -> dict[str, Any]:

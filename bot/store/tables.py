@@ -79,6 +79,7 @@ transitions = Table(
     Column("at", Utc, nullable=False),
     Column("who", String(255), nullable=False),
     Column("kind", String(16)),  # what the incident is about from then on; null: that stays
+    Column("since", Utc),  # when what it tells began; null: at that time
 )
 
 # The reports of an incident, one a distinct diagnosis; without an incident, the newest look at a service.

@@ -11,7 +11,7 @@ from tests.lab.host import LabHost
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
 _REMEMBERED = {
     "incidents": ("opened_at", "resolved_at"),
-    "transitions": ("at",),
+    "transitions": ("at", "since"),
     "reports": ("at", "body"),
     "offers": ("offered_at", "expires_at", "approved_at", "ended_at", "applied"),
     "good_looks": ("at", "digest"),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot.incidents.model import Incident, Kind, Offer, State, Transition
+from bot.incidents.model import Incident, Kind, Offer, State, Transition, downtime
 from bot.incidents.runs import fixed_by, newest_run, still_needed
 from bot.slack.message import FALLBACK, Block, Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part, sections
@@ -144,7 +144,8 @@ def _cause(incident: Incident) -> str:
 
 
 def _down(incident: Incident) -> str:
-    return length((incident.resolved_at or incident.opened_at) - incident.opened_at)
+    """How long it was down that is over."""
+    return length(downtime(incident, incident.resolved_at or incident.opened_at))
 
 
 def _open(incident: Incident, now: datetime) -> list[Part]:

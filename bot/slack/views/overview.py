@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from bot.slack.message import Message
@@ -22,7 +22,7 @@ class Glance:
     service: str
     ok: bool | None  # None: not reached yet
     says: str = ""  # the cause where one is known, else the last reading in words
-    since: datetime | None = None  # when it stopped answering
+    down: timedelta | None = None  # for how long, where it has an incident
 
 
 def overview(glances: Sequence[Glance], now: datetime) -> Message:
@@ -31,7 +31,7 @@ def overview(glances: Sequence[Glance], now: datetime) -> Message:
     waiting = sum(glance.ok is None for glance in glances)
     words = _counts(glances, len(ill), waiting)
     mark = "🔴" if ill else "⚪" if waiting else "🟢"
-    cards = [Card(Colour.RED, (_ill(ill, now),))] if ill else []
+    cards = [Card(Colour.RED, (_ill(ill),))] if ill else []
     cards.append(Card(Colour.GREEN, (*_well(glances), _footer(now))))
     return message(f"{words}.", [header(f"{mark} {words}")], cards, "Ask for one host: `/dockerhealth HOST`")
 
@@ -44,17 +44,17 @@ def _counts(glances: Sequence[Glance], ill: int, waiting: int) -> str:
     return services + hosts + (f", {waiting} not reached yet" if waiting else "")
 
 
-def _ill(ill: Sequence[Glance], now: datetime) -> Part:
-    lines = [_line(glance, now) for glance in ill[:MOST_ILL]]
+def _ill(ill: Sequence[Glance]) -> Part:
+    lines = [_line(glance) for glance in ill[:MOST_ILL]]
     if len(ill) > MOST_ILL:
         lines.append(f"and {len(ill) - MOST_ILL} more")
     return part("services that do not answer", ALWAYS, lines)
 
 
-def _line(glance: Glance, now: datetime) -> str:
-    since = f" · down for {length(now - glance.since)}" if glance.since else ""
+def _line(glance: Glance) -> str:
+    down = f" · down for {length(glance.down)}" if glance.down is not None else ""
     says = f": {prose(glance.says, 160)}" if glance.says else ""
-    return f"🔴 *{prose(glance.host, 70)}/{prose(glance.service, 70)}*{says}{since}"
+    return f"🔴 *{prose(glance.host, 70)}/{prose(glance.service, 70)}*{says}{down}"
 
 
 def _well(glances: Sequence[Glance]) -> list[Part]:

@@ -115,7 +115,7 @@ def offer(offer_id: str = "offer-1", of: Plan | None = None, at: datetime = T0) 
 
 def incident(*offers: Offer, incident_id: str = "inc-1") -> Incident:
     transition = Transition(None, State.OPEN, "2 readings in a row from outside failed", T0)
-    return replace(opened(incident_id, HOST.name, SERVICE.name, transition, transition.at), offers=offers)
+    return replace(opened(incident_id, HOST.name, SERVICE.name, transition), offers=offers)
 
 
 def fixed(at: datetime = T0) -> Applied:

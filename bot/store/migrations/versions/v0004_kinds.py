@@ -1,7 +1,9 @@
-"""What an incident is about, as a column: until then its first reason said so, or its host."""
+"""What an incident is about, and since when: until then its first reason said the one, and readings the other."""
 
 import sqlalchemy as sa
 from alembic import op
+
+from bot.store.tables import Utc
 
 revision = "0004"
 down_revision = "0003"
@@ -9,15 +11,17 @@ down_revision = "0003"
 _TO_PREVENT = "to prevent: "
 _ALL_HOSTS = "all hosts"
 
-_incidents = sa.table("incidents", *map(sa.column, ("id", "host", "kind", "risk")))
-_transitions = sa.table("transitions", *map(sa.column, ("id", "incident_id", "old", "new", "reason", "kind")))
+_incidents = sa.table("incidents", *map(sa.column, ("id", "host", "opened_at", "kind", "risk")))
+_transitions = sa.table("transitions", *map(sa.column, ("id", "incident_id", "old", "new", "reason", "kind", "since")))
 
 
 def upgrade() -> None:
     op.add_column("incidents", sa.Column("kind", sa.String(length=16), nullable=False, server_default="outage"))
     op.add_column("incidents", sa.Column("risk", sa.Text(), nullable=False, server_default=""))
     op.add_column("transitions", sa.Column("kind", sa.String(length=16), nullable=True))
+    op.add_column("transitions", sa.Column("since", Utc(), nullable=True))
     _say_kinds(op.get_bind())
+    _say_since_when(op.get_bind())
 
 
 def _say_kinds(connection: sa.Connection) -> None:
@@ -37,3 +41,9 @@ def _say_kinds(connection: sa.Connection) -> None:
             connection.execute(sa.update(_incidents).where(_incidents.c.id == opening.incident_id).values(risk=risk))
         connection.execute(sa.update(_transitions).where(_transitions.c.id == opening.id).values(values))
         connection.execute(sa.update(_incidents).where(_incidents.c.id == opening.incident_id).values(values))
+
+
+def _say_since_when(connection: sa.Connection) -> None:
+    """An incident began with its first failed reading. Of what came back, and of recoveries, no more is known."""
+    began = sa.select(_incidents.c.opened_at).where(_incidents.c.id == _transitions.c.incident_id).scalar_subquery()
+    connection.execute(sa.update(_transitions).where(_transitions.c.old.is_(None)).values(since=began))

@@ -17,6 +17,7 @@ from bot.incidents.model import (
     Streak,
     Transition,
     acknowledge,
+    downtime,
     ended,
     fixing,
     moved,
@@ -55,7 +56,7 @@ class Service:
     def take(self, transition: Transition) -> None:
         if transition.old is None:
             self.incidents += 1
-            self.incident = opened(f"inc-{self.incidents}", "host1", "registry", transition, transition.at)
+            self.incident = opened(f"inc-{self.incidents}", "host1", "registry", transition)
         elif self.incident:
             self.incident = moved(self.incident, transition)
 
@@ -171,6 +172,58 @@ def test_an_incident_about_a_risk_is_over_with_its_fix_however_that_ended() -> N
     assert ended(prevention, replace(did_not_help, readings=(failed(),)), T0).new is State.OPEN
 
 
+# --- how long it was down ---
+
+
+SECOND = timedelta(seconds=1)
+
+
+def down(*outcomes: str) -> timedelta:
+    """How long a service was down whose readings ended so, a second apart."""
+    service = Service(TWO)
+    for outcome in " ".join(outcomes).split():
+        service.read(ok=outcome == "ok")
+    assert service.incident is not None
+    return downtime(service.incident, service.now)
+
+
+def test_a_service_is_down_from_its_first_failed_reading_to_the_first_good_one_that_lasts() -> None:
+    assert down("ok fail fail fail ok ok ok ok") == 3 * SECOND
+    assert down("fail fail ok fail ok ok") == 4 * SECOND
+    assert down("fail fail fail") == 2 * SECOND
+
+
+def test_the_time_in_which_it_answered_does_not_count_though_it_is_the_same_incident() -> None:
+    assert down("fail fail ok ok", "ok " * 90, "fail fail fail ok ok") == 5 * SECOND
+    assert down("fail fail ok ok", "ok " * 90, "fail fail") == 3 * SECOND
+
+
+def test_a_fix_that_did_not_help_ends_no_downtime_and_one_that_did_ends_it_with_its_first_good_reading() -> None:
+    tried = moved(being_fixed(), ended(being_fixed(), Applied(Outcome.NOT_FIXED, "no"), T0 + 10 * SECOND))
+    assert downtime(tried, T0 + 60 * SECOND) == 60 * SECOND
+    again = fixing(tried, plan(), "U1", T0 + 60 * SECOND)
+    assert again is not None
+    seen = (failed(T0 + 61 * SECOND), good(T0 + 62 * SECOND), good(T0 + 64 * SECOND))
+    end = ended(moved(tried, again), replace(fixed(), readings=seen), T0 + 70 * SECOND)
+    assert downtime(moved(moved(tried, again), end), T0 + 3600 * SECOND) == 62 * SECOND
+
+
+def test_what_is_well_is_not_down_while_a_fault_is_prevented_and_is_once_it_fails() -> None:
+    asked = Transition(None, State.OPEN, "a risk is to be mended", T0, "terminal:alice", Kind.PREVENTION)
+    preventing = opened("inc-1", "host1", "registry", asked, "it is not kept")
+    assert downtime(preventing, LATER) == timedelta(0)
+    fails = opening(preventing, "2 readings in a row", LATER, since=LATER - 2 * SECOND)
+    assert fails is not None
+    assert downtime(moved(preventing, fails), LATER + SECOND) == 3 * SECOND
+
+
+def test_no_time_is_counted_twice_where_readings_failed_from_before_the_end_of_a_fix_on() -> None:
+    over = moved(being_fixed(), ended(being_fixed(), fixed(T0 + 20 * SECOND), T0 + 22 * SECOND))
+    back = opening(over, "9 readings in a row", T0 + 23 * SECOND, since=T0 + 5 * SECOND)
+    assert back is not None
+    assert downtime(moved(over, back), T0 + 30 * SECOND) == 30 * SECOND
+
+
 def test_a_look_that_began_before_a_fix_ended_is_known() -> None:
     was_fixed = moved(replace(incident(), state=State.FIXING), Transition(State.FIXING, State.OPEN, "no", LATER))
     assert predates_a_fix(was_fixed, replace(broken(at=LATER + timedelta(seconds=1)), took_ms=1001.0))
@@ -182,7 +235,7 @@ def test_a_transition_from_another_state_is_refused() -> None:
     with pytest.raises(ValueError, match="is open, the transition starts from fixing"):
         moved(incident(), Transition(State.FIXING, State.RESOLVED, "", T0))
     with pytest.raises(ValueError, match="opens an incident again"):
-        opened("inc-2", "host1", "registry", Transition(State.RESOLVED, State.OPEN, "", T0), T0)
+        opened("inc-2", "host1", "registry", Transition(State.RESOLVED, State.OPEN, "", T0))
 
 
 readings = st.lists(st.booleans(), max_size=60)

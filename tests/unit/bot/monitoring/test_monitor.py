@@ -7,6 +7,8 @@ from bot.approvals.offers import usable
 from bot.incidents.model import State
 from bot.monitoring.monitor import EXPLAINED_FOR, UNEXPLAINED_FOR
 from bot.monitoring.tracker import DIAGNOSIS_GRACE
+from bot.slack.listeners import glance
+from bot.slack.views import alert, overview
 from bot.store import Store
 from tests.unit.bot.life import Bot
 from tests.unit.bot.samples import (
@@ -80,6 +82,17 @@ async def test_recovery_resolves_and_withdraws(bot: Bot) -> None:
     incident = await bot.incident()
     assert incident.state is State.RESOLVED
     assert incident.offers[0].withdrawn
+
+
+async def test_a_service_that_flaps_is_told_to_have_been_down_for_as_long_as_it_was(bot: Bot) -> None:
+    await bot.reads("fail fail fail ok ok")
+    bot.clock.passes(100)
+    await bot.reads("ok fail fail fail")
+    [standing] = await bot.watch.overview()
+    assert "down for 5 s" in str(overview([glance(standing, bot.clock())], bot.clock()).payload())
+    await bot.reads("ok ok")
+    assert len((await bot.incident()).transitions) == 4
+    assert "It was down for 6 s." in alert(await bot.incident(), bot.clock()).text
 
 
 async def test_a_deep_look_renews_a_diagnosis_and_its_offers(bot: Bot) -> None:

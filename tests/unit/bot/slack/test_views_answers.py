@@ -102,7 +102,7 @@ def test_the_overview_counts_and_tells_what_is_ill_first() -> None:
     message = overview(
         [
             Glance("host1", "registry", ok=True),
-            Glance("host1", "web", ok=False, says="timed out at connect", since=NOW - timedelta(seconds=192)),
+            Glance("host1", "web", ok=False, says="timed out at connect", down=timedelta(seconds=192)),
             Glance("host2", "registry", ok=None),
         ],
         NOW,
@@ -115,7 +115,7 @@ def test_the_overview_counts_and_tells_what_is_ill_first() -> None:
 
 def test_a_service_for_which_a_fault_is_being_prevented_is_not_down() -> None:
     incident = replace(OPEN, kind=Kind.PREVENTION, report=HEALTHY)
-    seen = glance(Standing("host1", "registry", reading(Vantage.OUTSIDE), incident, HEALTHY))
+    seen = glance(Standing("host1", "registry", reading(Vantage.OUTSIDE), incident, HEALTHY), NOW)
     assert seen.ok
 
 
