@@ -10,9 +10,10 @@ import structlog
 from pydantic import SecretStr
 
 from bot.config import Settings
-from bot.incidents.model import Incident, Rules
+from bot.incidents.model import Rules
 from bot.monitoring.monitor import Looker, Watch, Watching
 from bot.monitoring.scheduler import Schedule
+from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import Clicks, Identity
 from bot.remediation.runner import Fixing, Hands
@@ -61,25 +62,15 @@ class Bot:
             looker,
             store,
             watching(settings),
-            consider=self._consider,
-            wake_outbox=self._outbox.wake,
             clock=now,
         )
         self._fixing = Fixing(
             store,
             hands,
             policies=settings.approvals.policies(),
-            wake_outbox=self._outbox.wake,
-            after=self._watch.fix_ended,
             clock=now,
         )
-
-        self._automation = Automation(
-            store, self._fixing, settings.approvals.policies(), wake_outbox=self._outbox.wake, clock=now
-        )
-
-    async def _consider(self, incident: Incident) -> None:
-        await self._automation.consider(incident)
+        self._automation = Automation(store, self._fixing, settings.approvals.policies(), clock=now)
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
         """Watch, show, and answer until ``stop`` is set; then end what runs, in the order in which it depends."""
@@ -90,6 +81,7 @@ class Bot:
             look_every=self._settings.checks.look_every,
         )
         emptied = asyncio.Event()
+        self._automation.start()
         await self._fixing.recover()
         await self._watch.start()
         schedule.start()
@@ -100,6 +92,7 @@ class Bot:
                     await self._listen(app_token, stop)
                 finally:
                     await schedule.stop()
+                    await self._automation.close()
                     await self._fixing.close(FIX_GRACE)
                     await self._watch.close()
                     emptied.set()
@@ -113,16 +106,9 @@ class Bot:
         team = await self._introduced(app_token, stop)
         if stop.is_set():
             return
-        clicks = Clicks(
-            self._store,
-            self._fixing,
-            self._slack,
-            lambda: Identity(team, socket.app_id),
-            policies=self._settings.approvals.policies(),
-            look_again=self._watch.look_again,
-            wake_outbox=self._outbox.wake,
-            clock=now,
-        )
+        policies = self._settings.approvals.policies()
+        approvals = ApprovalService(self._store, self._fixing, self._slack, policies=policies, clock=now)
+        clicks = Clicks(self._store, approvals, lambda: Identity(team, socket.app_id), clock=now)
         listeners = Listeners(self._watch, clicks, self._store, self._slack, clock=now)
         socket = Socket(listeners.app(self._slack.without_token()), app_token)
         log.info("started", hosts=len(self._watch.hosts), team=team)

@@ -44,6 +44,11 @@ class Refusal:
     until: datetime | None = None  # when the quiet hours are over
     why: str = ""  # what does not allow it
 
+    @property
+    def outdated(self) -> bool:
+        """Whether a fresh look would make offers that can be approved."""
+        return self.reason in {No.EXPIRED, No.WITHDRAWN}
+
 
 @dataclass(frozen=True)
 class Approved:

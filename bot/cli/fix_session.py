@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
-from bot.approvals.decision import Agreed, Approved, Click, Refusal, decide
+from bot.approvals.decision import Agreed, Approved, Click, Refusal
 from bot.approvals.offers import offered, usable
-from bot.approvals.policy import policy_of
 from bot.config import Settings
 from bot.incidents.audit import planned, refused
 from bot.incidents.model import Incident, Kind, Offer, Rules, State, Transition, opened
 from bot.monitoring.monitor import Checked, Watch, Watching
-from bot.remediation.clicks import Directory, approvers_of, involved
-from bot.remediation.runner import Fixing, Hands, Run
+from bot.remediation.approval_service import ApprovalService, Directory, nowhere
+from bot.remediation.runner import Fixing, Hands
 from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.check import Checker
@@ -45,7 +44,6 @@ class Mending:
         self._who = who
         self._say = say
         self._policies = settings.approvals.policies()
-        self._directory: Directory = directory
         rules = Rules(settings.checks.open_after, settings.checks.resolve_after)
         watching = Watching(rules, self._policies, settings.slack.alert_channel)
         self._watch = Watch(
@@ -53,18 +51,15 @@ class Mending:
             checker,
             store,
             watching,
-            consider=_bot_considers,
-            wake_outbox=_bot_does_that,
             clock=_now,
         )
         self._fixing = Fixing(
             store,
             Hands(self._aloud(partial(apply, checker)), self._resume),
             policies=self._policies,
-            wake_outbox=_bot_does_that,
-            after=_bot_looks_again,
             clock=_now,
         )
+        self._approvals = ApprovalService(store, self._fixing, directory, policies=self._policies, clock=_now)
 
     @classmethod
     async def open(cls, settings: Settings, who: str, say: Say) -> Self:
@@ -74,7 +69,8 @@ class Mending:
         return cls(settings, checker, store, Groups(settings), who, say)
 
     async def close(self) -> None:
-        await self._fixing.settled()
+        """End what was begun here. What still runs then goes on on its host, and the next process takes it up."""
+        await self._fixing.close(grace=0)
         await self._watch.close()
         await self._checker.close()
         await self._store.close()
@@ -113,10 +109,7 @@ class Mending:
     async def decided(self, proposal: Proposal) -> Approved | Agreed | Refusal:
         """Whether the word of the person at this terminal counts for a proposal, and whether it is enough."""
         incident, offer = self._imagined(proposal)
-        policy = policy_of(self._policies, offer.plan)
-        approvers = await approvers_of(policy, self._directory, involved(offer, self._who))
-        click = Click("", self._who, offer.id, None)
-        return decide(incident, click, policy, approvers, home=None, now=_now())
+        return await self._approvals.judge(incident, self._word(offer), nowhere)
 
     async def carry_out(self, proposal: Proposal) -> tuple[Applied, Offer] | NoChange | Agreed | Refusal:
         """Run a proposal that the person at this terminal approved a moment ago, if that is enough."""
@@ -130,24 +123,21 @@ class Mending:
         found = await self._recorded(proposal)
         if isinstance(found, NoChange):
             return found
-        run = Run(*found, decision.approval)
-        if isinstance(decision, Agreed):
-            return decision if await self._agree(run, decision.missing) else await self._why_not(proposal)
-        if not await self._fixing.claim(run):
-            return await self._why_not(proposal)
-        return await self._ended(run)
+        _, offer = found
+        decision = await self._approvals.approve(self._word(offer), nowhere)
+        return await self._ended(offer) if isinstance(decision, Approved) else decision
 
-    async def _agree(self, run: Run, missing: int) -> bool:
-        entry = run.entry("agreed", run.offer.plan.title, {"missing": missing}, run.approval.at)
-        return await self._store.incidents.agree(run.offer, run.approval, entry)
+    def _word(self, offer: Offer) -> Click:
+        return Click("", self._who, offer.id, None)
 
-    async def _ended(self, run: Run) -> tuple[Applied, Offer] | NoChange:
-        applied = await self._fixing.carry_out(run)
-        if applied is None:
-            fix = run.offer.plan.fix
-            where = f"dockerhealth audit --host {run.incident.host}"
-            return NoChange(fix, f"another process has taken this over: `{where}` has what it did")
-        return applied, run.offer
+    async def _ended(self, offer: Offer) -> tuple[Applied, Offer] | NoChange:
+        await self._fixing.settled()
+        incident = await self._store.incidents.with_offer(offer.id)
+        for run in incident.offers if incident else ():
+            if run.id == offer.id and run.applied is not None:
+                return run.applied, run
+        where = f"dockerhealth audit --host {offer.plan.host}"
+        return NoChange(offer.plan.fix, f"another process has taken this over: `{where}` has what it did")
 
     async def _recorded(self, proposal: Proposal) -> tuple[Incident, Offer] | NoChange:
         """The incident and the offer of a proposal; one about a risk opens its incident now."""
@@ -176,17 +166,6 @@ class Mending:
         else:
             incident = proposal.incident
         return (incident if proposal.offer else replace(incident, offers=(*incident.offers, offer))), offer
-
-    async def _why_not(self, proposal: Proposal) -> NoChange:
-        running = await self._store.runs.running(proposal.plan.host)
-        if running is None:
-            return NoChange(
-                proposal.plan.fix, "someone was faster: the incident has changed. Nothing was run. Check again."
-            )
-        incident, offer = running
-        return NoChange(
-            proposal.plan.fix, f'"{offer.plan.title}" runs on {incident.host} just now: one at a time. Nothing was run.'
-        )
 
     # --- telling ---
 
@@ -249,15 +228,3 @@ def _undone(incident: Incident, offer: Offer) -> bool:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _bot_does_that() -> None:
-    """The bot's outbox finds in the store what it has to show."""
-
-
-async def _bot_considers(_incident: Incident) -> None:
-    """What needs no click is the bot's to begin."""
-
-
-def _bot_looks_again(_host: str, _service: str) -> None:
-    """The bot's own readings follow what was done here."""

@@ -4,7 +4,7 @@ The outbox shows what the store says; nothing here talks to Slack.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,7 +18,7 @@ from bot.monitoring.shared_checks import Looks, Reports
 from bot.monitoring.tracker import Lifecycle
 from bot.monitoring.watcher_offline import CutOff
 from bot.monitoring.watcher_offline_rules import cut_off
-from bot.store import Store
+from bot.store import RunEnded, Store
 from bot.tasks import Tasks
 from checks.model import Digest, Host, Plan, Reading, Report, Service, Status
 
@@ -72,27 +72,23 @@ class Standing:
 
 
 class Watch:
-    def __init__(  # noqa: PLR0913  # each is a thing of its own; app.py names them
+    def __init__(
         self,
         hosts: Iterable[Host],
         looker: Looker,
         store: Store,
         watching: Watching,
         *,
-        consider: Callable[[Incident], Awaitable[None]],
-        wake_outbox: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
         self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
         self._looker = looker
         self._store = store
         self._watching = watching
-        self._consider = consider
-        self._wake_outbox = wake_outbox
         self._clock = clock
         self._looks = Looks(self._check, clock)
         self._tasks = Tasks()
-        self._lifecycle = Lifecycle(store, watching.channel, wake_outbox)
+        self._lifecycle = Lifecycle(store, watching.channel)
         self._cut_off = CutOff(
             self.hosts.values(),
             self._lifecycle,
@@ -100,16 +96,16 @@ class Watch:
             store,
             self._tasks,
             rules=watching.rules,
-            diagnose=self._diagnose,
-            wake_outbox=wake_outbox,
+            open_after_all=self._open_after_all,
             clock=clock,
         )
 
     async def start(self) -> None:
         """Take up what the last process knew: how services were when all was well, and incidents that were live.
 
-        Each of those gets a fresh look.
+        Each of those gets a fresh look, and so does what a fix ended for from now on.
         """
+        self._store.announcements.on(RunEnded, self._fix_ended)
         for host, service, good in await self._store.good_looks.all():
             self._looker.remember(host, service, good)
         for incident in await self._store.incidents.live():
@@ -139,16 +135,29 @@ class Watch:
                 if streak.failed < self._watching.rules.open_after:
                     self._suspect(host, streak)
                     return
-            incident = await self._lifecycle.newest(key)
-            now = self._clock()
-            transition = step(incident, streak, reading, self._watching.rules, now)
-            if incident and not transition and not reading.ok and not self._cut_off.is_told and outdated(incident, now):
+            await self._conclude(host, service, reading, held=False)
+
+    async def _open_after_all(self, host: Host, service: Service) -> None:
+        """It was held to be the watcher's fault, and is an incident of its own, if it has not come back meanwhile."""
+        key = host.name, service.name
+        async with self._lifecycle.locks[key]:
+            await self._conclude(host, service, self._lifecycle.readings[key], held=True)
+
+    async def _conclude(self, host: Host, service: Service, reading: Reading, *, held: bool) -> None:
+        """Move the incident of a service on, as its newest reading says. One that was ``held`` is not held again."""
+        key = host.name, service.name
+        streak, now = self._lifecycle.streaks[key], self._clock()
+        incident = await self._lifecycle.newest(key)
+        transition = step(incident, streak, reading, self._watching.rules, now)
+        if transition is None:
+            if incident and not reading.ok and not self._cut_off.is_told and outdated(incident, now):
                 self.look_again(host.name)
-            if transition and transition.new is State.OPEN and self._cut_off.may_be(key, streak):
-                self._cut_off.hold(host, service, streak.since or reading.at)
-                return
-            if transition and await self._lifecycle.move(key, incident, transition) and transition.new is State.OPEN:
-                self._diagnose(host, service, streak.since or reading.at)
+            return
+        since = streak.since or reading.at
+        if transition.new is State.OPEN and not held and self._cut_off.may_be(key, streak):
+            self._cut_off.hold(host, service, since)
+        elif await self._lifecycle.move(key, incident, transition) and transition.new is State.OPEN:
+            self._diagnose(host, service, since)
 
     def _suspect(self, host: Host, streak: Streak) -> None:
         """One failed reading is nothing; but should more follow, the diagnosis is there at once."""
@@ -157,10 +166,10 @@ class Watch:
 
     # --- fixes ---
 
-    def fix_ended(self, host: str, service: str) -> None:
-        """A fix ended: readings from before it count for nothing, and a fresh look makes fresh offers."""
-        self._lifecycle.forget((host, service))
-        self.look_again(host)
+    def _fix_ended(self, run: RunEnded) -> None:
+        """Readings from before the end count for nothing, and a fresh look makes fresh offers."""
+        self._lifecycle.forget((run.host, run.service))
+        self.look_again(run.host)
 
     # --- looks ---
 
@@ -215,14 +224,7 @@ class Watch:
             await self._absorb(report)
 
     async def _absorb(self, report: Report, asked_by: str | None = None) -> Incident | None:
-        """Store what a look found, and draw the conclusions. Returns the live incident of the service, if any."""
-        incident, news = await self._keep(report, asked_by)
-        if incident is not None and news:
-            await self._consider(incident)
-        return incident
-
-    async def _keep(self, report: Report, asked_by: str | None) -> tuple[Incident | None, bool]:
-        """Returns the live incident of the service, and whether the look says anything new of it."""
+        """Store what a look found. Returns the live incident of the service, if any."""
         key = report.host, report.service
         async with self._lifecycle.locks[key]:
             await self._store.good_looks.keep(report)
@@ -238,14 +240,13 @@ class Watch:
                     incident = await self._lifecycle.newest(key)
             if incident is None or incident.state is State.RESOLVED:
                 await self._store.incidents.save_look(report)
-                return None, False
+                return None
             if incident.state is State.FIXING or predates_a_fix(incident, report) or told:
-                return incident, False
+                return incident
             now = self._clock()
             changed = renewed(incident.offers, report, self._watching.policies, now, _offer_id)
             await self._store.incidents.save_report(incident.id, report, changed, now)
-            self._wake_outbox()
-            return await self._store.incidents.get(incident.id), True
+            return await self._store.incidents.get(incident.id)
 
     # --- what is known ---
 

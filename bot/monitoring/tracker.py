@@ -6,7 +6,6 @@ Who reads an incident in order to change it holds the lock of its service.
 import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -22,11 +21,10 @@ log = structlog.get_logger()
 
 
 class Lifecycle:
-    def __init__(self, store: Store, channel: str, wake_outbox: Callable[[], None]) -> None:
+    def __init__(self, store: Store, channel: str) -> None:
         """``channel`` is where alerts are posted."""
         self._store = store
         self._channel = channel
-        self._wake_outbox = wake_outbox
         self.locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.streaks: defaultdict[Key, Streak] = defaultdict(Streak)
         self.readings: dict[Key, Reading] = {}  # the newest of each service
@@ -55,7 +53,6 @@ class Lifecycle:
             return False
         self.know(key, transition.new)
         log.info("incident", host=key[0], service=key[1], state=transition.new, reason=transition.reason)
-        self._wake_outbox()
         return True
 
     def know(self, key: Key, state: State | None) -> None:

@@ -4,7 +4,7 @@ Whether it is, a look tells (bot/monitoring/watcher_offline_rules.py): what fail
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 import structlog
@@ -36,19 +36,17 @@ class CutOff:
         tasks: Tasks,
         *,
         rules: Rules,
-        diagnose: Callable[[Host, Service, datetime], None],
-        wake_outbox: Callable[[], None],
+        open_after_all: Callable[[Host, Service], Awaitable[None]],
         clock: Callable[[], datetime],
     ) -> None:
-        """``diagnose`` begins the diagnosis of an incident that was opened after all."""
+        """``open_after_all`` makes an incident of what was held, and is not the watcher's fault."""
         self._keys = [(host.name, service.name) for host in hosts for service in host.services]
         self._lifecycle = lifecycle
         self._looks = looks
         self._store = store
         self._tasks = tasks
         self._rules = rules
-        self._diagnose = diagnose
-        self._wake_outbox = wake_outbox
+        self._open_after_all = open_after_all
         self._clock = clock
         self._held: set[Key] = set()  # services whose incident waits for a look
         self._seen_at: datetime | None = None  # when the watcher was last seen to be cut off
@@ -93,7 +91,7 @@ class CutOff:
         if notice is not None:
             await self._tell(notice, since)
         elif not self.is_told:
-            await self._open(host, service)
+            await self._open_after_all(host, service)
         elif why := not_cut_off(reports):
             await self._reached_after_all(f"{host.name}: {why}")
 
@@ -106,16 +104,6 @@ class CutOff:
             log.exception("no look told whether the watcher is cut off", host=host.name)
             return ()
 
-    async def _open(self, host: Host, service: Service) -> None:
-        """It is an incident of its own, if the service has not come back meanwhile."""
-        key = host.name, service.name
-        async with self._lifecycle.locks[key]:
-            streak, reading = self._lifecycle.streaks[key], self._lifecycle.readings[key]
-            incident = await self._lifecycle.newest(key)
-            transition = step(incident, streak, reading, self._rules, self._clock())
-            if transition and await self._lifecycle.move(key, incident, transition) and transition.new is State.OPEN:
-                self._diagnose(host, service, streak.since or transition.at)
-
     async def _tell(self, notice: Report, since: datetime) -> None:
         """One incident for all services, with the newest look that says so."""
         async with self._lifecycle.locks[EVERYWHERE]:
@@ -127,7 +115,6 @@ class CutOff:
                 incident = await self._lifecycle.newest(EVERYWHERE)
             if incident is not None:
                 await self._store.incidents.save_report(incident.id, notice, (), now)
-                self._wake_outbox()
 
     async def _reached_after_all(self, why: str) -> None:
         async with self._lifecycle.locks[EVERYWHERE]:

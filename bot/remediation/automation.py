@@ -13,10 +13,11 @@ import structlog
 from bot.approvals.auto import AutoApproval, Stopped, automatic
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
-from bot.incidents.model import AUTO, Incident
+from bot.incidents.model import AUTO, Incident, Kind
 from bot.incidents.recurrence import DAYS, recurrence
 from bot.remediation.runner import Fixing
-from bot.store import Store
+from bot.store import DiagnosisStored, Store
+from bot.tasks import Tasks
 
 log = structlog.get_logger()
 
@@ -28,18 +29,32 @@ class Automation:
         fixing: Fixing,
         policies: Policies,
         *,
-        wake_outbox: Callable[[], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._fixing = fixing
         self._policies = policies
-        self._wake_outbox = wake_outbox
         self._clock = clock
+        self._tasks = Tasks()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    def start(self) -> None:
+        """Consider every incident that a look says something of, from now on."""
+        self._store.announcements.on(DiagnosisStored, self._diagnosed)
+
+    async def close(self) -> None:
+        await self._tasks.close(grace=2)
+
+    def _diagnosed(self, stored: DiagnosisStored) -> None:
+        self._tasks.start(self._consider_stored(stored.incident_id), f"consider {stored.incident_id}")
+
+    async def _consider_stored(self, incident_id: str) -> None:
+        incident = await self._store.incidents.get(incident_id)
+        if incident is not None and incident.kind is Kind.OUTAGE:
+            await self.consider(incident)
+
     async def consider(self, incident: Incident) -> None:
-        """A look at an incident was kept: draw the conclusions that no person has to."""
+        """Draw the conclusions from what is known of an outage that no person has to."""
         async with self._locks[incident.host]:  # two looks at once must not count the same runs
             now = self._clock()
             past = await self._store.incidents.past(incident, since=now - timedelta(days=DAYS))
@@ -59,4 +74,3 @@ class Automation:
         entry = Entry(now, AUTO, incident.host, incident.service, "automatic-fixing-stopped", stopped)
         news = bool(stopped) and stopped not in incident.recurs
         await self._store.incidents.note(incident.id, says, now, entry if news else None)
-        self._wake_outbox()

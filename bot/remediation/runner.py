@@ -68,24 +68,18 @@ class Run:
 
 
 class Fixing:
-    """``after`` is told the host and service of each fix that ended."""
-
-    def __init__(  # noqa: PLR0913  # each is a thing of its own; app.py names them
+    def __init__(
         self,
         store: Store,
         hands: Hands,
         *,
         policies: Policies,
-        wake_outbox: Callable[[], None],
-        after: Callable[[str, str], None],
         clock: Callable[[], datetime],
         lease: timedelta | None = None,
     ) -> None:
         self._store = store
         self._hands = hands
         self._policies = policies
-        self._wake_outbox = wake_outbox
-        self._after = after
         self._clock = clock
         self._lease = lease or LEASE
         self._tasks = Tasks()
@@ -95,10 +89,11 @@ class Fixing:
         run = Run(incident, offer, approval)
         if not await self.claim(run):
             return False
-        self._tasks.start(self.carry_out(run), f"fix {offer.plan.fix} on {incident.host}")
+        self._tasks.start(self._carry_out(run), f"fix {offer.plan.fix} on {incident.host}")
         return True
 
     async def claim(self, run: Run) -> bool:
+        """Make the approval count and lock the host. False, if anything changed since it was decided."""
         incident, offer, approval = run.incident, run.offer, run.approval
         transition = fixing(incident, offer.plan, approval.who, approval.at)
         data = {"digest": approval.digest, "with": [each.who for each in offer.agreed]}
@@ -107,11 +102,10 @@ class Fixing:
             Claim(incident, offer, approval, transition), entry, self._lease, self._clock
         )
         log.info("approval", host=incident.host, fix=offer.plan.fix, offer=offer.id, who=approval.who, counts=claimed)
-        self._wake_outbox()
         return claimed
 
-    async def carry_out(self, run: Run) -> Applied | None:
-        """Run a claimed offer's plan to its end, whatever that is, and store it. None if that is left to another."""
+    async def _carry_out(self, run: Run) -> None:
+        """Run a claimed offer's plan to its end, whatever that is, and store it."""
 
         async def work(tell: Tell) -> Applied:
             try:
@@ -122,7 +116,7 @@ class Fixing:
                 log.exception("fix: an error in dockerhealth", host=run.incident.host, fix=run.offer.plan.fix)
             return await self._resumed(run, tell)
 
-        return await self._run(run, work)
+        await self._run(run, work)
 
     async def recover(self, host: str | None = None) -> None:
         """Take over what dead processes left running, to end it with the truth."""
@@ -166,14 +160,13 @@ class Fixing:
         kept = incident.offers if incident is not None else ()
         return next((offer.before for offer in kept if offer.id == run.offer.id), None)
 
-    async def _run(self, run: Run, work: Callable[[Tell], Awaitable[Applied]]) -> Applied | None:
+    async def _run(self, run: Run, work: Callable[[Tell], Awaitable[Applied]]) -> None:
         incident, offer = run.incident, run.offer
 
         async def tell(event: Event) -> None:
             log.info("fix", host=incident.host, fix=offer.plan.fix, what=event.what, says=event.says)
             entry = run.entry(event.what, event.says, event.data, self._clock())
             await self._store.runs.tell(incident, offer, entry, self._until(), before=event.before)
-            self._wake_outbox()
 
         try:
             async with self._alive(offer):
@@ -187,9 +180,6 @@ class Fixing:
             # The process is being stopped. The next one finds out what the host did by then.
             await asyncio.shield(self._store.runs.let_go(offer, self._clock()))
             raise
-        else:
-            return applied
-        return None
 
     async def _end(self, run: Run, applied: Applied) -> None:
         incident, offer = run.incident, run.offer
@@ -204,8 +194,6 @@ class Fixing:
                 if attempt == STORE_ATTEMPTS:
                     raise
                 await asyncio.sleep(1)
-        self._wake_outbox()
-        self._after(incident.host, incident.service)
         if back is not None and offer.plan.undo_unasked and _did_nothing_for_it(applied):
             fresh = await self._store.incidents.get(incident.id)
             if fresh is not None:

@@ -15,7 +15,7 @@ from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.approvals.decision import Click, Place
+from bot.approvals.decision import Click, Place, Refusal
 from bot.incidents.model import Kind, State, downtime
 from bot.monitoring.monitor import Checked, Standing, Watch
 from bot.remediation.clicks import Clicks
@@ -166,7 +166,10 @@ class Listeners:
         return views.answer([checked.report for checked in found], offers, self._clock())
 
     async def _clicked(self, body: Body, decide: Callable[[Click], Awaitable[Answer]]) -> None:
-        message = reply(await decide(click(body)))
+        answer = await decide(click(body))
+        if isinstance(answer, Refusal) and answer.outdated and answer.incident is not None:
+            self._watch.look_again(answer.incident.host)
+        message = reply(answer)
         if message is not None:
             await self._say(Asker.of(body), message)
 

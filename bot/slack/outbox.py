@@ -18,7 +18,7 @@ import structlog
 
 from bot.incidents.model import Incident
 from bot.slack.message import Message
-from bot.store import Posted, Store
+from bot.store import MessageDue, Posted, Store
 
 UPDATE_GAP = timedelta(milliseconds=700)  # Slack takes about 50 updates a minute; progress comes faster
 LONGEST_BACKOFF = timedelta(minutes=1)
@@ -119,6 +119,7 @@ class Outbox:
         self._clock = clock
         self._woken = asyncio.Event()
         self._hold_until: datetime | None = None
+        store.announcements.on(MessageDue, lambda _: self.wake())
 
     def wake(self) -> None:
         """Something changed: look for what is due now."""

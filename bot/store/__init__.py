@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Self
 
+from bot.store.announcements import Announcements, DiagnosisStored, MessageDue, RunEnded
 from bot.store.audit import Audit
 from bot.store.database import Database, StoreError
 from bot.store.good_looks import GoodLooks
@@ -13,12 +14,16 @@ from bot.store.runs import LeaseLostError, Runs
 from bot.store.seen import Seen
 
 __all__ = [
+    "Announcements",
     "Audit",
+    "DiagnosisStored",
     "GoodLooks",
     "Incidents",
     "LeaseLostError",
+    "MessageDue",
     "Messages",
     "Posted",
+    "RunEnded",
     "Runs",
     "Seen",
     "Store",
@@ -52,6 +57,11 @@ class Store:
             seen=Seen(database, run=life),
             good_looks=GoodLooks(database),
         )
+
+    @property
+    def announcements(self) -> Announcements:
+        """What is stored through this object, told to whoever acts on it."""
+        return self.database.announcements
 
     async def close(self) -> None:
         await self.database.close()

@@ -10,6 +10,7 @@ from sqlalchemy import URL, Connection, CursorResult, Executable, event, make_ur
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from bot.store.announcements import Announcement, Announcements
 from bot.store.migrations import upgrade
 
 BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
@@ -34,11 +35,19 @@ class Transaction:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self.announcements: list[Announcement] = []
+
+    def announce(self, announcement: Announcement) -> None:
+        """Tell whoever waits for it, once this is stored."""
+        if announcement not in self.announcements:
+            self.announcements.append(announcement)
 
     async def execute(self, statement: Executable) -> CursorResult[Any]:
         return await _whole(self._connection.execute(statement))
 
     async def rollback(self) -> None:
+        """Take back what was asked so far. Nothing of it is announced."""
+        self.announcements.clear()
         await _whole(self._connection.rollback())
 
 
@@ -46,6 +55,7 @@ class Database:
     """Opened with ``Database.open``; the schema is up to date from then on."""
 
     def __init__(self, engine: AsyncEngine) -> None:
+        self.announcements = Announcements()
         self._engine = engine
         self._writer = engine.execution_options(dockerhealth_writes=True)
 
@@ -87,6 +97,8 @@ class Database:
         with _own_errors():
             async with _transaction(self._writer) as transaction:
                 yield transaction
+        for announcement in transaction.announcements:
+            self.announcements.announce(announcement)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select
 
 from bot.incidents.audit import Entry, planned
 from bot.incidents.model import Approval, Incident, Offer, State, Transition
+from bot.store.announcements import DiagnosisStored, MessageDue
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
 from bot.store.mapping import (
@@ -84,6 +85,7 @@ class Incidents:
                 for transition in incident.transitions:
                     await connection.execute(insert(transitions).values(transition_values(incident.id, transition)))
                 await connection.execute(insert(messages).values(_unposted(incident.id, channel, due_at)))
+                connection.announce(MessageDue())
         except ConflictError:
             return False
         return True
@@ -111,6 +113,7 @@ class Incidents:
                     await connection.execute(insert(offers).values(offer_values(incident_id, offer, position)))
                     await append(connection, planned(offer, now))
             await due(connection, incident_id, now)
+            connection.announce(DiagnosisStored(incident_id))
 
     async def note(self, incident_id: str, recurs: str, now: datetime, entry: Entry | None) -> None:
         """Store what is known of the same fault before, and an entry of the log about that, where there is one."""
@@ -209,6 +212,7 @@ async def _save_report(connection: Transaction, incident_id: str, report: Report
 
 async def due(connection: Transaction, incident_id: str | ScalarSelect[str], at: datetime) -> None:
     """The incident's message must be looked at by the outbox. An attempt that waits for later is not made sooner."""
+    connection.announce(MessageDue())
     waits = messages.c.attempts > 0
     await connection.execute(
         update(messages)

@@ -12,6 +12,7 @@ from sqlalchemy import delete, exists, insert, select, update
 from bot.approvals.auto import Fault, History
 from bot.incidents.audit import Entry
 from bot.incidents.model import Approval, Incident, Kind, Offer, Transition
+from bot.store.announcements import RunEnded
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
 from bot.store.incidents import Incidents, due, move, withdraw
@@ -227,6 +228,7 @@ class Runs:
             if end.undo is not None:
                 await connection.execute(insert(offers).values(offer_values(incident.id, end.undo, 0)))
             await due(connection, incident.id, entry.at)
+            connection.announce(RunEnded(incident.host, incident.service))
 
     async def put_up(self, incident: Incident, offer: Offer, entry: Entry) -> None:
         """Offer a plan that no look found: what takes a run back, or what somebody at a terminal asks for."""

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.approvals.decision import Place
 from bot.approvals.policy import Policies
 from bot.incidents.model import Incident, Rules
 from bot.monitoring.monitor import Watch, Watching
+from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import Clicks, Identity
 from bot.remediation.runner import Fixing
@@ -28,10 +30,6 @@ from tests.unit.bot.samples import (
 
 POLICIES = Policies((APPROVER, "S0ONCALL"), dict.fromkeys(Risk, 1), timedelta(minutes=30))
 WATCHING = Watching(Rules(2, 2), POLICIES, "#alerts")
-
-
-async def nothing(_incident: Incident) -> None:
-    """No conclusion is drawn from a look."""
 
 
 class Groups:
@@ -57,43 +55,28 @@ class Bot:
         groups: Groups | None = None,
     ) -> None:
         self.store, self.clock, self.looker = store, clock, looker
-        self.woken = 0
         self.groups = groups or Groups()
         self.watch = Watch(
             [HOST],
             looker,
             store,
             replace(WATCHING, policies=policies),
-            consider=self.consider,
-            wake_outbox=self.wake,
             clock=clock,
         )
         self.fixing = Fixing(
             store,
             mender.hands,
             policies=policies,
-            wake_outbox=self.wake,
-            after=self.watch.fix_ended,
             clock=clock,
         )
-        self.clicks = Clicks(
-            store,
-            self.fixing,
-            self.groups,
-            lambda: Identity(HOME.team, HOME.app),
-            policies=policies,
-            look_again=self.watch.look_again,
-            wake_outbox=self.wake,
-            clock=clock,
-        )
+        self.approvals = ApprovalService(store, self.fixing, self.groups, policies=policies, clock=clock)
+        self.clicks = Clicks(store, self.approvals, lambda: Identity(HOME.team, HOME.app), clock=clock)
+        self.automation = Automation(store, self.fixing, policies, clock=clock)
+        self.automation.start()
 
-        self.automation = Automation(store, self.fixing, policies, wake_outbox=self.wake, clock=clock)
-
-    async def consider(self, incident: Incident) -> None:
-        await self.automation.consider(incident)
-
-    def wake(self) -> None:
-        self.woken += 1
+    async def home(self, _incident: Incident) -> Place:
+        """Where every message stands."""
+        return HOME
 
     async def reads(self, outcomes: str) -> None:
         """Readings a second apart, each ``ok`` or ``fail``, with all that they lead to."""
@@ -111,7 +94,8 @@ class Bot:
                 busy = [
                     task
                     for task in asyncio.all_tasks()
-                    if task is not mine and task.get_name().startswith(("look", "diagnose", "fix", "first", "recover"))
+                    if task is not mine
+                    and task.get_name().startswith(("look", "diagnose", "fix", "first", "recover", "consider"))
                 ]
                 if not busy:
                     return
@@ -136,5 +120,6 @@ class Bot:
         return (await self.incident()).offers[-1].id
 
     async def close(self) -> None:
+        await self.automation.close()
         await self.fixing.close(grace=0)
         await self.watch.close()

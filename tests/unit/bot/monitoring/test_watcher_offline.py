@@ -27,7 +27,7 @@ from checks.model import (
     Vantage,
     Verdict,
 )
-from tests.unit.bot.life import WATCHING, nothing
+from tests.unit.bot.life import WATCHING
 from tests.unit.bot.samples import T0, Clock, broken, failed, good, healthy, plan
 
 A, B, C = ("a", "registry"), ("b", "registry"), ("c", "registry")
@@ -113,9 +113,7 @@ class Rack:
         self.down: set[str] = set()
         self.looks: list[str] = []
         self.found: Callable[[str, datetime], Report] = self._found
-        self.watch = Watch(
-            self.hosts.values(), self, store, WATCHING, consider=nothing, wake_outbox=lambda: None, clock=clock
-        )
+        self.watch = Watch(self.hosts.values(), self, store, WATCHING, clock=clock)
 
     async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
         return good(self.clock()) if self.seen and host.name not in self.down else failed(self.clock())
@@ -302,7 +300,7 @@ async def test_the_only_host_is_alerted_at_once_whatever_the_look_says(store: St
     rack = Rack(store, clock)
     rack.seen = False
     only = rack.hosts["a"]
-    watch = Watch([only], rack, store, WATCHING, consider=nothing, wake_outbox=lambda: None, clock=clock)
+    watch = Watch([only], rack, store, WATCHING, clock=clock)
     for _ in range(2):
         clock.passes(2)
         await watch.read(only, only.services[0])

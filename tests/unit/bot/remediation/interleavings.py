@@ -15,8 +15,9 @@ import structlog
 from structlog.typing import EventDict
 
 from bot.approvals.decision import Refusal
-from bot.incidents.model import Incident, Rules
+from bot.incidents.model import Rules
 from bot.monitoring.monitor import Watch, Watching
+from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import Clicks, Identity
 from bot.remediation.runner import Fixing, Hands
@@ -60,10 +61,6 @@ class Looker:
         """Nothing here plans."""
 
 
-def _nothing() -> None:
-    """Nobody shows anything here."""
-
-
 class Bot:
     """One life of the bot, put together as in bot/app.py."""
 
@@ -87,31 +84,18 @@ class Bot:
             Looker(life, world.host),
             store,
             Watching(Rules(2, 2), policies, "#alerts"),
-            consider=self._consider,
-            wake_outbox=_nothing,
             clock=clock,
         )
         hands = Hands(partial(world.host.apply, life), partial(world.host.resume, life))
-        self.fixing = Fixing(
-            store, hands, policies=policies, wake_outbox=_nothing, after=self.watch.fix_ended, clock=clock, lease=LEASE
-        )
-        self.clicks = Clicks(
-            store,
-            self.fixing,
-            Slack(life, world.turns, world.oracle),
-            lambda: Identity(HOME.team, HOME.app),
-            policies=policies,
-            look_again=self.watch.look_again,
-            wake_outbox=_nothing,
-            clock=clock,
-        )
+        self.fixing = Fixing(store, hands, policies=policies, clock=clock, lease=LEASE)
+        slack = Slack(life, world.turns, world.oracle)
+        approvals = ApprovalService(store, self.fixing, slack, policies=policies, clock=clock)
+        self.clicks = Clicks(store, approvals, lambda: Identity(HOME.team, HOME.app), clock=clock)
         self._answered = world.answered
-        self._automation = Automation(store, self.fixing, policies, wake_outbox=_nothing, clock=clock)
-
-    async def _consider(self, incident: Incident) -> None:
-        await self._automation.consider(incident)
+        self._automation = Automation(store, self.fixing, policies, clock=clock)
 
     async def start(self) -> None:
+        self._automation.start()
         await self.fixing.recover()
         await self.watch.start()
 

@@ -15,7 +15,7 @@ from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, 
 from bot.approvals.offers import usable
 from bot.approvals.policy import Policies, QuietHours, policy_of
 from bot.incidents.model import Approval, State
-from bot.remediation.clicks import approvers_of
+from bot.remediation.approval_service import approvers_of
 from bot.remediation.runner import LEASE, Run
 from bot.store import Store
 from checks.execution.apply import Order, Tell
@@ -274,12 +274,15 @@ async def test_a_click_whose_record_had_to_wait_is_decided_anew(
         await bot.close()
 
 
-async def test_a_click_on_an_expired_offer_runs_nothing_and_brings_a_fresh_one(bot: Bot, mender: Mender) -> None:
+async def test_a_click_on_an_expired_offer_runs_nothing_and_a_fresh_look_brings_another(
+    bot: Bot, mender: Mender
+) -> None:
     offer = await bot.breaks()
     bot.clock.passes(1801)
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Refusal)
-    assert answer.reason is No.EXPIRED
+    assert (answer.reason, answer.outdated) == (No.EXPIRED, True)
+    bot.watch.look_again(HOST.name)
     await bot.settled()
     assert mender.ran == []
     assert [usable(each, bot.clock()) for each in (await bot.incident()).offers] == [False, True]
@@ -374,7 +377,7 @@ async def test_a_fix_whose_runner_died_is_ended_by_the_next_process_and_not_run_
 ) -> None:
     offer_id = await bot.breaks()
     known = await bot.incident()
-    answer = await bot.clicks._decide(click(target=offer_id))  # noqa: SLF001
+    answer = await bot.approvals.judge(known, click(target=offer_id), bot.home)
     assert isinstance(answer, Approved)
     assert await bot.fixing.claim(Run(known, answer.offer, answer.approval))  # and then the process dies
     second = Bot(store, clock, bot.looker, mender)

@@ -12,7 +12,7 @@ from bot.cli.baselines import good_looks
 from bot.monitoring.monitor import Watch
 from bot.store import Store
 from checks.model import Digest
-from tests.unit.bot.life import WATCHING, nothing
+from tests.unit.bot.life import WATCHING
 from tests.unit.bot.samples import HOST, SERVICE, T0, Clock, Looker, broken, healthy
 
 GOOD = Digest(T0, {"net.ipv4.ip_forward": "1"})
@@ -43,7 +43,7 @@ async def test_a_bot_that_starts_hands_them_to_what_looks_and_keeps_new_ones(url
     await store.good_looks.keep(replace(healthy(), digest=GOOD))
     looker = Looker(clock)
     looker.report = lambda at: replace(healthy(at), digest=LATER)
-    watch = Watch([HOST], looker, store, WATCHING, consider=nothing, wake_outbox=lambda: None, clock=clock)
+    watch = Watch([HOST], looker, store, WATCHING, clock=clock)
     await watch.start()
     assert looker.remembered == {(HOST.name, SERVICE.name): GOOD}
     await watch.look(HOST)

@@ -1,0 +1,127 @@
+"""Decides whether a person's word counts, puts it on record, and begins what enough people have approved.
+
+A button in Slack and a person at a terminal come here alike. What decides is pure: bot/approvals.
+"""
+
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, decide
+from bot.approvals.policy import Policies, Policy, policy_of
+from bot.incidents.audit import refused
+from bot.incidents.model import TERMINAL, Incident, Offer
+from bot.remediation.runner import Fixing, Run
+from bot.store import Store
+
+ATTEMPTS = 3  # at a decision that others keep overtaking
+
+Home = Callable[[Incident], Awaitable[Place | None]]
+"""Finds where an incident's own message stands; None where nobody needs to know."""
+
+log = structlog.get_logger()
+
+
+class Directory(Protocol):
+    """Who is in a user group at this moment; None where Slack does not tell."""
+
+    async def members(self, group: str) -> frozenset[str] | None: ...
+
+
+async def nowhere(_incident: Incident) -> None:
+    """The home of what is approved at a terminal."""
+
+
+class ApprovalService:
+    def __init__(
+        self,
+        store: Store,
+        fixing: Fixing,
+        directory: Directory,
+        *,
+        policies: Policies,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._fixing = fixing
+        self._directory = directory
+        self._policies = policies
+        self._clock = clock
+
+    async def approve(self, click: Click, home: Home) -> Approved | Agreed | Refusal:
+        """Decide on an approval, record it, and start the fix if it is the last one that it takes.
+
+        Args:
+            click: Who approves which offer, and where.
+            home: Asked for the place of the incident's own message.
+
+        Returns:
+            Approved: the fix has begun. Agreed: more people have to approve. Refusal: nothing changed.
+        """
+        for _ in range(ATTEMPTS):
+            incident = await self._store.incidents.with_offer(click.target)
+            decision = await self.judge(incident, click, home) if incident else Refusal(No.GONE)
+            if isinstance(decision, Refusal):
+                return await self.refuse(click, decision)
+            if await self._recorded(decision):
+                return decision
+            if running := await self._elsewhere(decision.incident):
+                return await self.refuse(click, Refusal(No.HOST_BUSY, *running))
+            # Someone changed the incident between the decision and its record: decide on what it is now.
+        return await self.refuse(click, Refusal(No.OVERTAKEN))
+
+    async def judge(self, incident: Incident, click: Click, home: Home) -> Approved | Agreed | Refusal:
+        """Decide whether an approval would count now, and would be enough. Nothing is recorded, nothing begins."""
+        offer = next((each for each in incident.offers if each.id == click.target), None)
+        if offer is None:
+            return Refusal(No.GONE)
+        now = self._clock()  # of what is decided upon: whatever is asked from here on may take its time
+        policy = policy_of(self._policies, offer.plan)
+        approvers = await approvers_of(policy, self._directory, involved(offer, click.user))
+        return decide(incident, click, policy, approvers, home=await home(incident), now=now)
+
+    async def refuse(self, click: Click, refusal: Refusal) -> Refusal:
+        """Put a refused approval of a known offer on record."""
+        incident = await self._store.incidents.with_offer(click.target)
+        offer = next((each for each in incident.offers if each.id == click.target), None) if incident else None
+        if offer is not None:
+            entry = refused(offer.plan, click.user, refusal.reason, self._clock(), offer.id)
+            await self._store.audit.record(entry)
+        log.warning("approval refused", reason=refusal.reason, who=click.user, offer=click.target, place=click.place)
+        return refusal
+
+    async def _recorded(self, decision: Approved | Agreed) -> bool:
+        """Make the decision count. False if it rests on what is no longer so."""
+        incident, offer, approval = decision.incident, decision.offer, decision.approval
+        if isinstance(decision, Approved):
+            return await self._fixing.begin(incident, offer, approval)
+        missing = {"digest": approval.digest, "missing": decision.missing}
+        entry = Run(incident, offer, approval).entry("agreed", offer.plan.title, missing, approval.at)
+        recorded = await self._store.incidents.agree(offer, approval, entry)
+        log.info("approval, not enough yet", offer=offer.id, who=approval.who, counts=recorded)
+        return recorded
+
+    async def _elsewhere(self, incident: Incident) -> tuple[Incident, Offer] | None:
+        """What runs on the host of an incident for another one."""
+        running = await self._store.runs.running(incident.host)
+        return None if running is None or running[0].id == incident.id else running
+
+
+def involved(offer: Offer, who: str) -> frozenset[str]:
+    """Whose approvals of an offer are judged when ``who`` approves it."""
+    return frozenset({who, *(each.who for each in offer.agreed)})
+
+
+async def approvers_of(policy: Policy, directory: Directory, people: Collection[str]) -> Approvers:
+    """The approvers of a policy at this moment, as far as it takes to judge these people.
+
+    Groups are asked for their members each time, unless everyone is named: people come and go.
+    """
+    users = frozenset(name for name in policy.approvers if not name.startswith("S"))
+    groups = [name for name in policy.approvers if name.startswith("S")]
+    if all(who in users or who.startswith(TERMINAL) for who in people):
+        # Nobody's approval depends on a group; it is named all the same, for the one who asks who may.
+        return Approvers(users, dict.fromkeys(groups, frozenset[str]()))
+    return Approvers(users, {group: await directory.members(group) for group in groups})
