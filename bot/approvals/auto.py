@@ -9,19 +9,21 @@ from datetime import datetime, timedelta
 
 from bot.approvals.offers import usable
 from bot.approvals.policy import AutoRule, Policies, policy_of
-from bot.incidents.model import AUTO, Approval, Incident, Offer, State
-from bot.text import counted, length
+from bot.incidents.model import (
+    AUTO,
+    Approval,
+    CameBack,
+    Incident,
+    LastEnded,
+    Offer,
+    RanOften,
+    State,
+    Stopped,
+    Why,
+)
 from checks.model import UNDO, Confidence, Outcome, Verdict
 
 DAY = timedelta(hours=24)
-
-ENDED = {
-    Outcome.NOT_FIXED: "the last one ran, and the service was still not well",
-    Outcome.FAILED: "a step of the last one failed",
-    Outcome.STALE: "the last one was not run, as the host had changed since it was planned",
-    Outcome.UNKNOWN: "contact was lost during the last one",
-    Outcome.UNDONE: "the last one was taken back",
-}
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,6 @@ class AutoApproval:
     approval: Approval
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """It would be carried out, and is not any more: what the alert says about that."""
-
-    says: str
-
-
 def automatic(incident: Incident, policies: Policies, history: History, now: datetime) -> AutoApproval | Stopped | None:
     """What is to be done without a click about an incident. None: nothing, a person decides as ever."""
     offer = _candidate(incident, now)
@@ -93,8 +88,8 @@ def automatic(incident: Incident, policies: Policies, history: History, now: dat
         return None  # what runs may mend this as well
     faults = [fault.at for fault in history.faults if (fault.host, fault.cause) == (incident.host, cause)]
     why = _stopped(runs, [*faults, _began(incident)], rule, now)
-    if why:
-        return Stopped(f"Automatic fixing of {cause} on {incident.host} has stopped: {why}. A person has to decide.")
+    if why is not None:
+        return Stopped(cause, why)
     return AutoApproval(offer, Approval(AUTO, now, offer.plan.digest))
 
 
@@ -124,28 +119,24 @@ def _began(incident: Incident) -> datetime:
     return again[-1] if again else incident.opened_at
 
 
-def _stopped(runs: list[Run], faults: list[datetime], rule: AutoRule, now: datetime) -> str:
-    """Why it is not carried out any more; empty while it may be. Before a fix that a person approved nothing counts."""
+def _stopped(runs: list[Run], faults: list[datetime], rule: AutoRule, now: datetime) -> Why | None:
+    """Why it is not carried out any more; None while it may be. Before a fix that a person approved nothing counts."""
     decided = [number for number, run in enumerate(runs) if not run.automatic and not run.undo]
     since = runs[decided[-1] + 1 :] if decided else runs
     reasons = list(_reasons(since, faults, rule))
     if reasons:
         return reasons[-1]
     today = [run for run in runs if run.automatic and not run.undo and run.at > now - DAY]
-    return f"it ran {counted(len(today), 'time')} within 24 hours" if len(today) >= rule.per_day else ""
+    return RanOften(len(today)) if len(today) >= rule.per_day else None
 
 
-def _reasons(runs: list[Run], faults: list[datetime], rule: AutoRule) -> Iterator[str]:
+def _reasons(runs: list[Run], faults: list[datetime], rule: AutoRule) -> Iterator[Why]:
     """What speaks against another run, oldest first."""
     for run in runs:
         if run.undo:
-            yield ENDED[Outcome.UNDONE]
-        elif run.outcome in ENDED:
-            yield ENDED[run.outcome]
+            yield LastEnded(Outcome.UNDONE)
+        elif run.outcome is not None and run.outcome is not Outcome.FIXED:
+            yield LastEnded(run.outcome)
         else:
             ended = run.ended_at or run.at
-            yield from (_back(at - ended) for at in sorted(faults) if ended < at <= ended + rule.returns_within)
-
-
-def _back(after: timedelta) -> str:
-    return f"it came back {length(after)} after the last one"
+            yield from (CameBack(at - ended) for at in sorted(faults) if ended < at <= ended + rule.returns_within)

@@ -89,6 +89,38 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class LastEnded:
+    """The last run ended so."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class CameBack:
+    """The fault was back so soon after the last run."""
+
+    after: timedelta
+
+
+@dataclass(frozen=True)
+class RanOften:
+    """It ran so many times within a day, which is as often as it may."""
+
+    times: int
+
+
+Why = LastEnded | CameBack | RanOften
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What needs no click would be carried out, and is not any more: a person has to decide about the cause."""
+
+    cause: str
+    why: Why
+
+
+@dataclass(frozen=True)
 class Incident:
     """One fault of one service, from its first failed readings to its recovery; or what is done to prevent one."""
 
@@ -101,7 +133,8 @@ class Incident:
     report: Report | None = None  # the newest diagnosis; None until the first look has ended
     offers: tuple[Offer, ...] = ()
     resolved_at: datetime | None = None
-    recurs: str = ""  # what is known of the same fault before: how often, and what each time came first
+    recurs: str = ""  # what is known of the same fault before, in words: how often, and what each time came first
+    stopped: Stopped | None = None
     kind: Kind = Kind.OUTAGE
     risk: str = ""  # the title of what it was opened to prevent, whatever it is about now
 

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.approvals.auto import AutoApproval, Stopped, automatic
+from bot.approvals.auto import AutoApproval, automatic
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
-from bot.incidents.model import AUTO, Incident, Kind
+from bot.incidents.model import AUTO, Incident, Kind, Stopped
 from bot.incidents.recurrence import DAYS, recurrence
 from bot.remediation.runner import Fixing
 from bot.store import DiagnosisStored, Store
 from bot.tasks import Tasks
+from bot.wording.automation import no_longer_by_itself
 
 log = structlog.get_logger()
 
@@ -60,17 +61,18 @@ class Automation:
             past = await self._store.incidents.past(incident, since=now - timedelta(days=DAYS))
             history = await self._store.runs.history(incident.host)
             decided = automatic(incident, self._policies, history, now)
-            stopped = decided.says if isinstance(decided, Stopped) else ""
-            await self._tell(incident, " ".join(filter(None, (recurrence(past, incident, now), stopped))), stopped)
+            stopped = decided if isinstance(decided, Stopped) else None
+            await self._tell(incident, recurrence(past, incident, now), stopped)
             if isinstance(decided, AutoApproval):
                 log.info("fix: without a click", host=incident.host, fix=decided.offer.plan.fix)
                 await self._fixing.begin(incident, decided.offer, decided.approval)
 
-    async def _tell(self, incident: Incident, says: str, stopped: str) -> None:
-        """Show it in the alert; that automatic fixing has stopped is also for the record, once an incident."""
-        if says == incident.recurs:
+    async def _tell(self, incident: Incident, recurs: str, stopped: Stopped | None) -> None:
+        """Show it in the alert; that automatic fixing has stopped, and why, is also for the record, once."""
+        if (recurs, stopped) == (incident.recurs, incident.stopped):
             return
-        now = self._clock()
-        entry = Entry(now, AUTO, incident.host, incident.service, "automatic-fixing-stopped", stopped)
-        news = bool(stopped) and stopped not in incident.recurs
-        await self._store.incidents.note(incident.id, says, now, entry if news else None)
+        now, entry = self._clock(), None
+        if stopped is not None and stopped != incident.stopped:
+            says = no_longer_by_itself(stopped, incident.host)
+            entry = Entry(now, AUTO, incident.host, incident.service, "automatic-fixing-stopped", says)
+        await self._store.incidents.note(incident.id, recurs, stopped, now, entry)

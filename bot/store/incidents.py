@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
 
 from bot.incidents.audit import Entry, planned
-from bot.incidents.model import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Offer, State, Stopped, Transition
 from bot.store.announcements import DiagnosisStored, MessageDue
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
@@ -21,6 +21,7 @@ from bot.store.mapping import (
     offer_values,
     report_from,
     report_values,
+    stopped_json,
     transition_values,
 )
 from bot.store.tables import agreements, incidents, messages, offers, reports, transitions
@@ -115,10 +116,13 @@ class Incidents:
             await due(connection, incident_id, now)
             connection.announce(DiagnosisStored(incident_id))
 
-    async def note(self, incident_id: str, recurs: str, now: datetime, entry: Entry | None) -> None:
+    async def note(
+        self, incident_id: str, recurs: str, stopped: Stopped | None, now: datetime, entry: Entry | None
+    ) -> None:
         """Store what is known of the same fault before, and an entry of the log about that, where there is one."""
+        values = {"recurs": recurs, "stopped": stopped_json(stopped)}
         async with self._database.writing() as connection:
-            await connection.execute(update(incidents).where(incidents.c.id == incident_id).values(recurs=recurs))
+            await connection.execute(update(incidents).where(incidents.c.id == incident_id).values(values))
             if entry is not None:
                 await append(connection, entry)
             await due(connection, incident_id, now)

@@ -8,13 +8,14 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from bot.approvals.auto import Run
-from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, Kind, Offer, State, Stopped, Transition
 from checks.model import Applied, Outcome, Plan, Report, Snapshot
 
 _REPORT = TypeAdapter(Report)
 _PLAN = TypeAdapter(Plan)
 _APPLIED = TypeAdapter(Applied)
 _SNAPSHOT = TypeAdapter(Snapshot)
+_STOPPED = TypeAdapter(Stopped)
 
 
 def report_json(report: Report) -> str:
@@ -23,6 +24,10 @@ def report_json(report: Report) -> str:
 
 def report_from(text: str) -> Report:
     return _REPORT.validate_json(text)
+
+
+def stopped_json(stopped: Stopped | None) -> str | None:
+    return _STOPPED.dump_json(stopped).decode() if stopped is not None else None
 
 
 def incident_values(incident: Incident) -> dict[str, Any]:
@@ -34,6 +39,7 @@ def incident_values(incident: Incident) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "resolved_at": incident.resolved_at,
         "recurs": incident.recurs,
+        "stopped": stopped_json(incident.stopped),
         "kind": incident.kind,
         "risk": incident.risk,
     }
@@ -149,6 +155,7 @@ def incident_from(
         offers=tuple(offer_from(offer, agreed[offer.id]) for offer in offer_rows),
         resolved_at=row.resolved_at,
         recurs=row.recurs,
+        stopped=_STOPPED.validate_json(row.stopped) if row.stopped is not None else None,
         kind=Kind(row.kind),
         risk=row.risk,
     )

@@ -54,6 +54,7 @@ incidents = Table(
     Column("opened_at", Utc, nullable=False),
     Column("resolved_at", Utc),
     Column("recurs", Text, nullable=False, server_default=""),
+    Column("stopped", Text),  # why it is no longer mended by itself, as JSON
     Column("kind", String(16), nullable=False, server_default="outage"),
     Column("risk", Text, nullable=False, server_default=""),  # the title of what it was opened to prevent
 )

@@ -4,7 +4,18 @@ import re
 from collections.abc import Sequence
 
 from bot.text import plain
-from checks.model import UNDETERMINED, Change, Confidence, Evidence, Finding, Reading, Report, Status, Trouble, Vantage
+from checks.model import (
+    UNDETERMINED,
+    Change,
+    Confidence,
+    Evidence,
+    Finding,
+    Reading,
+    Report,
+    Status,
+    Trouble,
+    Vantage,
+)
 
 VANTAGES = {
     Vantage.OUTSIDE: "outside",

@@ -22,6 +22,7 @@ from bot.slack.views.offers import (
 )
 from bot.slack.views.runs import earlier, newest, running
 from bot.text import length, plain
+from bot.wording.automation import no_longer_by_itself
 from bot.wording.reports import title
 from checks.model import Applied, Outcome, Report, Status
 
@@ -47,7 +48,8 @@ def alert(incident: Incident, now: datetime) -> Message:
     target = "HOST" if incident.kind is Kind.CUT_OFF else f"{prose(incident.host)} {prose(incident.service)}"
     more = f"All of it: `dockerhealth check {target}`"
     top = [header(f"{mark} {incident.name}: {_headline(incident)}"), *_recurs(incident)]
-    return message(_with_room(_sentence(incident, now), incident.recurs), top, [Card(colour, tuple(parts))], more)
+    sentence = _with_room(_sentence(incident, now), _before_this(incident))
+    return message(sentence, top, [Card(colour, tuple(parts))], more)
 
 
 def _look(incident: Incident) -> tuple[str, Colour]:
@@ -58,7 +60,14 @@ def _look(incident: Incident) -> tuple[str, Colour]:
 
 
 def _recurs(incident: Incident) -> tuple[Block, ...]:
-    return sections([f":repeat: {valued(incident.recurs, 600)}"]) if incident.recurs else ()
+    known = _before_this(incident)
+    return sections([f":repeat: {valued(known, 600)}"]) if known else ()
+
+
+def _before_this(incident: Incident) -> str:
+    """What is known of the same fault before, and whether it is still mended by itself."""
+    stopped = no_longer_by_itself(incident.stopped, incident.host) if incident.stopped else ""
+    return f"{incident.recurs} {stopped}".strip()
 
 
 def _with_room(sentence: str, more: str) -> str:

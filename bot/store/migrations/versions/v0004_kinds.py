@@ -1,4 +1,7 @@
-"""What an incident is about, and since when: until then its first reason said the one, and readings the other."""
+"""What an incident is about, since when, and why it is no longer mended by itself: until then sentences said so."""
+
+import json
+import re
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,18 +13,33 @@ down_revision = "0003"
 
 _TO_PREVENT = "to prevent: "
 _ALL_HOSTS = "all hosts"
+_STOPPED = re.compile(
+    r" ?Automatic fixing of (?P<cause>\S+) on \S+ has stopped: "
+    r"(?:it came back (?P<after>.+) after the last one|it ran (?P<times>\d+) times? within 24 hours|(?P<ended>.+))"
+    r"\. A person has to decide\.$"
+)
+_ENDED = {
+    "the last one ran, and the service was still not well": "not-fixed",
+    "a step of the last one failed": "failed",
+    "the last one was not run, as the host had changed since it was planned": "stale",
+    "contact was lost during the last one": "unknown",
+    "the last one was taken back": "undone",
+}
+_SECONDS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
-_incidents = sa.table("incidents", *map(sa.column, ("id", "host", "opened_at", "kind", "risk")))
+_incidents = sa.table("incidents", *map(sa.column, ("id", "host", "opened_at", "recurs", "stopped", "kind", "risk")))
 _transitions = sa.table("transitions", *map(sa.column, ("id", "incident_id", "old", "new", "reason", "kind", "since")))
 
 
 def upgrade() -> None:
+    op.add_column("incidents", sa.Column("stopped", sa.Text(), nullable=True))
     op.add_column("incidents", sa.Column("kind", sa.String(length=16), nullable=False, server_default="outage"))
     op.add_column("incidents", sa.Column("risk", sa.Text(), nullable=False, server_default=""))
     op.add_column("transitions", sa.Column("kind", sa.String(length=16), nullable=True))
     op.add_column("transitions", sa.Column("since", Utc(), nullable=True))
     _say_kinds(op.get_bind())
     _say_since_when(op.get_bind())
+    _say_why_stopped(op.get_bind())
 
 
 def _say_kinds(connection: sa.Connection) -> None:
@@ -47,3 +65,24 @@ def _say_since_when(connection: sa.Connection) -> None:
     """An incident began with its first failed reading. Of what came back, and of recoveries, no more is known."""
     began = sa.select(_incidents.c.opened_at).where(_incidents.c.id == _transitions.c.incident_id).scalar_subquery()
     connection.execute(sa.update(_transitions).where(_transitions.c.old.is_(None)).values(since=began))
+
+
+def _say_why_stopped(connection: sa.Connection) -> None:
+    """It stood at the end of what is known of the same fault before."""
+    known = connection.execute(sa.select(_incidents.c.id, _incidents.c.recurs).where(_incidents.c.recurs != ""))
+    for incident in known.all():
+        stopped = _STOPPED.search(incident.recurs)
+        if stopped is not None:
+            values = {"recurs": incident.recurs[: stopped.start()], "stopped": _stopped(stopped)}
+            connection.execute(sa.update(_incidents).where(_incidents.c.id == incident.id).values(values))
+
+
+def _stopped(says: re.Match[str]) -> str:
+    if says["after"] is not None:
+        units = re.findall(r"(\d+) (d|h|min|s)\b", says["after"])
+        why: dict[str, object] = {"after": f"PT{sum(int(count) * _SECONDS[unit] for count, unit in units)}S"}
+    elif says["times"] is not None:
+        why = {"times": int(says["times"])}
+    else:
+        why = {"outcome": _ENDED[says["ended"]]}
+    return json.dumps({"cause": says["cause"], "why": why})

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.approvals.auto import AutoApproval, Fault, History, Run, Stopped, automatic
+from bot.approvals.auto import AutoApproval, Fault, History, Run, automatic
 from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
-from bot.incidents.model import AUTO, Approval, Incident, State, Transition
+from bot.incidents.model import AUTO, Approval, CameBack, Incident, State, Stopped, Transition
+from bot.wording.automation import no_longer_by_itself
 from checks.model import Confidence, Finding, Outcome, Plan, Report, Risk, Verdict
 from tests.unit.bot.samples import APPROVER, HOST, SERVICE, T0, broken, incident, offer, plan
 
@@ -56,9 +57,10 @@ def seen(before: timedelta) -> Fault:
 def why(decision: AutoApproval | Stopped | None) -> str:
     assert isinstance(decision, Stopped)
     head, tail = f"Automatic fixing of {CAUSE} on {HOST.name} has stopped: ", ". A person has to decide."
-    assert decision.says.startswith(head)
-    assert decision.says.endswith(tail)
-    return decision.says.removeprefix(head).removesuffix(tail)
+    says = no_longer_by_itself(decision, HOST.name)
+    assert says.startswith(head)
+    assert says.endswith(tail)
+    return says.removeprefix(head).removesuffix(tail)
 
 
 def goes(known: Incident, *runs: Run, faults: tuple[Fault, ...] = (), policies: Policies = POLICIES) -> bool:
@@ -133,10 +135,8 @@ def test_while_a_fix_of_the_same_cause_runs_on_the_host_it_is_waited_for() -> No
 
 def test_it_stops_when_the_cause_is_back_soon() -> None:
     decision = automatic(found(), POLICIES, History((ran(timedelta(minutes=4, seconds=10)),)), T0)
-    assert decision == Stopped(
-        "Automatic fixing of ip-forward-off on host1 has stopped: it came back 4 min after the last one. "
-        "A person has to decide."
-    )
+    assert decision == Stopped(CAUSE, CameBack(timedelta(minutes=4)))
+    assert why(decision) == "it came back 4 min after the last one"
 
 
 def test_it_goes_on_when_the_cause_is_back_late() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transition
+from bot.incidents.model import Approval, CameBack, Incident, Kind, Offer, RanOften, State, Stopped, Transition
 from bot.slack.message import Message
 from bot.slack.views import Glance, alert, answer, looking, overview, unknown_host, unknown_service
 from bot.slack.views.markup import code, cut, fitted, preformatted, prose, valued
@@ -142,13 +142,14 @@ offers = st.builds(
     many(approvals, 3),
     st.none() | st.builds(Snapshot, st.dictionaries(text, lines, max_size=3)),
 )
+stopped = st.builds(Stopped, text, st.builds(CameBack, st.timedeltas()) | st.builds(RanOften, st.integers()))
 transitions = st.builds(
     Transition, st.none() | st.sampled_from(State), st.sampled_from(State), long_text, times, people | text
 )
 incidents = st.builds(
     Incident, st.uuids().map(str), text, text, st.sampled_from(State), times, many(transitions, 9),
     st.none() | reports, many(offers, 5), st.none() | times, st.just("") | long_text,
-    st.sampled_from(Kind), long_text,
+    st.none() | stopped, st.sampled_from(Kind), long_text,
 )  # fmt: skip
 
 OURS = re.compile(r"<!date\^-?\d+\^\{date_short_pretty\} \{time_secs\}\|[\d :-]+ UTC>|<@[UW][A-Z0-9]{2,}>")
@@ -202,7 +203,11 @@ def test_no_report_breaks_an_answer(some: list[Report], offered: list[Offer]) ->
 
 
 @slow
-@given(st.lists(st.builds(Glance, text, text, st.none() | st.booleans(), long_text, st.none() | times), max_size=200))
+@given(
+    st.lists(
+        st.builds(Glance, text, text, st.none() | st.booleans(), long_text, st.none() | st.timedeltas()), max_size=200
+    )
+)
 def test_nothing_breaks_an_overview(glances: list[Glance]) -> None:
     check(overview(glances, NOW))
 
