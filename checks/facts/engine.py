@@ -4,6 +4,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import docker.errors
@@ -19,15 +20,45 @@ _LOGS, _LOG_LINES, _LOG_WIDTH = 5, 5, 300
 
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # Docker's words for every address
 
+_DOCKER, _ITS_COMPONENT = "Docker", "Engine"
+
+
+class FirewallBackend(StrEnum):
+    """In what an engine writes the rules of its published ports."""
+
+    IPTABLES = "iptables"
+    NFTABLES = "nftables"
+    UNKNOWN = "unknown"
+
+
+_BACKENDS = {  # by Docker's FirewallBackend.Driver, which an Engine before API 1.49 does not have
+    None: FirewallBackend.IPTABLES,
+    "iptables": FirewallBackend.IPTABLES,
+    "iptables+firewalld": FirewallBackend.IPTABLES,
+    "nftables": FirewallBackend.NFTABLES,
+    "nftables+firewalld": FirewallBackend.NFTABLES,
+}
+
 
 @dataclass(frozen=True)
 class EngineInfo:
+    """Who answers on Docker's socket."""
+
+    name: str  # Docker, or as another one calls itself: Podman Engine
     version: str
     root: str  # the folder of images, containers and volumes: /var/lib/docker
     live_restore: bool
     swarm: bool
     rootless: bool
-    firewall_backend: str | None  # iptables, iptables+firewalld, nftables; None before API 1.49
+    firewall_backend: FirewallBackend
+
+    @property
+    def is_docker(self) -> bool:
+        return self.name == _DOCKER
+
+    @property
+    def says(self) -> str:
+        return f"{self.name} {self.version}"
 
 
 @dataclass(frozen=True)
@@ -131,14 +162,22 @@ Containers = tuple[Container, ...]
 
 
 def parse_info(outputs: Outputs) -> EngineInfo:
+    """``GET /info``, with the ``Components`` of ``GET /version``: Podman names itself nowhere else.
+
+    A Docker that is too old to list its components is one all the same.
+    """
     info = _load(outputs["engine-info"].stdout)
+    names = [component["Name"] for component in info.get("Components") or ()]
+    name = _DOCKER if not names or _ITS_COMPONENT in names else names[0]
+    driver = (info.get("FirewallBackend") or {}).get("Driver")
     return EngineInfo(
+        name=name,
         version=info["ServerVersion"],
         root=info["DockerRootDir"],
         live_restore=bool(info.get("LiveRestoreEnabled")),
         swarm=(info.get("Swarm") or {}).get("LocalNodeState", "inactive") != "inactive",
         rootless="name=rootless" in (info.get("SecurityOptions") or ()),
-        firewall_backend=(info.get("FirewallBackend") or {}).get("Driver"),
+        firewall_backend=_BACKENDS.get(driver, FirewallBackend.UNKNOWN) if name == _DOCKER else FirewallBackend.UNKNOWN,
     )
 
 
@@ -211,6 +250,10 @@ def parse_logs(outputs: Outputs) -> Mapping[str, tuple[str, ...]]:
     return {id_: tuple(str(line) for line in lines) for id_, lines in _load(outputs["engine-logs"].stdout).items()}
 
 
+def _ask_info(client: Any) -> dict[str, Any]:
+    return {**client.info(), "Components": client.version().get("Components")}
+
+
 def _ask_containers(client: Any) -> list[Any]:
     inspected = []
     for one in client.api.containers(all=True, limit=_INSPECTED):
@@ -233,6 +276,6 @@ def _ask_logs(client: Any) -> dict[str, list[str]]:
     return logs
 
 
-ENGINE = Source("Docker Engine", (EngineProbe("engine-info", lambda client: client.info()),), parse_info)
+ENGINE = Source("Docker Engine", (EngineProbe("engine-info", _ask_info),), parse_info)
 CONTAINERS = Source("containers", (EngineProbe("engine-containers", _ask_containers),), parse_containers)
 LOGS = Source("containers' logs", (EngineProbe("engine-logs", _ask_logs),), parse_logs)

@@ -13,6 +13,7 @@ import pytest
 from bot.demo.hosts import USER, DemoHost
 from checks.collect.engine import Engine
 from checks.collect.ssh import Connection
+from checks.facts.engine import ENGINE, EngineInfo
 from checks.model import Host, Login
 from checks.source import EngineProbe
 
@@ -39,6 +40,16 @@ async def test_the_engine_is_asked_and_the_answer_kept_as_json(connection: Conne
     await engine.close()
     assert answers.missing == {}
     assert answers.outputs["info"].stdout.startswith('"26.1.5')
+
+
+async def test_the_engine_says_of_itself_who_it_is(connection: Connection) -> None:
+    engine = Engine(connection)
+    answers = await engine.ask([probe for probe in ENGINE.probes if isinstance(probe, EngineProbe)])
+    await engine.close()
+    said = ENGINE.parse(answers.outputs)
+    assert isinstance(said, EngineInfo)
+    assert said.is_docker
+    assert said.says.startswith("Docker 26.1.5")
 
 
 async def test_closing_waits_for_the_thread_of_a_question_that_was_given_up(connection: Connection) -> None:
