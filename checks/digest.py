@@ -39,7 +39,7 @@ def digest(look: Look) -> Digest | None:
     if look.facts is None:
         return None
     values: dict[str, str] = {}
-    for part in (_kernel, _interfaces, _rules, _native, _firewalld, _units, _docker, _container, _files):
+    for part in (_kernel, _interfaces, _rules, _docker_rules, _native, _firewalld, _units, _docker, _container, _files):
         try:
             values |= dict(part(look))
         except MissingError:
@@ -79,9 +79,6 @@ def _interfaces(look: Look) -> _Values:
 
 def _rules(look: Look) -> _Values:
     netfilter = look.need(NETFILTER)
-    yield "chain DOCKER", "missing" if missing_chains(netfilter) else "there"
-    rule = next(netfilter.dnat(look.service.port), None)
-    yield f"DNAT rule of port {look.service.port}", rule.spec if rule else "none"
     for table, name in _ENTRANCES:
         chain = netfilter.chain(table, name)
         if chain is None:
@@ -90,6 +87,13 @@ def _rules(look: Look) -> _Values:
             yield f"policy of {table} {name}", chain.policy
         drops = [rule.spec for rule in chain.rules if rule.target in _VERDICTS]
         yield f"what {table} {name} drops", "; ".join(drops) or "none"
+
+
+def _docker_rules(look: Look) -> _Values:
+    netfilter = look.docker_rules
+    yield "chain DOCKER", "missing" if missing_chains(netfilter) else "there"
+    rule = next(netfilter.dnat(look.service.port), None)
+    yield f"DNAT rule of port {look.service.port}", rule.spec if rule else "none"
 
 
 def _native(look: Look) -> _Values:

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from checks.facts.engine import CONTAINERS, Container, find
+from checks.facts.engine import CONTAINERS, ENGINE, Container, FirewallBackend, find
+from checks.facts.netfilter import NETFILTER, Netfilter
+from checks.facts.nftables import DOCKER_TABLE, NFTABLES
 from checks.facts.path import PATH, Way
 from checks.model import Digest, Ended, Host, Reading, Service, Trouble, Vantage
 from checks.source import Facts, Source, Unavailable
@@ -108,6 +110,38 @@ class Look:
         if container is None or container.on_host_network or not container.binds(self.service.port):
             return None
         return container
+
+    @property
+    def rules_elsewhere(self) -> str:
+        """Why the rules of published ports are not those that Docker writes in iptables; empty where they are.
+
+        An Engine that cannot be asked is taken for a Docker with iptables, unless it left tables of the other backend.
+        """
+        engine, host = self.may(ENGINE), self.host.name
+        if engine is not None and not engine.is_docker:
+            return f"the engine of {host} is {engine.says}, whose rules dockerhealth does not know yet"
+        backend = engine.firewall_backend if engine is not None else self._backend_by_tables
+        if backend is FirewallBackend.IPTABLES:
+            return ""
+        if backend is FirewallBackend.NFTABLES:
+            return f"they are in nftables on {host} (its firewall backend), which dockerhealth does not read yet"
+        return f"Docker's firewall backend on {host} is one that dockerhealth does not know yet"
+
+    @property
+    def _backend_by_tables(self) -> FirewallBackend:
+        left = any(chain.table == DOCKER_TABLE for chain in self.may(NFTABLES) or ())
+        return FirewallBackend.NFTABLES if left else FirewallBackend.IPTABLES
+
+    def need_rules_in_iptables(self) -> None:
+        """For all that rests on Docker's iptables rules: raises MissingError where the engine's are elsewhere."""
+        if self.rules_elsewhere:
+            raise MissingError("Docker's rules", self.rules_elsewhere)
+
+    @property
+    def docker_rules(self) -> Netfilter:
+        """The tables of iptables, with Docker's rules in them. Raises MissingError where these are elsewhere."""
+        self.need_rules_in_iptables()
+        return self.need(NETFILTER)
 
     def answers_at(self, vantage: Vantage) -> bool | None:
         """Whether the service answers from a vantage on the host; None where that was not tried."""

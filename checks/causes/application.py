@@ -32,13 +32,16 @@ def _container_unhealthy(look: Look) -> Judgement:
         return passed(f"it {look.outside.says} from outside" if look.outside.ok else "it answers in small packets")
     if is_out_of_room(look):
         return passed("it has no room left: see disk-full")
+    by_itself = nearest.vantage is Vantage.CONTAINER or container.on_host_network
+    if not by_itself:
+        look.need_rules_in_iptables()  # Podman's conmon accepts a port whose rules are gone, and is silent (5.4.2)
     return fail(
         *shown(look, *_ALL),
         Evidence(
             "containers", f"container {container.name} runs since {container.started_at[:19].replace('T', ' ')} UTC"
         ),
         *_health(container),
-        sure=nearest.vantage is Vantage.CONTAINER or container.on_host_network,
+        sure=by_itself,
         advice=(
             f"docker logs --tail 20 {shlex.quote(container.name)}   # what it is busy with",
             f"docker top {shlex.quote(container.name)}",

@@ -8,7 +8,6 @@ from checks.evidence.origin import who_stopped
 from checks.evidence.state import listeners
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
-from checks.facts.netfilter import NETFILTER
 from checks.facts.sockets import SOCKETS
 from checks.facts.units import UNITS
 from checks.look import Look, MissingError
@@ -100,6 +99,7 @@ def _docker_proxy_gone(look: Look) -> Judgement:
         return passed(f"somebody listens on port {look.service.port} of the host")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
+    look.need_rules_in_iptables()
     if not _needs_proxy(look, iptables=settings.iptables):
         return passed("nobody listens there, and nobody has to: packets go by Docker's rules")
     return fail(
@@ -114,7 +114,7 @@ def _needs_proxy(look: Look, *, iptables: bool) -> bool:
     target = look.outside.address or look.service.target
     if _is_ipv6(target) or look.service.target == "localhost":
         return True
-    return not iptables and not any(look.need(NETFILTER).dnat(look.service.port))
+    return not iptables and not any(look.docker_rules.dnat(look.service.port))
 
 
 def _is_ipv6(target: str) -> bool:

@@ -4,7 +4,6 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, instead, not_by_iptables
 from checks.evidence.packet import followed, packet_of
 from checks.facts.firewalld import FIREWALLD
-from checks.facts.netfilter import NETFILTER
 from checks.look import Look
 from checks.model import Evidence
 from checks.walk import Hook
@@ -19,7 +18,7 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:
     not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    netfilter = look.need(NETFILTER)
+    netfilter = look.docker_rules
     rule = next(netfilter.dnat(look.service.port), None)
     if rule is None or not netfilter.jumps("nat", "PREROUTING", "DOCKER"):
         return passed("there is no DNAT rule for the port, or nothing jumps to it")

@@ -4,7 +4,6 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, inside
 from checks.evidence.packet import Owner, agrees, eaters
 from checks.facts.daemon import DAEMON
-from checks.facts.netfilter import NETFILTER
 from checks.look import Look
 from checks.model import Evidence
 from checks.walk import Hook
@@ -16,6 +15,7 @@ def _docker_user_drop(look: Look) -> Judgement:
         return passed("this service is not published through NAT")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
+    look.need_rules_in_iptables()
     eater = next((one for one in eaters(look) if one.owner is Owner.DOCKER_USER), None)
     if eater is None:
         return passed("chain DOCKER-USER lets a client's packet through")
@@ -32,6 +32,7 @@ def _docker_user_drop(look: Look) -> Judgement:
 
 def _docker_iptables_disabled(look: Look) -> Judgement:
     """By its settings dockerd writes no rules: only docker-proxy, or rules of somebody else, serve the port."""
+    look.need_rules_in_iptables()
     settings = look.need(DAEMON)
     if settings.iptables:
         return passed("dockerd writes iptables rules, by its settings")
@@ -39,7 +40,7 @@ def _docker_iptables_disabled(look: Look) -> Judgement:
         return passed("this service is not published through NAT")
     if look.outside.ok:
         return passed(f"iptables=false, yet it {look.outside.says} from outside")
-    if next(look.need(NETFILTER).dnat(look.service.port), None) is not None:
+    if next(look.docker_rules.dnat(look.service.port), None) is not None:
         return passed("somebody else wrote a DNAT rule for the port")
     instead = [one for one in eaters(look) if one.stop.hook is Hook.INPUT]
     if not instead and settings.userland_proxy:

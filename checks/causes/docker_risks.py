@@ -3,7 +3,6 @@
 from checks.causes.cause import Cause, Judgement, passed, risk
 from checks.causes.docker_rules import missing_parts, not_by_iptables
 from checks.facts.bus import BUS
-from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS
 from checks.look import Look
 from checks.model import Evidence
@@ -13,7 +12,7 @@ _ISOLATION = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2")
 
 def _docker_isolation_lost(look: Look) -> Judgement:
     """A reload of firewalld takes the isolation away in some versions (CVE-2025-54410: before 25.0.13, 26, 27)."""
-    netfilter = look.need(NETFILTER)
+    netfilter = look.docker_rules
     first, second = (netfilter.rules("filter", name) for name in _ISOLATION)
     if netfilter.chain("filter", _ISOLATION[0]) is None:
         return passed("this version of Docker keeps networks apart in another way, or its chains are gone")
@@ -29,7 +28,7 @@ def _chains_missing_but_served(look: Look) -> Judgement:
     not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    missing = missing_parts(look.need(NETFILTER), look.service.port)
+    missing = missing_parts(look.docker_rules, look.service.port)
     if not missing:
         return passed("Docker's chains are there")
     if not look.outside.ok:
@@ -54,6 +53,7 @@ def _docker_deaf_to_firewalld(look: Look) -> Judgement:
         return passed("firewalld is not running")
     if not docker.is_active:
         return passed("dockerd is not running")
+    look.need_rules_in_iptables()
     if docker.main_pid in bus.pids:
         return passed(f"dockerd (pid {docker.main_pid}) is on D-Bus and hears firewalld")
     return risk(

@@ -49,7 +49,7 @@ def _docker_chains_missing(look: Look) -> Judgement:
     not_its_work = written_otherwise(look) if lost else not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    missing = missing_chains(look.need(NETFILTER))
+    missing = missing_chains(look.docker_rules)
     if not missing:
         return passed("chain DOCKER is in nat and filter")
     if look.outside.ok:
@@ -70,7 +70,7 @@ def _docker_nat_rule_missing(look: Look) -> Judgement:
     not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    netfilter, port = look.need(NETFILTER), look.service.port
+    netfilter, port = look.docker_rules, look.service.port
     if missing_chains(netfilter):
         return passed("the chains themselves are missing")
     rule, jumps = next(netfilter.dnat(port), None), netfilter.jumps("nat", "PREROUTING", "DOCKER")
@@ -97,7 +97,7 @@ def _docker_forward_rule_missing(look: Look) -> Judgement:
         return passed(not_its_work)
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    netfilter = look.need(NETFILTER)
+    netfilter = look.docker_rules
     if missing_chains(netfilter):
         return passed("the chains themselves are missing")
     eater = next((one for one in eaters(look) if one.owner is Owner.DOCKER and one.stop.hook is Hook.FORWARD), None)
@@ -119,7 +119,7 @@ def _dnat_target_stale(look: Look) -> Judgement:
     container = look.bridged
     if container is None or not container.running:
         return passed("no running container publishes the port")
-    netfilter = look.need(NETFILTER)
+    netfilter = look.docker_rules
     rules = list(netfilter.dnat(look.service.port))
     if not rules:
         return passed("there is no DNAT rule for the port")
@@ -142,17 +142,19 @@ def stale_rules(netfilter: Netfilter, port: int, container: Container) -> list[R
 
 
 def not_by_iptables(look: Look) -> str:
-    """Why Docker's iptables rules do not matter here; empty where they do."""
+    """Why Docker's iptables rules do not matter here; empty where they do. Raises MissingError as the next one does."""
     return "this service is not published through NAT" if look.bridged is None else written_otherwise(look)
 
 
 def written_otherwise(look: Look) -> str:
-    """Why this Docker writes no iptables rules for any of its containers; empty where it does."""
+    """Why this Docker writes no iptables rules for any of its containers; empty where it does.
+
+    Raises MissingError for an engine whose rules are elsewhere.
+    """
+    look.need_rules_in_iptables()
     settings, engine = look.may(DAEMON), look.may(ENGINE)
     if settings is not None and not settings.iptables:
         return "dockerd runs with iptables=false: it writes no rules, by its settings"
-    if engine is not None and engine.firewall_backend == "nftables":
-        return "Docker writes nftables rules of its own, not iptables chains"
     if engine is not None and engine.rootless:
         return "this Docker runs rootless: its ports are served by rootlesskit, not by rules of the host"
     return ""

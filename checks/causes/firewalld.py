@@ -7,9 +7,8 @@ from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.evidence.packet import Eater, Owner, agrees, eaters, known_eaters
 from checks.facts.addresses import ADDRESSES
-from checks.facts.engine import CONTAINERS
+from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
-from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS
 from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Vantage
@@ -31,7 +30,7 @@ def _firewalld_port_closed(look: Look) -> Judgement:
         return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
     port = look.service.port
     if look.bridged is not None and not not_by_iptables(look):
-        rule = next(look.need(NETFILTER).dnat(port), None)
+        rule = next(look.docker_rules.dnat(port), None)
         if rule is not None:
             return passed(f"{port}/tcp need not be open: packets take the DNAT rule `{rule.spec}` and never meet INPUT")
         return passed(f"{port}/tcp need not be open once Docker's DNAT rule is back; that rule is missing")
@@ -69,8 +68,9 @@ def _firewalld_forward_reject(look: Look) -> Judgement:
         return passed("this service is not behind NAT: nothing of it is forwarded")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
+    netfilter = look.docker_rules
     eater = next((one for one in eaters(look) if one.owner is Owner.FIREWALLD and one.stop.hook is Hook.FORWARD), None)
-    if eater is None or next(look.need(NETFILTER).dnat(look.service.port), None) is None:
+    if eater is None or next(netfilter.dnat(look.service.port), None) is None:
         return passed("firewalld's rules let a client's packet through FORWARD, or it does not get there")
     if not _docker_accepts(look, eater):
         return passed("Docker's own rules would have let it through before that, and do not")
@@ -114,6 +114,8 @@ def _firewalld_zone_conflict(look: Look) -> Judgement:
     zone, interface = taken[0]
     if docker.is_active:
         return passed(f"zone {zone} has {interface}, and dockerd runs all the same")
+    if look.may(ENGINE) is not None:
+        return passed(f"zone {zone} has {interface}, and what answers on Docker's socket is not run by docker.service")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     failed = docker.result not in {"", "success"}

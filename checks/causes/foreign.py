@@ -41,6 +41,7 @@ def _iptables_backends_split(look: Look) -> Judgement:
     """Docker's rules are in one variant of iptables, and a rule of the other ends the packet: the kernel asks both."""
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
+    look.need_rules_in_iptables()
     eater = next((one for one in eaters(look) if one.owner is Owner.OTHER_BACKEND), None)
     if eater is None:
         return passed("no second set of iptables tables ends a client's packet")
@@ -123,7 +124,10 @@ def _dropped_by_kernel(look: Look) -> str:
 
 
 def _on_its_way(look: Look, eater: Eater) -> bool:
-    """Whether the packet would come by there if Docker's rules were whole: it would not meet INPUT."""
+    """Whether the packet would come by there if Docker's rules were whole: it would not meet INPUT.
+
+    Raises MissingError where whether they are whole is not known.
+    """
     if eater.stop.hook is not Hook.INPUT or look.bridged is None or not_by_iptables(look):
         return True
     return followed(look).translated is not None

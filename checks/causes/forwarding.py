@@ -3,6 +3,7 @@
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.kernel import counted
 from checks.evidence.origin import who_switched_forwarding
+from checks.evidence.packet import followed
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
@@ -25,7 +26,7 @@ def _ip_forward_off(look: Look) -> Judgement:
     if container is None:
         return passed("net.ipv4.ip_forward = 0, but this service is not behind NAT: nothing of it is forwarded")
     if look.outside.ok:
-        return passed(f"net.ipv4.ip_forward = 0, yet it {look.outside.says} from outside, through docker-proxy")
+        return passed(f"net.ipv4.ip_forward = 0, yet it {look.outside.says} from outside, through a proxy")
     evidence = (
         Evidence("forwarding", "net.ipv4.ip_forward = 0: the host drops what other machines send to its containers"),
         Evidence("containers", f"container {container.name} is one of them (network {container.network_mode})"),
@@ -102,10 +103,20 @@ def _lines_against(look: Look, names: list[str]) -> tuple[Evidence, ...]:
 
 def _fits(look: Look, route: Route | None) -> bool:
     """Whether all else agrees: a healthy DNAT rule, silence from outside, and no route by the kernel's own word."""
-    netfilter = look.may(NETFILTER)
-    dnat = netfilter is not None and any(netfilter.dnat(look.service.port))
     no_route = route is None or route.device is None
-    return dnat and no_route and look.outside.ended is Ended.TIMED_OUT
+    return _translated(look) and no_route and look.outside.ended is Ended.TIMED_OUT
+
+
+def _translated(look: Look) -> bool:
+    """Whether a rule sends a client's packet on to the container: Docker's, or of another engine one that it meets."""
+    if not look.rules_elsewhere:
+        netfilter = look.may(NETFILTER)
+        return netfilter is not None and any(netfilter.dnat(look.service.port))
+    try:
+        sent_to = followed(look).translated
+    except MissingError:
+        return False
+    return sent_to is not None and look.bridged is not None and sent_to[0] in look.bridged.addresses
 
 
 def _route(route: Route | None) -> tuple[Evidence, ...]:
@@ -124,7 +135,8 @@ def _origin(look: Look) -> tuple[Evidence, ...]:
     if files is None:
         return who_switched_forwarding(look)
     line = files.at_boot()
-    says = line.says if line else "no file switches it on: dockerd did when it started, and nothing does again"
+    by_dockerd = "" if look.rules_elsewhere else ": dockerd did when it started, and nothing does again"
+    says = line.says if line else f"no file switches it on{by_dockerd}"
     return (Evidence("sysctl files", says), *who_switched_forwarding(look))
 
 
@@ -152,7 +164,7 @@ def _forward_policy_open(look: Look) -> Judgement:
     """The policy DROP comes from dockerd, and only where it switches forwarding on itself: not after a persisted 1."""
     if not look.need(FORWARDING).ip_forward:
         return passed("nothing is forwarded")
-    forward = look.need(NETFILTER).chain("filter", "FORWARD")
+    forward = look.docker_rules.chain("filter", "FORWARD")
     if forward is None or forward.policy != "ACCEPT":
         return passed(f"the policy of FORWARD is {forward.policy if forward else 'not set by iptables'}")
     line = look.need(SYSCTL_FILES).at_boot()

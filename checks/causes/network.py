@@ -6,7 +6,7 @@ import shlex
 
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.facts.addresses import ADDRESSES, Addresses
-from checks.facts.engine import CONTAINERS, Container
+from checks.facts.engine import CONTAINERS, ENGINE, Container
 from checks.facts.path import PATH, Route
 from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Phase, Vantage
@@ -16,12 +16,18 @@ _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 
 
 def bridge_of(look: Look, container: Container) -> str | None:
-    """The bridge that the container is plugged into, as Docker names it. None where it is in no network."""
+    """The bridge that the container is plugged into. None where it is in no network.
+
+    It has the network's gateway for its address; one that has lost it is known by the name that Docker gives. Raises
+    MissingError for a bridge that another engine has named.
+    """
     network = next(iter(container.networks), None)
     if network is None:
         return None
-    addresses = look.may(ADDRESSES)
+    addresses, engine = look.may(ADDRESSES), look.may(ENGINE)
     owner = addresses.owner_of(network.gateway) if addresses else None  # an option may have named it otherwise
+    if owner is None and engine is not None and not engine.is_docker:
+        raise MissingError(ADDRESSES.name, f"no interface has {network.gateway}, the gateway of network {network.name}")
     return owner or network.bridge
 
 

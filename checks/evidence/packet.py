@@ -9,7 +9,7 @@ from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.legacy import LEGACY
 from checks.facts.netfilter import NETFILTER, Netfilter, Variant, read
-from checks.facts.nftables import NFTABLES
+from checks.facts.nftables import DOCKER_TABLE, NFTABLES, PODMAN_TABLE
 from checks.facts.path import PATH
 from checks.look import Look, MissingError
 from checks.model import Evidence
@@ -19,6 +19,7 @@ from checks.walk import Backend, Packet, Place, Ruleset, Stop, Trace, rises, rul
 _MOST = 6
 """Stops in a row that are looked for: each is found by lifting the one before it."""
 
+_OF_ENGINES = {DOCKER_TABLE, PODMAN_TABLE}
 _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
 _OF_FIREWALLD = re.compile(
     r"(IN|FWD|FWDI|FWDO|PRE|OUT|POST)_\w+|\w+_(direct|ZONES|ZONES_SOURCE|POLICIES|POLICIES_pre|POLICIES_post)"
@@ -34,6 +35,7 @@ class Owner(StrEnum):
     DOCKER = "docker"  # its own chains, or the policy that it sets
     DOCKER_USER = "docker-user"  # the chain that it leaves to the admin
     FIREWALLD = "firewalld"
+    OTHER_ENGINE = "other-engine"  # the table of an engine whose rules are elsewhere, see Look.rules_elsewhere
     OTHER_BACKEND = "other-backend"  # iptables tables beside those that Docker's rules are in
     FOREIGN = "foreign"
 
@@ -160,6 +162,8 @@ def _owner(look: Look, stop: Stop) -> Owner:
     if place.backend is Backend.NFTABLES:
         of_iptables = place.family == "ip" and place.table in _OF_IPTABLES and docker_s is Backend.LEGACY
         firewalld_s = place.table.startswith("firewalld")
+        if place.table in _OF_ENGINES and look.rules_elsewhere:
+            return Owner.OTHER_ENGINE
         return Owner.OTHER_BACKEND if of_iptables else Owner.FIREWALLD if firewalld_s else Owner.FOREIGN
     if place.chain in below(netfilter, "filter", "DOCKER-USER"):
         return Owner.DOCKER_USER

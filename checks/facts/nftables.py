@@ -8,6 +8,9 @@ from typing import Any
 from checks.source import Outputs, Probe, Source, UnparsableError
 
 _NOT_INSTALLED = 127
+DOCKER_TABLE, PODMAN_TABLE = "docker-bridges", "netavark"
+"""The tables of Docker's nftables backend (29 and later), and of Podman's network program."""
+
 _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}  # iptables-nft's own tables, in family ip
 
 Key = tuple[str, str, str]

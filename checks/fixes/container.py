@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from checks.causes.docker_rules import stale_rules
 from checks.facts.engine import Container
-from checks.facts.netfilter import NETFILTER
 from checks.fixes import preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
@@ -90,7 +89,7 @@ def _refuse_behind_stale_rule(look: Look, container: Container) -> None:
 
     Seen with 20.10 and 26.1: after a restart of the container the port still leads where it led before.
     """
-    wrong = stale_rules(look.need(NETFILTER), look.service.port, container)
+    wrong = stale_rules(look.docker_rules, look.service.port, container)
     if wrong:
         raise RefusedError(
             f"the wrong rule `{wrong[0].says}` would stay, ahead of the one that Docker adds when the container starts:"

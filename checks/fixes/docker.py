@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from checks.causes.docker_rules import missing_parts
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
-from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS
 from checks.fixes import preflight
 from checks.fixes.container import start
@@ -40,11 +39,15 @@ CHANGES = (*STAYS, "unit docker.service*", "unit docker.socket*", "unit containe
 
 
 def restart(look: Look, finding: Finding) -> Remedy:
-    """Also a part of what another fix does, which may undo what this cannot."""
+    """Also a part of what another fix does, which may undo what this cannot.
+
+    A dockerd with the nftables backend does not start while forwarding is off (29.7.2): not for engines like that.
+    """
+    look.need_rules_in_iptables()
     holds, unknown = preflight.start_of_dockerd(look)
     if finding.cause == _HUNG and look.may(CONTAINERS) is None:
         return _blindly(look, holds, unknown)
-    engine, containers, netfilter = look.need(ENGINE), look.need(CONTAINERS), look.need(NETFILTER)
+    engine, containers, netfilter = look.need(ENGINE), look.need(CONTAINERS), look.docker_rules
     running = [container for container in containers if container.running]
     lost = [] if engine.live_restore else [container for container in running if container.auto_remove]
     if look.container in lost:

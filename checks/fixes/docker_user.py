@@ -6,7 +6,6 @@ from dataclasses import replace
 from checks.commands import ROOT_HELPER
 from checks.evidence.packet import Owner, eaters
 from checks.facts.addresses import ADDRESSES
-from checks.facts.netfilter import NETFILTER
 from checks.facts.path import PATH
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look, MissingError
@@ -17,7 +16,7 @@ _INTERNAL = ("lo", "docker", "br-", "veth", "virbr")
 
 
 def _prepare(look: Look, _: Finding) -> Remedy:
-    netfilter, port = look.need(NETFILTER), look.service.port
+    netfilter, port = look.docker_rules, look.service.port
     if netfilter.chain("filter", "DOCKER-USER") is None:
         raise RefusedError("there is no chain DOCKER-USER")
     rule = next((one for one in eaters(look) if one.owner is Owner.DOCKER_USER), None)

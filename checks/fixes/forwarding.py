@@ -92,6 +92,8 @@ def _for_whom(look: Look, *, also_later: bool = False) -> str:
     forward = netfilter.chain("filter", "FORWARD") if netfilter else None
     if firewalld is not None and firewalld.running:
         return "Whose packets are forwarded is decided by firewalld's zones."
+    if look.rules_elsewhere:
+        return f"Whether the host then routes for others is not known, nor are Docker's rules: {look.rules_elsewhere}."
     if forward is None:
         return "Whether the host then routes for others is not known: the policy of FORWARD could not be read."
     if forward.policy == "ACCEPT":

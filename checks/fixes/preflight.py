@@ -8,7 +8,6 @@ from checks.causes.firewalld import taken_bridges
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import ENGINE
 from checks.facts.firewalld import FIREWALLD
-from checks.facts.netfilter import NETFILTER
 from checks.facts.system import SYSTEM
 from checks.fixes.fix import RefusedError
 from checks.look import Look, MissingError
@@ -49,7 +48,7 @@ def chains(look: Look) -> str:
     """Docker starts no container whose port it cannot write a rule for: a half outage would become a whole one."""
     if look.bridged is None:
         return "the container needs no rules of Docker's"
-    if missing_chains(look.need(NETFILTER)):
+    if missing_chains(look.docker_rules):
         raise RefusedError(
             "Docker's chains are missing: the start would fail with `No chain/target/match`; restart-docker goes first"
         )
