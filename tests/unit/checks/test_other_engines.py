@@ -17,8 +17,7 @@ from checks.timeline import differences
 from tests import recordings
 from tests.looks import TIMED_OUT, changed, look
 from tests.unit.checks.container_looks import causes, ladder, missing, printing, risks, root, seen_as, told, untold
-from tests.unit.checks.fixes.plans import plan_of, recorded, refusal_of, reported
-from tests.unit.engine_looks import (
+from tests.unit.checks.engine_looks import (
     flushed,
     on_nftables,
     on_podman,
@@ -26,6 +25,7 @@ from tests.unit.engine_looks import (
     said_to_be_podman,
     switched_to_nftables,
 )
+from tests.unit.checks.fixes.plans import plan_of, recorded, refusal_of, reported
 
 SID, BOOKWORM = "debian-docker28.5.2", "debian12-docker20.10.24"
 STATES = sorted((recordings.FOLDER / BOOKWORM).glob("*.json"))
