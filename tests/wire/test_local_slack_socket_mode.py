@@ -19,6 +19,7 @@ Json = dict[str, Any]
 
 IMPATIENT = Timings(ack_within=0.1, redeliver_after=(0.0,))
 BRISK = Timings(close_after_disconnect=0.05, warning_before_close=0.05)
+PATIENCE = 5.0  # seconds
 
 
 class Clock:
@@ -390,32 +391,32 @@ async def test_a_modal_is_opened_corrected_and_submitted(slack: LocalSlack) -> N
 
 async def test_a_trigger_id_opens_one_modal(slack: LocalSlack) -> None:
     alice, health = workspace(slack)
-    errors: list[str] = []
+    errors: asyncio.Queue[str] = asyncio.Queue()
 
     async def opened(client: AsyncWebClient, trigger_id: str) -> None:
         await client.views_open(trigger_id=trigger_id, view=MODAL)
         with pytest.raises(SlackApiError) as caught:
             await client.views_open(trigger_id=trigger_id, view=MODAL)
-        errors.append(caught.value.response["error"])
+        errors.put_nowait(caught.value.response["error"])
 
     async with connected(slack, modal_app(slack, opened)):
         await slack.command(alice, health, "/dockerhealth")
-        await slack.wait_until(lambda: errors == ["exchanged_trigger_id"])
+        assert await asyncio.wait_for(errors.get(), PATIENCE) == "exchanged_trigger_id"
 
 
 async def test_a_trigger_id_works_for_three_seconds(slack: LocalSlack, clock: Clock) -> None:
     alice, health = workspace(slack)
-    errors: list[str] = []
+    errors: asyncio.Queue[str] = asyncio.Queue()
 
     async def opened(client: AsyncWebClient, trigger_id: str) -> None:
         clock.now += 3.1
         with pytest.raises(SlackApiError) as caught:
             await client.views_open(trigger_id=trigger_id, view=MODAL)
-        errors.append(caught.value.response["error"])
+        errors.put_nowait(caught.value.response["error"])
 
     async with connected(slack, modal_app(slack, opened)):
         await slack.command(alice, health, "/dockerhealth")
-        await slack.wait_until(lambda: errors == ["expired_trigger_id"])
+        assert await asyncio.wait_for(errors.get(), PATIENCE) == "expired_trigger_id"
 
 
 # --- delivery -----------------------------------------------------------------------------------------------
