@@ -23,6 +23,7 @@ from bot.slack.listeners import Listeners
 from bot.slack.outbox import Outbox, RetryLaterError, backoff
 from bot.slack.socket import Socket
 from bot.store import Store
+from bot.tasks import Tasks
 from checks.check import Checker
 from checks.execution.apply import apply, resume
 
@@ -112,10 +113,18 @@ class Bot:
         listeners = Listeners(self._watch, clicks, self._store, self._slack, clock=now)
         socket = Socket(listeners.app(self._slack.without_token()), app_token)
         log.info("started", hosts=len(self._watch.hosts), team=team)
+        asking = Tasks()
+        asking.start(self._ask_for_groups(), "groups")
         try:
             await socket.run(stop)
         finally:
+            await asking.close(grace=0)
             await listeners.close()
+
+    async def _ask_for_groups(self) -> None:
+        """Have it in the log at start, not at the first click, if Slack does not tell who is in an approvers' group."""
+        for group in self._settings.approvals.policies().groups:
+            await self._slack.members(group)
 
     async def _introduced(self, app_token: str, stop: asyncio.Event) -> str:
         """The workspace, once Slack has answered. Raises RefusedError for a token that it does not take."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from bot.approvals.approvers import Approvers, Unreachable, Withheld
 from bot.approvals.offers import usable
 from bot.approvals.policy import Policy
 from bot.incidents.model import TERMINAL, Approval, Incident, Offer, State
@@ -19,7 +20,8 @@ class No(StrEnum):
     NOT_ALLOWED = "not-allowed"  # nobody may: a rule says so, or only a person can run it
     NO_APPROVERS = "no-approvers"
     NOT_AN_APPROVER = "not-an-approver"
-    GROUP_UNKNOWN = "group-unknown"  # Slack did not say who is in an approvers' group
+    GROUP_UNKNOWN = "group-unknown"  # Slack could not say just now who is in an approvers' group
+    GROUP_WITHHELD = "group-withheld"  # Slack will not say who is in one until a person changes something
     REQUESTER = "requester"  # whoever asked for the look may not approve what it found
     CLAIMED = "claimed"  # someone was first
     BUSY = "busy"  # another fix of the same incident runs
@@ -43,6 +45,7 @@ class Refusal:
     names: tuple[str, ...] = ()  # who could approve; for GROUP_UNKNOWN, the groups; for CHANNEL, the channels
     until: datetime | None = None  # when the quiet hours are over
     why: str = ""  # what does not allow it
+    withheld: Mapping[str, Withheld] = field(default_factory=dict)  # for GROUP_WITHHELD, the groups
 
     @property
     def outdated(self) -> bool:
@@ -109,24 +112,6 @@ class Click:
         return self.place is None and self.user.startswith(TERMINAL)
 
 
-@dataclass(frozen=True)
-class Approvers:
-    """The approvers of a policy. A group's members are those of this very moment, None if Slack did not tell."""
-
-    users: frozenset[str] = frozenset()
-    groups: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.users or self.groups)
-
-    def __contains__(self, who: str) -> bool:
-        return who in self.users or any(who in members for members in self.groups.values() if members is not None)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*sorted(self.users), *sorted(self.groups))
-
-
 def decide(  # noqa: PLR0913  # an approval rests on each of these
     incident: Incident, click: Click, policy: Policy, approvers: Approvers, *, home: Place | None, now: datetime
 ) -> Approved | Agreed | Refusal:
@@ -188,10 +173,17 @@ def _not_them(incident: Incident, offer: Offer, who: str, policy: Policy, approv
         if policy.not_requester and who in requesters(incident):
             return Refusal(No.REQUESTER, incident, offer, tuple(name for name in approvers.names if name != who))
         return None
-    unknown = tuple(sorted(group for group, members in approvers.groups.items() if members is None))
-    if unknown and not who.startswith(TERMINAL):
-        return Refusal(No.GROUP_UNKNOWN, names=unknown)
-    return Refusal(No.NOT_AN_APPROVER, names=approvers.names)
+    untold = None if who.startswith(TERMINAL) else _untold(approvers)
+    return untold or Refusal(No.NOT_AN_APPROVER, names=approvers.names)
+
+
+def _untold(approvers: Approvers) -> Refusal | None:
+    """Why it cannot be told whether someone is in a group; first what trying again may mend."""
+    groups = sorted(approvers.groups.items())
+    if unreachable := tuple(group for group, members in groups if isinstance(members, Unreachable)):
+        return Refusal(No.GROUP_UNKNOWN, names=unreachable)
+    withheld = {group: members for group, members in groups if isinstance(members, Withheld)}
+    return Refusal(No.GROUP_WITHHELD, withheld=withheld) if withheld else None
 
 
 def requesters(incident: Incident) -> frozenset[str]:

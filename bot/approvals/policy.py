@@ -13,6 +13,11 @@ from checks.model import UNDO, Plan, Risk
 _DAY = timedelta(days=1)
 
 
+def is_group(approver: str) -> bool:
+    """Whether an approver is named by the id of a user group."""
+    return approver.startswith("S")
+
+
 @dataclass(frozen=True)
 class QuietHours:
     """The hours of every day in which nobody may approve, by the clocks of a zone. They may go over midnight."""
@@ -128,6 +133,12 @@ class Policies:
             if rule.covers(fix, host, risk):
                 policy = rule.over(policy)
         return policy
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The user groups that may approve something, in general or by a rule."""
+        named = (self.approvers, *(rule.terms.approvers or () for rule in self.rules))
+        return tuple(sorted({name for names in named for name in names if is_group(name)}))
 
     def auto_rule(self, fix: str, host: str) -> AutoRule | None:
         return next((rule for rule in self.auto if (rule.fix, rule.host) == (fix, host)), None)

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
+from bot.approvals.approvers import Directory, Members, Withheld
 from bot.approvals.decision import Agreed, Approved, Click, Refusal
 from bot.approvals.offers import offered, usable
 from bot.config import Settings
 from bot.incidents.audit import planned, refused
 from bot.incidents.model import Incident, Kind, Offer, Rules, State, Transition, opened
 from bot.monitoring.monitor import Checked, Watch, Watching
-from bot.remediation.approval_service import ApprovalService, Directory, nowhere
+from bot.remediation.approval_service import ApprovalService, nowhere
 from bot.remediation.runner import Fixing, Hands
 from bot.slack.client import SlackClient
 from bot.store import Store
@@ -190,15 +191,15 @@ class Mending:
 
 
 class Groups:
-    """Who is in a user group, for the few times that a terminal asks: None without a token for Slack."""
+    """Who is in a user group, for the few times that a terminal asks: nobody knows without a token for Slack."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def members(self, group: str) -> frozenset[str] | None:
+    async def members(self, group: str) -> Members:
         token = self._settings.slack_bot_token
         if token is None:
-            return None
+            return Withheld("SLACK_BOT_TOKEN is not set here", "Set it, or press the button in Slack.")
         slack = await SlackClient.open(token.get_secret_value(), self._settings.slack_api_url)
         try:
             return await slack.members(group)

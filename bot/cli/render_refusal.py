@@ -41,6 +41,12 @@ def _at(moment: datetime | None) -> str:
     return f" until {moment:%Y-%m-%d %H:%M %Z}" if moment else ""
 
 
+def _withheld(no: Refusal) -> str:
+    said = "; ".join(f"{group} ({members.said})" for group, members in no.withheld.items())
+    todo = " ".join(dict.fromkeys(members.todo for members in no.withheld.values()))
+    return f"Slack does not tell who is in {said or 'a group of approvers'}: trying again will not help. {todo}"
+
+
 WORDS: dict[No, Callable[[Refusal], str]] = {
     No.ELSEWHERE: lambda _: "This can be approved only in Slack.",
     No.CHANNEL: lambda no: f"This can be approved only in {', '.join(no.names)}.",
@@ -52,6 +58,7 @@ WORDS: dict[No, Callable[[Refusal], str]] = {
     ),
     No.NOT_AN_APPROVER: lambda no: f"You may not approve this. {_ask(no)}",
     No.GROUP_UNKNOWN: lambda no: f"Slack did not tell who is in {', '.join(no.names)}: try again in a minute.",
+    No.GROUP_WITHHELD: _withheld,
     No.REQUESTER: lambda no: f"You asked for this look, so someone else has to approve what it found. {_ask(no)}",
     No.CLAIMED: lambda _: "This was approved already, and is not run again.",
     No.BUSY: lambda no: f"Another fix runs just now{_running(no)}.",

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from itertools import product
 
-from bot.approvals.policy import Policies, Policy
+from bot.approvals.policy import Policies, Policy, is_group
 from bot.config.settings import Settings
 from bot.incidents.model import TERMINAL
 from bot.text import counted
@@ -46,7 +46,7 @@ def _about(policy: Policy) -> Iterator[str]:
         yield "nobody may approve it, as no approvers are named"
         return
     logins = {name for name in policy.approvers if name.startswith(TERMINAL)}
-    groups = {name for name in policy.approvers if name.startswith("S")}
+    groups = {name for name in policy.approvers if is_group(name)}
     named = len(set(policy.approvers) - groups)
     if not groups and named < policy.people:
         yield f"it takes {policy.people} people, and {counted(named, 'approver')} may"

@@ -3,16 +3,16 @@
 A button in Slack and a person at a terminal come here alike. What decides is pure: bot/approvals.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
-from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, decide
-from bot.approvals.policy import Policies, Policy, policy_of
+from bot.approvals.approvers import Directory, approvers_of, involved
+from bot.approvals.decision import Agreed, Approved, Click, No, Place, Refusal, decide
+from bot.approvals.policy import Policies, policy_of
 from bot.incidents.audit import refused
-from bot.incidents.model import TERMINAL, Incident, Offer
+from bot.incidents.model import Incident, Offer
 from bot.remediation.runner import Fixing, Run
 from bot.store import Store
 
@@ -22,12 +22,6 @@ Home = Callable[[Incident], Awaitable[Place | None]]
 """Finds where an incident's own message stands; None where nobody needs to know."""
 
 log = structlog.get_logger()
-
-
-class Directory(Protocol):
-    """Who is in a user group at this moment; None where Slack does not tell."""
-
-    async def members(self, group: str) -> frozenset[str] | None: ...
 
 
 async def nowhere(_incident: Incident) -> None:
@@ -107,21 +101,3 @@ class ApprovalService:
         """What runs on the host of an incident for another one."""
         running = await self._store.runs.running(incident.host)
         return None if running is None or running[0].id == incident.id else running
-
-
-def involved(offer: Offer, who: str) -> frozenset[str]:
-    """Whose approvals of an offer are judged when ``who`` approves it."""
-    return frozenset({who, *(each.who for each in offer.agreed)})
-
-
-async def approvers_of(policy: Policy, directory: Directory, people: Collection[str]) -> Approvers:
-    """The approvers of a policy at this moment, as far as it takes to judge these people.
-
-    Groups are asked for their members each time, unless everyone is named: people come and go.
-    """
-    users = frozenset(name for name in policy.approvers if not name.startswith("S"))
-    groups = [name for name in policy.approvers if name.startswith("S")]
-    if all(who in users or who.startswith(TERMINAL) for who in people):
-        # Nobody's approval depends on a group; it is named all the same, for the one who asks who may.
-        return Approvers(users, dict.fromkeys(groups, frozenset[str]()))
-    return Approvers(users, {group: await directory.members(group) for group in groups})

@@ -1,5 +1,10 @@
-"""The Web API as the bot uses it: the outbox's sender, answers to one person, who is who."""
+"""The Web API as the bot uses it: the outbox's sender, answers to one person, who is who.
 
+Each method is called by slack_sdk's own function, which knows how it takes its arguments: some take JSON, of others,
+such as ``usergroups.users.list``, Slack drops a JSON body without a word.
+"""
+
+from collections.abc import Awaitable
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any, Final, Self
@@ -16,8 +21,10 @@ from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncServerErrorRetryHandler,
 )
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from bot.approvals.approvers import Members, Unreachable, Withheld
 from bot.slack.message import Message
 from bot.slack.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError, SendError
 
@@ -30,7 +37,16 @@ NOT_THESE_BLOCKS: Final = frozenset(
 )
 GONE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 PASSING: Final = frozenset(
-    {"ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "accesslimited"}
+    {
+        "accesslimited",
+        "fatal_error",
+        "internal_error",
+        "org_login_required",  # with team_added_to_org: while the workspace moves into an organisation
+        "ratelimited",
+        "request_timeout",
+        "service_unavailable",
+        "team_added_to_org",
+    }
 )
 _TOKEN = "Set SLACK_BOT_TOKEN (or SLACK_BOT_TOKEN_FILE) to the bot token of the installed app (xoxb-...) and restart."  # noqa: S105  # no token
 _APP_TOKEN = "Set SLACK_APP_TOKEN (or SLACK_APP_TOKEN_FILE) to an app-level token with connections:write (xapp-...)."  # noqa: S105
@@ -47,6 +63,12 @@ TODO: Final = {
     "token_expired": _TOKEN,
     "not_allowed_token_type": _TOKEN,
     "missing_scope": "Add the scopes of deploy/'s manifest to the app and install it again.",
+    "no_such_subteam": (
+        "Check that id in approvals.approvers and approvals.rules, and that the user group exists and is enabled."
+    ),
+    "plan_upgrade_required": (
+        "The workspace's plan has no user groups: name people in approvals.approvers and approvals.rules, and restart."
+    ),
     "restricted_action": "A rule of the workspace forbids the bot to post there; ask its admin.",
 }
 
@@ -78,32 +100,42 @@ class SlackClient:
     # --- the outbox's sender ---
 
     async def post(self, channel: str, message: Message) -> tuple[str, str]:
-        arguments = message.payload() | {"channel": channel, "unfurl_links": False, "unfurl_media": False}
-        answer = await _call(self._once, "chat.postMessage", arguments)
+        posting = self._once.chat_postMessage(
+            channel=channel, unfurl_links=False, unfurl_media=False, **message.payload()
+        )
+        answer = await _answered("chat.postMessage", posting)
         return answer["channel"], answer["ts"]
 
     async def update(self, channel: str, ts: str, message: Message) -> None:
-        await _call(self._once, "chat.update", message.payload() | {"channel": channel, "ts": ts})
+        await _answered("chat.update", self._once.chat_update(channel=channel, ts=ts, **message.payload()))
 
     # --- who is who ---
 
     async def team(self) -> str:
         """The id of the workspace that the token belongs to."""
-        answer = await _call(self._patient, "auth.test", {})
+        answer = await _answered("auth.test", self._patient.auth_test())
         team: str = answer["team_id"]
         return team
 
     async def greet(self, app_token: str) -> None:
         """Find out whether Socket Mode would take the app token: the SDK itself tries a wrong one for ever."""
-        await _call(self._web(app_token, _patience()), OPEN_SOCKET, {})
+        await _answered(OPEN_SOCKET, self.without_token().apps_connections_open(app_token=app_token))
 
-    async def members(self, group: str) -> frozenset[str] | None:
-        """Who is in a user group now; None where Slack does not tell."""
+    async def members(self, group: str) -> Members:
+        """Who is in a user group now. What Slack does not tell is in the log, too."""
         try:
-            answer = await _call(self._patient, "usergroups.users.list", {"usergroup": group})
+            answer = await _answered("usergroups.users.list", self._patient.usergroups_users_list(usergroup=group))
+        except RefusedError as error:
+            log.error(  # noqa: TRY400  # the text says it all
+                "slack: NOBODY MAY APPROVE through this user group, Slack does not tell who is in it",
+                group=group,
+                said=error.code,
+                todo=error.todo,
+            )
+            return Withheld(error.code, error.todo)
         except SendError as error:
-            log.error("slack: the members of an approvers' group could not be had", group=group, why=str(error))  # noqa: TRY400  # the text says it all
-            return None
+            log.warning("slack: who is in an approvers' user group could not be asked", group=group, why=str(error))
+            return Unreachable()
         return frozenset(answer["users"])
 
     # --- answers to one person ---
@@ -114,7 +146,8 @@ class SlackClient:
             await self._respond(response_url, message)
         except SendError as error:
             log.warning("slack: the response_url did not work, trying an ephemeral message", why=str(error), user=user)
-            await _call(self._patient, "chat.postEphemeral", message.payload() | {"channel": channel, "user": user})
+            showing = self._patient.chat_postEphemeral(channel=channel, user=user, **message.payload())
+            await _answered("chat.postEphemeral", showing)
 
     async def _respond(self, url: str, message: Message) -> None:
         hook = AsyncWebhookClient(url, timeout=TIMEOUT, session=self._session, retry_handlers=_patience())
@@ -157,10 +190,10 @@ def _patience() -> list[AsyncRetryHandler]:
     ]
 
 
-async def _call(client: AsyncWebClient, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """One call of the Web API. Raises SendError, whose class says whether trying again makes sense."""
+async def _answered(method: str, call: Awaitable[AsyncSlackResponse]) -> dict[str, Any]:
+    """What Slack answers to one call. Raises SendError, whose class says whether trying again makes sense."""
     try:
-        answer = await client.api_call(method, json=arguments) if arguments else await client.api_call(method)
+        answer = await call
     except SlackApiError as error:
         raise classified(method, error) from error
     except (aiohttp.ClientError, OSError, SlackClientError) as error:

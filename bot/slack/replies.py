@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
+from bot.approvals.policy import is_group
 from bot.incidents.model import Incident, Offer
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
-from bot.slack.views.markup import person, prose, when
+from bot.slack.views.markup import code, person, prose, when
 from bot.wording.plans import OUTCOMES
 
 Answer = Approved | Agreed | Acknowledged | Refusal | Repeated
@@ -50,11 +51,22 @@ def _name(incident: Incident | None) -> str:
 
 def _people(no: Refusal) -> str:
     """Approvers as mentions. Only the reader sees them, nobody is called."""
-    return ", ".join(f"<!subteam^{name}>" if name.startswith("S") else person(name) for name in no.names)
+    return ", ".join(f"<!subteam^{name}>" if is_group(name) else person(name) for name in no.names)
 
 
 def _ask(no: Refusal) -> str:
     return f"Ask one of these: {_people(no)}." if no.names else "The configuration names nobody else."
+
+
+def _withheld(no: Refusal) -> str:
+    """The groups by their ids: of one that Slack does not know it shows no name."""
+    said = "; ".join(f"{code(group, 30)} ({prose(members.said, 150)})" for group, members in no.withheld.items())
+    todo = " ".join(dict.fromkeys(prose(members.todo, 300) for members in no.withheld.values()))
+    return (
+        f"Slack does not tell who is in {said or 'a group of approvers'}, so I cannot tell whether you may approve. "
+        f"{NOTHING_RUN} Trying again does not help. Whoever runs dockerhealth has to do this: {todo or 'see its log.'} "
+        "Until then, ask someone whom the configuration names."
+    )
 
 
 def _claimed(offer: Offer | None) -> str:
@@ -124,6 +136,7 @@ REFUSALS: dict[No, Callable[[Refusal], str]] = {
         f"Slack did not tell who is in {_people(no)}, so I cannot tell whether you may approve. {NOTHING_RUN} "
         "Try again in a minute, or ask someone whom the configuration names."
     ),
+    No.GROUP_WITHHELD: _withheld,
     No.REQUESTER: _requester,
     No.CLAIMED: lambda no: _claimed(no.offer),
     No.BUSY: lambda no: f"Another fix runs just now{_running(no.offer)}. This one was not run.",

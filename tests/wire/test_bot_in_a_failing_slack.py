@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.app import StartError, run
-from bot.demo.local_slack import LocalSlack, Message
+from bot.demo.local_slack import BOT_SCOPES, LocalSlack, Message
 from bot.slack.outbox import RefusedError
 from tests.wire.bot_world import FIX, GREEN, Site, World
 
@@ -103,6 +103,50 @@ async def test_blocks_that_are_refused_are_sent_as_text(world: World) -> None:
         world.site.well = False
         alert = await world.shows(world.channel, "IP forwarding is off")
         assert (alert.blocks, alert.attachments) == ([], [])
+
+
+# --- groups that Slack does not tell about ---
+
+
+async def test_a_group_that_slack_does_not_know_is_told_at_start_and_to_whom_it_concerns(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.slack.faults.refuse("usergroups.users.list", "no_such_subteam", times=2)
+    async with world.bot():
+        await world.until(lambda: len(world.slack.calls("usergroups.users.list")) == 1)
+        alert = await world.alert()
+        logged = capsys.readouterr().out
+        assert "NOBODY MAY APPROVE" in logged
+        assert f"group={world.oncall.id} said='usergroups.users.list: no_such_subteam' todo='Check that id" in logged
+        await world.slack.click(world.bob, alert, FIX)
+        answer = await world.tells(world.bob, "Trying again does not help.")
+        assert f"who is in `{world.oncall.id}` (usergroups.users.list: no_such_subteam)" in answer.text
+        assert "Check that id in approvals.approvers and approvals.rules" in answer.text
+        assert world.site.ran == []
+        await world.slack.click(world.alice, alert, FIX)  # who is named
+        await world.becomes(alert, GREEN)
+
+
+async def test_an_app_that_may_not_read_groups_is_told_which_scope_it_lacks(tmp_path: Path) -> None:
+    async with LocalSlack.start(scopes=BOT_SCOPES - {"usergroups:read"}) as slack:
+        world = World(slack, Site(), f"sqlite:///{tmp_path}/store.db")
+        async with world.bot():
+            await slack.click(world.bob, await world.alert(), FIX)
+            answer = await world.tells(world.bob, "missing_scope (needed: usergroups:read)")
+            assert "Add the scopes of deploy/'s manifest to the app and install it again." in answer.text
+    assert world.site.ran == []
+
+
+async def test_a_group_that_could_not_be_asked_just_now_can_be_at_the_next_click(world: World) -> None:
+    async with world.bot():
+        await world.until(lambda: len(world.slack.calls("usergroups.users.list")) == 1)
+        alert = await world.alert()
+        world.slack.faults.refuse("usergroups.users.list", "internal_error")
+        await world.slack.click(world.bob, alert, FIX)
+        await world.tells(world.bob, "Try again in a minute")
+        await world.slack.click(world.bob, alert, FIX)
+        await world.becomes(alert, GREEN)
+    assert len(world.site.ran) == 1
 
 
 async def test_a_message_that_was_deleted_is_posted_again(world: World) -> None:

@@ -325,6 +325,28 @@ async def test_a_form_is_read_like_json(slack: LocalSlack, health: Channel) -> N
     assert slack.messages(health)[0].blocks[0]["type"] == "divider"
 
 
+async def test_json_reaches_only_the_methods_that_take_it(
+    slack: LocalSlack, bot: AsyncWebClient, health: Channel, alice: User
+) -> None:
+    oncall = slack.add_group("oncall", [alice])
+    posted = await bot.api_call("chat.postMessage", json={"channel": health.id, "text": "hi"})
+    assert posted["channel"] == health.id
+    lost = {
+        "usergroups.users.list": ({"usergroup": oncall.id}, "usergroup"),
+        "conversations.info": ({"channel": health.id}, "channel"),
+        "conversations.members": ({"channel": health.id}, "channel"),
+        "chat.getPermalink": ({"channel": health.id, "message_ts": posted["ts"]}, "channel"),
+        "files.getUploadURLExternal": ({"filename": "report.txt", "length": 3}, "filename"),
+    }
+    for method, (arguments, missing) in lost.items():
+        answer = await refusal(bot.api_call, api_method=method, json=arguments)
+        assert answer["error"] == "invalid_arguments", method
+        assert answer["response_metadata"]["messages"] == [f"[ERROR] missing required field: {missing}"]
+        assert (await bot.api_call(method, params=arguments))["ok"], method
+    assert (await refusal(bot.api_call, api_method="users.info", json={"user": alice.id}))["error"] == "user_not_found"
+    assert len((await bot.api_call("users.list", json={"limit": 1}))["members"]) > 1, "the limit is lost as well"
+
+
 async def test_a_file_is_uploaded_and_shared(slack: LocalSlack, bot: AsyncWebClient, health: Channel) -> None:
     await bot.files_upload_v2(
         channel=health.id, content="everything that was seen", filename="report.txt", title="The report"

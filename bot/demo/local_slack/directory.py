@@ -86,8 +86,8 @@ def _conversations_open(call: Call) -> Json:
 
 
 def _users_info(call: Call) -> Json:
-    user = call.core.workspace.users.get(call.text("user"))
-    if user is None:
+    user = call.core.workspace.users.get(str(call.get("user")))
+    if user is None:  # also where none was named: this method is older than Slack's check of arguments
         raise SlackError("user_not_found")
     return {"user": user_object(call.core.identity, user)}
 

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.approvals.approvers import Members
 from bot.approvals.decision import Place
 from bot.approvals.policy import Policies
 from bot.incidents.model import Incident, Rules
@@ -36,9 +37,9 @@ class Groups:
     """User groups as Slack tells them."""
 
     def __init__(self) -> None:
-        self.told: dict[str, frozenset[str] | None] = {"S0ONCALL": frozenset()}
+        self.told: dict[str, Members] = {"S0ONCALL": frozenset()}
 
-    async def members(self, group: str) -> frozenset[str] | None:
+    async def members(self, group: str) -> Members:
         return self.told[group]
 
 

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.approvals.decision import Agreed, Approved, Approvers, Click, No, Place, Refusal, decide
+from bot.approvals.approvers import Approvers, Members, Unreachable, Withheld
+from bot.approvals.decision import Agreed, Approved, Click, No, Place, Refusal, decide
 from bot.approvals.policy import Policy, QuietHours
 from bot.incidents.model import Approval, Incident, Offer, State, Transition
 from tests.unit.bot.samples import APPROVER, HOME, STRANGER, T0, click, fixed, incident, offer, plan
@@ -19,6 +20,7 @@ ALONE = Policy((APPROVER,), 1, HALF_AN_HOUR)
 PAIR = Policy((ALICE, BOB), 2, HALF_AN_HOUR)
 ONE = Approvers(frozenset({APPROVER}))
 TWO = Approvers(frozenset({ALICE, BOB}))
+UNKNOWN_GROUP = Withheld("usergroups.users.list: no_such_subteam", "Check that id.")
 AROUND_NOON = QuietHours(time(11), time(13), ZoneInfo("UTC"))
 claimed = replace(offer(), approval=Approval("U0FIRST", T0, plan().digest))
 
@@ -73,14 +75,28 @@ def test_a_member_of_an_approvers_group_may() -> None:
 
 
 def test_a_group_that_slack_does_not_tell_about_lets_nobody_in() -> None:
-    unknown = Approvers(ONE.users, {"S1": None})
+    unknown = Approvers(ONE.users, {"S1": Unreachable()})
     decision = decided(incident(offer()), click(STRANGER), approvers=unknown)
     assert decision == Refusal(No.GROUP_UNKNOWN, names=("S1",))
     assert why(decided(incident(offer()), approvers=unknown)) is None
 
 
+def test_whose_group_slack_will_never_tell_about_learns_why() -> None:
+    never = Approvers(ONE.users, {"S1": UNKNOWN_GROUP, "S2": frozenset({BOB})})
+    decision = decided(incident(offer()), click(STRANGER), approvers=never)
+    assert decision == Refusal(No.GROUP_WITHHELD, withheld={"S1": UNKNOWN_GROUP})
+    for approver in (APPROVER, BOB):
+        assert why(decided(incident(offer()), click(approver), approvers=never)) is None
+
+
+def test_who_may_be_in_a_group_that_was_only_out_of_reach_is_asked_to_try_again() -> None:
+    both = Approvers(frozenset(), {"S1": UNKNOWN_GROUP, "S2": Unreachable()})
+    decision = decided(incident(offer()), click(STRANGER), approvers=both)
+    assert decision == Refusal(No.GROUP_UNKNOWN, names=("S2",))
+
+
 def test_who_stands_at_a_terminal_may_only_by_name() -> None:
-    listed = Approvers(frozenset({ROOT}), {"S1": None})
+    listed = Approvers(frozenset({ROOT}), {"S1": Unreachable(), "S2": UNKNOWN_GROUP})
     assert why(decided(incident(offer()), at_terminal(ROOT), approvers=listed, home=None)) is None
     assert why(decided(incident(offer()), at_terminal("terminal:eve"), approvers=listed)) is No.NOT_AN_APPROVER
     assert why(decided(incident(offer()), at_terminal(ROOT), approvers=ONE)) is No.NOT_AN_APPROVER
@@ -250,7 +266,7 @@ def test_a_second_click_counts_where_the_others_agreement_could_not_be_judged_at
     both = agreed(ALICE, CAROL)
     known = Approvers(TWO.users, {"S1": frozenset({CAROL})})
     assert isinstance(decided(incident(both), click(ALICE), PAIR, known), Approved)
-    unknown = Approvers(TWO.users, {"S1": None})
+    unknown = Approvers(TWO.users, {"S1": Unreachable()})
     assert why(decided(incident(both), click(ALICE), PAIR, unknown)) is No.SAME_PERSON
 
 
@@ -277,7 +293,13 @@ def test_no_agreement_counts_that_is(case: str, before: Offer) -> None:
 
 
 def test_an_agreement_of_a_group_s_member_counts_only_while_slack_says_that_they_are_one() -> None:
-    for members, enough in ((frozenset({CAROL}), True), (frozenset[str](), False), (None, False)):
+    told: dict[Members, bool] = {
+        frozenset({CAROL}): True,
+        frozenset(): False,
+        Unreachable(): False,
+        UNKNOWN_GROUP: False,
+    }
+    for members, enough in told.items():
         approvers = Approvers(TWO.users, {"S1": members})
         decision = decided(incident(agreed(CAROL)), click(BOB), PAIR, approvers)
         assert isinstance(decision, Approved if enough else Agreed)

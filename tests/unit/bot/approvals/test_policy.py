@@ -93,6 +93,12 @@ def test_an_undo_follows_the_rules_of_its_fix_and_its_own_risk() -> None:
     assert not policy_of(rules, replace(undo, undoes="")).not_requester, "only an undo is one"
 
 
+def test_the_groups_of_all_approvers_are_those_named_in_general_and_by_rules() -> None:
+    by_rules = ruled(rule(Terms(approvers=("S0DBA", "U0EVE", "S0ONCALL"))), rule(Terms(people=2)))
+    assert replace(by_rules, approvers=("S0ONCALL", "terminal:root")).groups == ("S0DBA", "S0ONCALL")
+    assert replace(by_rules, approvers=(), rules=()).groups == ()
+
+
 def test_a_fix_needs_no_click_only_on_the_host_that_it_is_named_for() -> None:
     auto = AutoRule("enable-ip-forward", "host1", 2, timedelta(hours=1))
     policies = replace(PLAIN, auto=(auto,))

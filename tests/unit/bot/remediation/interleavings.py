@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import structlog
 from structlog.typing import EventDict
 
+from bot.approvals.approvers import Members, Unreachable
 from bot.approvals.decision import Refusal
 from bot.incidents.model import Rules
 from bot.monitoring.monitor import Watch, Watching
@@ -35,11 +36,11 @@ class Slack:
     def __init__(self, life: Life, turns: Turns, oracle: Oracle) -> None:
         self._life, self._turns, self._oracle = life, turns, oracle
 
-    async def members(self, _group: str) -> frozenset[str] | None:
+    async def members(self, _group: str) -> Members:
         async with self._turns.turn(self._life):
             members = self._oracle.group
         self._life.touches()
-        return members
+        return Unreachable() if members is None else members
 
 
 class Looker:

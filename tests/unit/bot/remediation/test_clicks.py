@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.approvals.approvers import Members, Unreachable, Withheld, approvers_of
 from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
 from bot.approvals.offers import usable
 from bot.approvals.policy import Policies, QuietHours, policy_of
 from bot.incidents.model import Approval, State
-from bot.remediation.approval_service import approvers_of
 from bot.remediation.runner import LEASE, Run
 from bot.store import Store
 from checks.execution.apply import Order, Tell
@@ -155,11 +155,15 @@ async def test_a_stranger_starts_nothing(bot: Bot, mender: Mender) -> None:
 
 async def test_group_members_are_asked_for_at_each_click(bot: Bot) -> None:
     offer = await bot.breaks()
-    bot.groups.told["S0ONCALL"] = None
+    bot.groups.told["S0ONCALL"] = Unreachable()
     answer = await bot.clicks.approve(click(STRANGER, offer, click_id="1"))
     assert answer == Refusal(No.GROUP_UNKNOWN, names=("S0ONCALL",))
+    refused = Withheld("usergroups.users.list: no_such_subteam", "Check that id.")
+    bot.groups.told["S0ONCALL"] = refused
+    answer = await bot.clicks.approve(click(STRANGER, offer, click_id="2"))
+    assert answer == Refusal(No.GROUP_WITHHELD, withheld={"S0ONCALL": refused})
     bot.groups.told["S0ONCALL"] = frozenset({STRANGER})
-    assert isinstance(await bot.clicks.approve(click(STRANGER, offer, click_id="2")), Approved)
+    assert isinstance(await bot.clicks.approve(click(STRANGER, offer, click_id="3")), Approved)
 
 
 # --- two people ---
@@ -212,7 +216,7 @@ async def test_who_has_left_the_group_since_does_not_count_any_more(pair: Bot, m
     assert isinstance(await pair.clicks.approve(click(CAROL, offer, click_id="1")), Agreed)
     pair.groups.told["S0ONCALL"] = frozenset()
     assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Agreed)
-    pair.groups.told["S0ONCALL"] = None
+    pair.groups.told["S0ONCALL"] = Unreachable()
     assert mender.ran == []
     assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="3")), Approved)
 
@@ -259,7 +263,7 @@ async def test_a_click_whose_record_had_to_wait_is_decided_anew(
             another.execute("ROLLBACK")
 
         class Busy(Groups):
-            async def members(self, group: str) -> frozenset[str] | None:
+            async def members(self, group: str) -> Members:
                 if not another.in_transaction and clock() < T0 + timedelta(seconds=60):
                     another.execute("BEGIN IMMEDIATE")  # another process writes from here on
                     self.writes = asyncio.create_task(is_done())

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from slack_sdk.errors import SlackApiError
 
-from bot.approvals.decision import Acknowledged, Agreed, Approved, Approvers, No, Refusal, Repeated
+from bot.approvals.approvers import Approvers, Withheld
+from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
 from bot.incidents.model import Approval
 from bot.slack.client import classified, direct
 from bot.slack.listeners import click
@@ -36,6 +37,7 @@ def of(answer: object) -> Exception:
         (Answer(500), RetryLaterError),
         (Answer(503, error="service_unavailable"), RetryLaterError),
         (Answer(200, error="internal_error"), RetryLaterError),
+        (Answer(200, error="team_added_to_org"), RetryLaterError),
         (SimpleNamespace(status=502), RetryLaterError),
         (Answer(200, error="invalid_blocks"), InvalidBlocksError),
         (Answer(200, error="msg_blocks_too_long"), InvalidBlocksError),
@@ -62,6 +64,8 @@ def test_slack_is_waited_for_as_long_as_it_asks(header: str, seconds: int) -> No
         ("not_in_channel", "/invite @dockerhealth"),
         ("invalid_auth", "Set SLACK_BOT_TOKEN"),
         ("missing_scope", "needed: chat:write"),
+        ("no_such_subteam", "Check that id in approvals.approvers and approvals.rules"),
+        ("plan_upgrade_required", "name people in approvals.approvers"),
         ("something_new", "https://docs.slack.dev/reference/methods/chat.postMessage"),
     ],
 )
@@ -124,6 +128,11 @@ def test_the_first_of_two_learns_that_nothing_runs_yet() -> None:
         (Refusal(No.SAME_PERSON, names=("U0BOB", "S1")), "Ask one of these: <@U0BOB>, <!subteam^S1>."),
         (Refusal(No.SAME_PERSON), "The configuration names nobody else."),
         (Refusal(No.REQUESTER, names=("terminal:root",)), "someone else has to approve"),
+        (Refusal(No.GROUP_UNKNOWN, names=("S1",)), "Try again in a minute"),
+        (
+            Refusal(No.GROUP_WITHHELD, withheld={"S1": Withheld("no_such_subteam", "Check it.")}),
+            "does not tell who is in `S1` (no_such_subteam)",
+        ),
         (Refusal(No.NOT_ALLOWED, why="a rule <!here>"), "Nobody may approve this fix: a rule &lt;!here&gt;."),
         (
             Refusal(No.HOST_BUSY, incident(), replace(offer(), approval=Approval("U0BOB", T0, ""))),
@@ -134,6 +143,14 @@ def test_the_first_of_two_learns_that_nothing_runs_yet() -> None:
 def test_a_refusal_says_first_what_happened_and_then_what_to_do(refusal: Refusal, words: str) -> None:
     assert words in told(refusal)
     assert NOTHING_RUN in told(refusal) or "was not run" in told(refusal)
+
+
+def test_a_reason_that_two_groups_share_is_told_once() -> None:
+    scope = Withheld("missing_scope (needed: usergroups:read)", "Install the app again.")
+    words = told(Refusal(No.GROUP_WITHHELD, withheld={"S1": scope, "S2": scope}))
+    assert "`S1` (missing_scope (needed: usergroups:read)); `S2` (" in words
+    assert words.count("Install the app again.") == 1
+    assert "Try again" not in words
 
 
 def test_an_ephemeral_message_is_known_by_its_container_and_any_other_needs_a_ts() -> None:
