@@ -4,6 +4,7 @@ Each method is called by slack_sdk's own function, which knows how it takes its 
 such as ``usergroups.users.list``, Slack drops a JSON body without a word.
 """
 
+import json
 from collections.abc import Awaitable
 from datetime import timedelta
 from ipaddress import ip_address
@@ -26,7 +27,14 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from bot.approvals.approvers import Members, Unreachable, Withheld
 from bot.slack.message import Message
-from bot.slack.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError, SendError
+from bot.slack.outbox import (
+    InvalidBlocksError,
+    MessageGoneError,
+    RefusedError,
+    RetryLaterError,
+    SendError,
+    in_fullest_form,
+)
 
 TIMEOUT: Final = 10  # seconds, one call
 TOO_MANY_REQUESTS: Final = 429
@@ -143,11 +151,14 @@ class SlackClient:
     async def answer(self, response_url: str, channel: str, user: str, message: Message) -> None:
         """Show ``message`` to the one who asked, and to nobody else. Raises SendError."""
         try:
-            await self._respond(response_url, message)
+            await in_fullest_form(message, lambda form: self._respond(response_url, form), user=user)
         except SendError as error:
             log.warning("slack: the response_url did not work, trying an ephemeral message", why=str(error), user=user)
-            showing = self._patient.chat_postEphemeral(channel=channel, user=user, **message.payload())
-            await _answered("chat.postEphemeral", showing)
+            await in_fullest_form(message, lambda form: self._show(channel, user, form), user=user)
+
+    async def _show(self, channel: str, user: str, message: Message) -> None:
+        showing = self._patient.chat_postEphemeral(channel=channel, user=user, **message.payload())
+        await _answered("chat.postEphemeral", showing)
 
     async def _respond(self, url: str, message: Message) -> None:
         hook = AsyncWebhookClient(url, timeout=TIMEOUT, session=self._session, retry_handlers=_patience())
@@ -158,10 +169,8 @@ class SlackClient:
             answer = await hook.send_dict(body)
         except (aiohttp.ClientError, OSError) as error:
             raise RetryLaterError(f"no answer from the response_url: {error!r}") from error
-        if answer.status_code >= SERVER_ERRORS:
-            raise RetryLaterError(f"the response_url answered {answer.status_code}")
         if answer.status_code != 200:  # noqa: PLR2004  # HTTP's OK
-            raise RefusedError(f"response_url: {answer.status_code} {answer.body[:200]}", "")
+            raise not_shown(answer.status_code, answer.body)
 
     def _web(self, token: str | None, handlers: list[AsyncRetryHandler]) -> AsyncWebClient:
         client = AsyncWebClient(
@@ -222,6 +231,20 @@ def classified(method: str, error: SlackApiError) -> SendError:
         else TODO.get(code, f"See https://docs.slack.dev/reference/methods/{method} for what this error means.")
     )
     return RefusedError(f"{method}: {code}{needed}", todo)
+
+
+def not_shown(status: int, body: str) -> SendError:
+    """What kind of failure the answer of a response_url is: one word, bare or in JSON."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = body.strip()
+    code = str(said.get("error", "")) if isinstance(said, dict) else str(said)
+    if code in NOT_THESE_BLOCKS:
+        return InvalidBlocksError(f"response_url: {code}")
+    if status >= SERVER_ERRORS:
+        return RetryLaterError(f"the response_url answered {status}")
+    return RefusedError(f"response_url: {status} {code[:200]}", "")
 
 
 def _retry_after(headers: Any) -> timedelta:

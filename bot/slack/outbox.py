@@ -8,11 +8,11 @@ as Slack offers no way to ask whether it arrived.
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -24,6 +24,8 @@ UPDATE_GAP = timedelta(milliseconds=700)  # Slack takes about 50 updates a minut
 LONGEST_BACKOFF = timedelta(minutes=1)
 REFUSED_AGAIN_AFTER = timedelta(minutes=5)  # someone may invite the bot, say, without restarting it
 IDLE = 2.0  # seconds; a fix from a terminal writes to the same store and cannot wake us
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -65,6 +67,21 @@ class Sender(Protocol):
         ...
 
     async def update(self, channel: str, ts: str, message: Message) -> None: ...
+
+
+async def in_fullest_form(message: Message, send: Callable[[Message], Awaitable[T]], **context: str) -> T:
+    """Send a message, and what is left of it for as long as Slack refuses its blocks. Raises SendError.
+
+    ``context`` goes into the log.
+    """
+    try:
+        return await send(message)
+    except InvalidBlocksError as error:
+        plainer = message.plainer
+        if plainer is None:
+            raise
+        log.warning("slack: the blocks were not taken, sending a plainer form", why=str(error), **context)
+    return await in_fullest_form(plainer, send, **context)
 
 
 class Need(StrEnum):
@@ -176,7 +193,9 @@ class Outbox:
             if what is Need.NOTHING_NEW:
                 await self._store.messages.settled(row)
                 return None
-            channel, ts = await self._send(row, wanted.message)
+            channel, ts = await in_fullest_form(
+                wanted.message, lambda form: self._put(row, form), incident=row.incident_id
+            )
         except MessageGoneError as error:
             log.warning("outbox: the message is gone from Slack, posting it again", incident=row.incident_id, why=error)
             await self._store.messages.forget(row, now)
@@ -185,15 +204,6 @@ class Outbox:
             return await self._failed(row, error)
         await self._store.messages.sent(row, channel, ts, wanted.hash, self._clock())
         return None
-
-    async def _send(self, row: Posted, message: Message) -> tuple[str, str]:
-        try:
-            return await self._put(row, message)
-        except InvalidBlocksError as error:
-            log.warning(
-                "outbox: Slack did not take the blocks, sending plain text", incident=row.incident_id, why=error
-            )
-            return await self._put(row, Message(message.text))
 
     async def _put(self, row: Posted, message: Message) -> tuple[str, str]:
         if not row.ts:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from bot.app import StartError, run
 from bot.demo.local_slack import BOT_SCOPES, LocalSlack, Message
 from bot.slack.outbox import RefusedError
+from tests.unit.bot.samples import plan
 from tests.wire.bot_world import FIX, GREEN, Site, World
 
 
@@ -97,12 +98,49 @@ async def test_an_alert_arrives_once_however_often_slack_fails(world: World, fai
     assert len(world.slack.calls("chat.postMessage")) == 3
 
 
-async def test_blocks_that_are_refused_are_sent_as_text(world: World) -> None:
+async def test_an_alert_whose_blocks_are_refused_keeps_its_sentence_and_its_buttons(world: World) -> None:
+    world.slack.faults.without_blocks("header", "section", "context")
     async with world.bot():
-        world.slack.faults.refuse("chat.postMessage", "invalid_blocks")
+        alert = await world.alert()
+        assert "host1/registry does not answer: IP forwarding is off. A fix is ready to approve." in alert.shown
+        assert [block["type"] for card in alert.attachments for block in card["blocks"]] == ["actions"]
+        pressed = await world.slack.click(world.alice, alert, FIX)
+        assert pressed.confirm
+        assert "sysctl -w net.ipv4.ip_forward=1" in pressed.confirm.text
+        await world.until(lambda: "host1/registry answers again." in alert.shown)
+    assert world.site.ran == [plan()]
+    assert world.slack.messages(world.channel) == [alert]
+
+
+async def test_an_alert_whose_buttons_are_refused_too_is_text(world: World) -> None:
+    world.slack.faults.without_blocks("header", "actions")
+    async with world.bot():
         world.site.well = False
         alert = await world.shows(world.channel, "IP forwarding is off")
         assert (alert.blocks, alert.attachments) == ([], [])
+        assert "All of it: `dockerhealth check host1 registry`" in alert.text
+
+
+async def test_an_answer_whose_blocks_are_refused_keeps_its_sentence_and_its_buttons(world: World) -> None:
+    world.slack.faults.without_blocks("header")
+    async with world.bot():
+        world.site.well = False
+        await world.slack.command(world.alice, world.channel, "/dockerhealth", "host1")
+        answer = await world.tells(world.alice, "IP forwarding is off")
+        assert answer.text.endswith("All of it: `dockerhealth check host1`")
+        await world.slack.click(world.alice, answer, FIX)
+        await world.tells(world.alice, "Approved.")
+        await world.until(lambda: world.site.ran == [plan()])
+    assert world.slack.calls("chat.postEphemeral") == []
+
+
+async def test_an_answer_is_plain_on_its_other_way_as_well(world: World) -> None:
+    world.slack.faults.without_blocks("header", "actions")
+    world.slack.faults.refuse("response_url", "no_service", times=9)
+    async with world.bot():
+        await world.slack.command(world.carol, world.channel, "/dockerhealth")
+        answer = await world.tells(world.carol, "1 service")
+        assert (answer.blocks, answer.attachments) == ([], [])
 
 
 # --- groups that Slack does not tell about ---

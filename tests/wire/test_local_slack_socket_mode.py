@@ -196,6 +196,21 @@ async def test_a_response_url_works_for_half_an_hour(slack: LocalSlack, clock: C
         assert (await answer.json())["error"] == "expired_url"
 
 
+async def test_a_response_url_says_in_a_word_which_part_of_a_message_it_does_not_take(slack: LocalSlack) -> None:
+    alice, health = workspace(slack)
+    url = (await slack.command(alice, health, "/dockerhealth")).response_url
+    header = {"type": "header", "text": plain("x" * 151)}
+    refused: dict[str, Json] = {
+        "invalid_blocks": {"text": "hi", "blocks": [header]},
+        "invalid_attachments": {"text": "hi", "attachments": [{"blocks": [header]}]},
+        "no_text": {},
+    }
+    async with aiohttp.ClientSession() as session:
+        for word, body in refused.items():
+            async with session.post(url, json=body) as answer:
+                assert (answer.status, await answer.text()) == (400, word)
+
+
 async def test_a_command_has_no_original_that_could_be_replaced(slack: LocalSlack) -> None:
     alice, health = workspace(slack)
     url = (await slack.command(alice, health, "/dockerhealth")).response_url

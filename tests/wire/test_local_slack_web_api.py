@@ -210,6 +210,20 @@ async def test_newer_blocks_work_only_where_they_were_rolled_out(bot: AsyncWebCl
         await client_of(newer).chat_postMessage(channel=there.id, text="table", blocks=blocks)
 
 
+async def test_a_workspace_may_be_without_any_kind_of_block(
+    slack: LocalSlack, bot: AsyncWebClient, health: Channel
+) -> None:
+    slack.faults.without_blocks("section")
+    answer = await refusal(bot.chat_postMessage, channel=health.id, text="hi", blocks=[section("hi")])
+    assert (answer["error"], answer["errors"]) == (
+        "invalid_blocks",
+        ["unsupported type: section [json-pointer:/blocks/0/type]"],
+    )
+    answer = await refusal(bot.chat_postMessage, channel=health.id, text="hi", attachments=alert("#d40e0d", "hi"))
+    assert answer["error"] == "invalid_attachments"
+    await bot.chat_postMessage(channel=health.id, text="hi", blocks=[{"type": "divider"}])
+
+
 # --- updating in place --------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ MOST_CHARACTERS_IN_MESSAGE = 13_200
 MOST_BYTES_IN_VIEW = 250_000
 
 NEWER_BLOCKS = frozenset({"markdown", "table", "data_table", "data_visualization", "card", "carousel", "alert"})
-"""Rolled out workspace by workspace: refused unless the local Slack was told that this one has them."""
+"""Rolled out workspace by workspace: missing unless the local Slack was told that this one has them."""
 
 
 def _at(problem: str, pointer: str) -> str:
@@ -326,12 +326,14 @@ _BLOCKS: Mapping[str, Rule] = {
 }
 
 
-def _one_block(value: Any, at: str, newer: frozenset[str]) -> Iterator[str]:
-    if isinstance(value, dict) and value.get("type") in newer & NEWER_BLOCKS:
-        if value["type"] == "markdown":
-            yield from _block({"text": string(12_000)})(value, at)
-        return
-    yield from typed(_BLOCKS)(value, at)
+def _one_block(value: Any, at: str, missing: frozenset[str]) -> Iterator[str]:
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind in missing:
+        yield _at(f"unsupported type: {kind}", f"{at}/type")
+    elif kind == "markdown":
+        yield from _block({"text": string(12_000)})(value, at)
+    elif kind not in NEWER_BLOCKS:
+        yield from typed(_BLOCKS)(value, at)
 
 
 def _repeated(values: Sequence[Any]) -> list[Any]:
@@ -350,12 +352,12 @@ def _unique_ids(blocks: Sequence[Any], at: str) -> Iterator[str]:
 
 
 def block_problems(
-    blocks: Any, at: str = "/blocks", *, most: int = MOST_BLOCKS_IN_MESSAGE, newer: frozenset[str] = frozenset()
+    blocks: Any, at: str = "/blocks", *, most: int = MOST_BLOCKS_IN_MESSAGE, missing: frozenset[str] = NEWER_BLOCKS
 ) -> list[str]:
-    """Return everything that Slack would refuse in these blocks."""
+    """Return everything that Slack would refuse in these blocks, in a workspace where those kinds are missing."""
 
     def item(value: Any, pointer: str) -> Iterator[str]:
-        return _one_block(value, pointer, newer)
+        return _one_block(value, pointer, missing)
 
     problems = list(listed(item, most, least=0)(blocks, at))
     if isinstance(blocks, list):
@@ -390,7 +392,7 @@ _WITHOUT_BLOCKS = frozenset(
 )
 
 
-def attachment_problems(attachments: Any, *, newer: frozenset[str] = frozenset()) -> list[str]:
+def attachment_problems(attachments: Any, *, missing: frozenset[str] = NEWER_BLOCKS) -> list[str]:
     """Return everything that Slack would refuse in these attachments.
 
     An attachment that has blocks may have a colour and a fallback beside them: Slack refuses each of the older
@@ -407,7 +409,7 @@ def attachment_problems(attachments: Any, *, newer: frozenset[str] = frozenset()
         if set(attachment) - (_WITH_BLOCKS if "blocks" in attachment else _WITHOUT_BLOCKS):
             problems.append("invalid_keys")
         if "blocks" in attachment:
-            problems.extend(block_problems(attachment["blocks"], f"{at}/blocks", newer=newer))
+            problems.extend(block_problems(attachment["blocks"], f"{at}/blocks", missing=missing))
     return problems
 
 
@@ -444,13 +446,13 @@ _MODAL = shape(
 _HOME = shape({"blocks": anything}, _VIEW_KEYS)
 
 
-def view_problems(view: Any, kind: str, *, newer: frozenset[str] = frozenset()) -> list[str]:
+def view_problems(view: Any, kind: str, *, missing: frozenset[str] = NEWER_BLOCKS) -> list[str]:
     """Return everything that Slack would refuse in a view of that kind, `modal` or `home`."""
     problems = list(typed({kind: _MODAL if kind == "modal" else _HOME})(view, "/view"))
     if not isinstance(view, dict):
         return problems
     blocks = view.get("blocks", [])
-    problems.extend(block_problems(blocks, "/view/blocks", most=MOST_BLOCKS_IN_VIEW, newer=newer))
+    problems.extend(block_problems(blocks, "/view/blocks", most=MOST_BLOCKS_IN_VIEW, missing=missing))
     inputs = [block for block in blocks if isinstance(block, dict) and block.get("type") == "input"]
     if kind == "modal" and inputs and "submit" not in view:
         problems.append(_at("missing required field: submit", "/view"))

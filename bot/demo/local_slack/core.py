@@ -8,6 +8,7 @@ from bot.demo.local_slack.block_kit import (
     MOST_ATTACHMENTS,
     MOST_BLOCKS_IN_MESSAGE,
     MOST_CHARACTERS_IN_MESSAGE,
+    NEWER_BLOCKS,
     attachment_problems,
     block_problems,
     characters_in,
@@ -77,6 +78,11 @@ class Core:
         """Return what makes ids for blocks and elements."""
         return self.workspace.fresh_id
 
+    @property
+    def missing_blocks(self) -> frozenset[str]:
+        """Return the kinds of blocks that this workspace does not take."""
+        return (NEWER_BLOCKS - self.newer_blocks) | self.faults.missing_blocks
+
     def revision(self, body: Json) -> Revision:
         """Check what an app wants a message to say and return it as it will be stored.
 
@@ -84,11 +90,11 @@ class Core:
         both name every problem. All blocks together have a bound of their own: `msg_blocks_too_long`.
         """
         blocks, attachments = body.get("blocks") or [], body.get("attachments") or []
-        if problems := block_problems(blocks, newer=self.newer_blocks):
+        if problems := block_problems(blocks, missing=self.missing_blocks):
             raise SlackError.of_problems("invalid_blocks", problems)
         if isinstance(attachments, list) and len(attachments) > MOST_ATTACHMENTS:
             raise SlackError("too_many_attachments")
-        if problems := attachment_problems(attachments, newer=self.newer_blocks):
+        if problems := attachment_problems(attachments, missing=self.missing_blocks):
             raise SlackError.of_problems("invalid_attachments", problems)
         if len(blocks) + sum(len(each.get("blocks", ())) for each in attachments) > MOST_BLOCKS_IN_MESSAGE:
             problem = f"no more than {MOST_BLOCKS_IN_MESSAGE} items allowed [json-pointer:/attachments]"

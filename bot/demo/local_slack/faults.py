@@ -1,4 +1,7 @@
-"""What goes wrong on purpose. A test sets faults by name; each is used up by the next thing that it applies to."""
+"""What goes wrong on purpose. A test sets faults by name.
+
+Each is used up by the next thing that it applies to, but for blocks that are missing: a workspace stays without them.
+"""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -34,6 +37,7 @@ class Faults:
     """The faults that are still to happen. Methods are named as Slack names them; `*` is any method."""
 
     _calls: dict[str, deque[CallFault]] = field(default_factory=dict)
+    missing_blocks: frozenset[str] = frozenset()
     acks_to_drop: int = 0
     envelopes_to_repeat: int = 0
     handshakes_to_fail: int = 0
@@ -62,6 +66,10 @@ class Faults:
         """Carry the next calls out and cut the connection before the answer."""
         self._add(method, times, CallFault(lose_answer=True))
 
+    def without_blocks(self, *kinds: str) -> None:
+        """Refuse these kinds of blocks wherever they stand, as a workspace does to which they were not rolled out."""
+        self.missing_blocks |= frozenset(kinds)
+
     def drop_acks(self, times: int = 1) -> None:
         """Lose the next acknowledgements on their way to Slack."""
         self.acks_to_drop += times
@@ -77,6 +85,7 @@ class Faults:
     def clear(self) -> None:
         """Forget every fault that has not happened yet."""
         self._calls.clear()
+        self.missing_blocks = frozenset()
         self.acks_to_drop = self.envelopes_to_repeat = self.handshakes_to_fail = 0
 
     def for_call(self, method: str) -> CallFault | None:

@@ -41,7 +41,11 @@ def _flag(body: Json, name: str) -> bool:
 
 
 async def handle_response(core: Core, request: web.Request) -> web.StreamResponse:
-    """Take one use of a response_url. Slack answers `ok`, or an error with a status that is not 200."""
+    """Take one use of a response_url. Slack answers `ok`, or an error with a status that is not 200.
+
+    A URL that is used up is told in JSON. What is wrong with a message is one bare word, as incoming webhooks say it
+    (sourcegraph/sourcegraph-public-snapshot#49979, slackapi/java-slack-sdk#1017), with nothing of where it is wrong.
+    """
     fault = core.faults.for_call(RESPONSE_URL)
     if fault is not None and fault.answers:
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
@@ -55,9 +59,9 @@ async def handle_response(core: Core, request: web.Request) -> web.StreamRespons
             raise SlackError("invalid_payload")  # noqa: TRY301  one place answers every refusal
         show_response(core, body, url)
     except ValueError:
-        return web.json_response({"ok": False, "error": "invalid_payload"}, status=HTTPStatus.BAD_REQUEST)
+        return web.Response(text="invalid_payload", status=HTTPStatus.BAD_REQUEST)
     except SlackError as error:
-        gone = error.error in {"used_url", "expired_url", "no_service"}
-        status = HTTPStatus.NOT_FOUND if gone else HTTPStatus.BAD_REQUEST
-        return web.json_response(error.body, status=status)
+        if error.error in {"used_url", "expired_url", "no_service"}:
+            return web.json_response(error.body, status=HTTPStatus.NOT_FOUND)
+        return web.Response(text=error.error, status=HTTPStatus.BAD_REQUEST)
     return web.Response(text="ok")

@@ -16,7 +16,7 @@ MOST_VIEWS_IN_STACK = 3
 
 def checked_view(core: Core, body: Any, kind: str) -> Json:
     """Check a view and return it as it will be stored. All problems are named, as `invalid_arguments`."""
-    if problems := view_problems(body, kind, newer=core.newer_blocks):
+    if problems := view_problems(body, kind, missing=core.missing_blocks):
         raise SlackError.of_problems("invalid_arguments", problems)
     if view_too_large(body):
         raise SlackError("view_too_large")

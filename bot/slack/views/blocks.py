@@ -121,7 +121,7 @@ def message(text: str, top: Sequence[Block], cards: Sequence[Card], more: str) -
     shown, left_out = _fit(top, cards, more)
     blocks = (*top, *_left_out(left_out, more))
     attachments = tuple({"color": card.colour.value, "blocks": card.blocks} for card in shown if card.blocks)
-    return Message(prose(text, FALLBACK), blocks, attachments)
+    return Message(prose(text, FALLBACK), blocks, attachments, more)
 
 
 def _fit(top: Sequence[Block], cards: Sequence[Card], more: str) -> tuple[list[Card], list[str]]:

@@ -197,6 +197,28 @@ async def test_blocks_that_the_workspace_does_not_take_are_left_out(store: Store
     assert list(slack.messages.values()) == [Message("inc-1 open no report")]
 
 
+@pytest.mark.parametrize("refusals", [1, 2])
+async def test_an_alert_keeps_its_buttons_where_its_blocks_are_refused_and_its_text_where_these_are_too(
+    store: Store, slack: Slack, clock: Clock, refusals: int
+) -> None:
+    row = {"type": "actions", "elements": [{"type": "button", "action_id": "fix"}]}
+    full = Message("It is broken.", ({"type": "header"},), ({"color": "#f00", "blocks": [{"type": "table"}, row]},))
+    await opened(store)
+    slack.errors = [InvalidBlocksError("invalid_blocks")] * refusals
+    assert await Outbox(store, slack, lambda _incident, _now: full, clock).deliver() is None
+    with_buttons = Message("It is broken.", attachments=({"color": "#f00", "blocks": [row]},))
+    assert list(slack.messages.values()) == [with_buttons if refusals == 1 else Message("It is broken.")]
+
+
+async def test_a_message_of_which_not_even_the_text_is_taken_is_told_and_tried_later(
+    store: Store, outbox: Outbox, slack: Slack, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await opened(store)
+    slack.errors = [InvalidBlocksError("msg_too_long")] * 2
+    assert await outbox.deliver() == clock() + REFUSED_AGAIN_AFTER
+    assert "NOT DELIVERED" in capsys.readouterr().out
+
+
 async def test_a_message_that_is_gone_is_posted_again(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
     await opened(store)
     await outbox.deliver()

@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 from bot.approvals.approvers import Approvers, Withheld
 from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
 from bot.incidents.model import Approval
-from bot.slack.client import classified, direct
+from bot.slack.client import classified, direct, not_shown
 from bot.slack.listeners import click
 from bot.slack.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
 from bot.slack.replies import NOTHING_RUN, reply
@@ -48,6 +48,25 @@ def of(answer: object) -> Exception:
 )
 def test_each_failure_has_its_kind(answer: object, kind: type[Exception]) -> None:
     assert type(of(answer)) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, "invalid_blocks", InvalidBlocksError),
+        (400, "invalid_attachments\n", InvalidBlocksError),
+        (400, '{"ok":false,"error":"invalid_blocks"}', InvalidBlocksError),
+        (400, "no_text", RefusedError),
+        (404, '{"ok":false,"error":"used_url"}', RefusedError),
+        (404, "[]", RefusedError),
+        (404, "", RefusedError),
+        (500, "<html>Server Error</html>", RetryLaterError),
+    ],
+)
+def test_a_response_url_says_in_a_word_or_in_json_what_it_does_not_take(
+    status: int, body: str, kind: type[Exception]
+) -> None:
+    assert type(not_shown(status, body)) is kind
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7), ("99999", 300), ("soon", 5), ("", 5), ("1.5", 5)])
