@@ -10,6 +10,7 @@ from checks.collect.survey import Survey
 from checks.diagnose import diagnose
 from checks.digest import digest
 from checks.doctor import NEEDED, Checked, examine
+from checks.facts import ALL_FACTS
 from checks.fixes import ALL_FIXES
 from checks.look import Look
 from checks.model import (
@@ -116,6 +117,7 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         trouble=look.trouble,
         took_ms=took_ms,
         digest=digest(look),
+        unavailable=look.facts.unavailable(ALL_FACTS) if look.facts is not None else (),
     )
 
 

@@ -15,7 +15,7 @@ from checks.facts.nftables import NFTABLES
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.sysctl_order import IP_FORWARD
 from checks.facts.system import SYSTEM
-from checks.facts.units import NETWORK_UNITS, UNITS
+from checks.facts.units import NETWORK_UNITS, UNITS, known
 from checks.look import Look, MissingError
 from checks.model import Digest
 
@@ -114,13 +114,13 @@ def _firewalld(look: Look) -> _Values:
 
 
 def _units(look: Look) -> _Values:
-    for name, unit in look.need(UNITS).items():
+    for name, unit in known(look.need(UNITS)).items():
         if name in _UNITS and unit.installed:
             yield name, f"{unit.active}, {unit.enabled or 'not enabled'}"
 
 
 def _docker(look: Look) -> _Values:
-    docker, bus, engine = look.need(UNITS)["docker.service"], look.may(BUS), look.may(ENGINE)
+    docker, bus, engine = look.unit("docker.service"), look.may(BUS), look.may(ENGINE)
     yield "dockerd's process", str(docker.main_pid)
     if bus is not None:
         yield "dockerd is on D-Bus", "yes" if docker.main_pid in bus.pids else "no"

@@ -9,6 +9,7 @@ from checks.facts.engine import CONTAINERS, ENGINE, Container, FirewallBackend, 
 from checks.facts.netfilter import NETFILTER, Netfilter
 from checks.facts.nftables import DOCKER_TABLE, NFTABLES
 from checks.facts.path import PATH, Way
+from checks.facts.units import UNITS, Unit
 from checks.model import Digest, Ended, Host, Reading, Service, Trouble, Vantage
 from checks.source import Facts, Source, Unavailable
 
@@ -84,6 +85,20 @@ class Look:
         """The value of a fact that would only confirm or refine, or None."""
         try:
             return self.need(source)
+        except MissingError:
+            return None
+
+    def unit(self, name: str) -> Unit:
+        """One systemd unit. Raises MissingError where its state could not be had."""
+        unit = self.need(UNITS)[name]
+        if isinstance(unit, Unavailable):
+            raise MissingError(f"{UNITS.name}: {name}", unit.reason)
+        return unit
+
+    def may_unit(self, name: str) -> Unit | None:
+        """One systemd unit that would only confirm or refine, or None."""
+        try:
+            return self.unit(name)
         except MissingError:
             return None
 

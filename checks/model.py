@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -393,6 +393,22 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Lacking:
+    """A fact, or a part of one, that a host was asked for and that could not be had."""
+
+    fact: str
+    why: str
+
+
+def reasons_of(lacking: Iterable[Lacking]) -> dict[str, tuple[str, ...]]:
+    """Each reason, and the facts that could not be had for it, in the order in which they come."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for one in lacking:
+        groups[one.why] = (*groups.get(one.why, ()), one.fact)
+    return groups
+
+
+@dataclass(frozen=True)
 class Change:
     """Something that happened on the host. ``who`` is empty where nobody is named."""
 
@@ -425,3 +441,4 @@ class Report:
     trouble: Trouble | None = None
     took_ms: float = 0.0
     digest: Digest | None = None  # None where the host could not be looked at
+    unavailable: tuple[Lacking, ...] = ()  # facts that could not be had of a host that could be looked at

@@ -1,12 +1,12 @@
 """Where facts come from: probes, the outputs that they left, and the snapshot that parses them when it is asked."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
-from checks.model import Output
+from checks.model import Lacking, Output
 
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # control characters: no probe's program prints any
 
@@ -52,17 +52,26 @@ class EngineProbe:
 
 Outputs = Mapping[str, Output]
 
+Gaps = Mapping[str, str]
+"""Parts of a fact that could not be had, each with the reason."""
+
+
+def _whole(_: object) -> Gaps:
+    return {}
+
 
 @dataclass(frozen=True, eq=False)
 class Source(Generic[T_co]):
     """Where a fact comes from: its probes and the pure parser that makes one typed value of their outputs.
 
-    ``parse`` raises UnparsableError where it does not recognise what it reads.
+    ``parse`` raises UnparsableError where it does not recognise what it reads. ``gaps`` names what a value lacks of
+    itself: a part that could not be had costs that part alone.
     """
 
     name: str
     probes: tuple[Probe | EngineProbe, ...]
     parse: Callable[[Outputs], T_co | Unavailable]
+    gaps: Callable[[Any], Gaps] = _whole
 
 
 class Facts:
@@ -82,15 +91,30 @@ class Facts:
             self._parsed[source.name] = self._parse(source)
         return cast("T | Unavailable", self._parsed[source.name])
 
+    def unavailable(self, sources: Iterable[Source[Any]]) -> tuple[Lacking, ...]:
+        """Those of these facts that were asked for and could not be had, wholly or in part."""
+        return tuple(lacking for source in sources if self._asked(source) for lacking in self._lacking(source))
+
+    def _asked(self, source: Source[Any]) -> bool:
+        return all(probe.name in self.outputs or probe.name in self.missing for probe in source.probes)
+
+    def _lacking(self, source: Source[Any]) -> Iterator[Lacking]:
+        value = self.get(source)
+        if isinstance(value, Unavailable):
+            yield Lacking(source.name, value.reason)
+            return
+        for part, why in source.gaps(value).items():
+            yield Lacking(f"{source.name}: {part}", why)
+
     def _parse(self, source: Source[Any]) -> object:
         for probe in source.probes:
             if probe.name not in self.outputs:
                 return Unavailable(self.missing.get(probe.name, f"{probe.name} was not asked"))
             if _NO_TEXT.search(self.outputs[probe.name].stdout):
-                return Unavailable(f"{source.name}: {probe.name} printed what is no text")
+                return Unavailable(f"{probe.name} printed what is no text")
         try:
             return source.parse(self.outputs)
         except UnparsableError as error:
-            return Unavailable(f"{source.name}: {error}")
+            return Unavailable(str(error))
         except (ValueError, LookupError, TypeError, AttributeError) as error:  # a shape that no parser expects
-            return Unavailable(f"{source.name}: its output cannot be read: {error!r}")
+            return Unavailable(f"its output cannot be read: {error!r}")

@@ -13,7 +13,7 @@ from checks.facts.engine import Container
 from checks.facts.journal import Event, Kind
 from checks.facts.packages import PACKAGES
 from checks.facts.sysctl_order import IP_FORWARD
-from checks.facts.units import NETWORK_UNITS, UNITS
+from checks.facts.units import NETWORK_UNITS, UNITS, known
 from checks.look import Look, MissingError
 from checks.model import Change, Digest
 
@@ -176,7 +176,7 @@ def _incomplete(happened: History, since: datetime) -> Iterator[Change]:
 def _last_of_units(look: Look, happened: History | None) -> Iterator[Change]:
     """The last start or stop of each unit that can break a published port, where the journal does not have it."""
     behind = skew(look)
-    for unit in (look.may(UNITS) or {}).values():
+    for unit in known(look.may(UNITS) or {}).values():
         if unit.name not in _WATCHED or not unit.installed:
             continue
         since = unit.active_since if unit.is_active else unit.inactive_since

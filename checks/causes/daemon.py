@@ -9,7 +9,6 @@ from checks.evidence.state import listeners
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.sockets import SOCKETS
-from checks.facts.units import UNITS
 from checks.look import Look, MissingError
 from checks.model import Evidence, Vantage
 from checks.source import Unavailable
@@ -19,7 +18,7 @@ _SILENT = ("timed out", "Timeout", "no answer within")
 
 
 def _dockerd_down(look: Look) -> Judgement:
-    docker = look.need(UNITS)["docker.service"]
+    docker = look.unit("docker.service")
     if not docker.installed:
         return passed("docker.service is not installed")
     if docker.is_active:
@@ -49,7 +48,7 @@ def _dockerd_hung(look: Look) -> Judgement:
     It is to blame only where nothing of the service answers on the host, which dockerd would have to put right.
     Likely at most, because the containers cannot be asked about.
     """
-    docker = look.need(UNITS)["docker.service"]
+    docker = look.unit("docker.service")
     if not docker.is_active:
         return passed(f"docker.service is {docker.active} ({docker.sub})")
     why = _silence(look)

@@ -3,7 +3,6 @@
 from checks.causes.cause import Cause, Judgement, passed, risk
 from checks.causes.docker_rules import missing_parts, not_by_iptables
 from checks.facts.bus import BUS
-from checks.facts.units import UNITS
 from checks.look import Look
 from checks.model import Evidence
 
@@ -47,9 +46,8 @@ def _docker_deaf_to_firewalld(look: Look) -> Judgement:
     dockerd gives its D-Bus connection up when firewalld is not there at its start (libnetwork a971c561d1). Not being
     on the bus is conclusive; start times alone are not.
     """
-    units, bus = look.need(UNITS), look.need(BUS)
-    firewalld, docker = units.get("firewalld.service"), units["docker.service"]
-    if firewalld is None or not firewalld.is_active:
+    firewalld, docker, bus = look.unit("firewalld.service"), look.unit("docker.service"), look.need(BUS)
+    if not firewalld.is_active:
         return passed("firewalld is not running")
     if not docker.is_active:
         return passed("dockerd is not running")

@@ -11,7 +11,7 @@ from checks.facts.bus import BUS
 from checks.facts.daemon import DAEMON
 from checks.facts.engine import ENGINE, Container
 from checks.facts.netfilter import NETFILTER, Netfilter, Rule
-from checks.facts.units import UNITS, Units
+from checks.facts.units import Unit
 from checks.look import Look
 from checks.model import Evidence, Vantage
 from checks.walk import Hook
@@ -206,23 +206,15 @@ def _no_accept(netfilter: Netfilter, look: Look) -> Iterator[Evidence]:
 
 def _deaf(look: Look) -> tuple[Evidence, ...]:
     """How it came about, as far as units and D-Bus tell."""
-    units, bus = look.may(UNITS), look.may(BUS)
-    if units is None or bus is None:
+    docker, firewalld, bus = look.may_unit("docker.service"), look.may_unit("firewalld.service"), look.may(BUS)
+    if docker is None or bus is None or firewalld is None or not firewalld.is_active:
         return ()
-    firewalld = units.get("firewalld.service")
-    if firewalld is None or not firewalld.is_active:
-        return ()
-    docker = units["docker.service"]
     heard = "is on D-Bus" if docker.main_pid in bus.pids else "is not on D-Bus: it never heard of it"
-    return (Evidence("units", f"{_order(units)}; dockerd (pid {docker.main_pid}) {heard}"),)
+    return (Evidence("units", f"{_order(docker, firewalld)}; dockerd (pid {docker.main_pid}) {heard}"),)
 
 
-def _order(units: Units) -> str:
-    started = sorted(
-        (unit.active_since, unit.name.removesuffix(".service"))
-        for name, unit in units.items()
-        if name in {"docker.service", "firewalld.service"} and unit.active_since
-    )
+def _order(*units: Unit) -> str:
+    started = sorted((unit.active_since, unit.name.removesuffix(".service")) for unit in units if unit.active_since)
     return ", then ".join(f"{name} started {since:%Y-%m-%d %H:%M:%S} UTC" for since, name in started)
 
 

@@ -9,7 +9,6 @@ from checks.evidence.packet import Eater, Owner, agrees, eaters, known_eaters
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
-from checks.facts.units import UNITS
 from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Vantage
 from checks.walk import Hook
@@ -105,7 +104,7 @@ def _docker_accepts(look: Look, eater: Eater) -> bool:
 
 def _firewalld_zone_conflict(look: Look) -> Judgement:
     """A dockerd of 20.10 or later puts its bridges into zone docker, and does not start where another zone has one."""
-    firewalld, docker = look.need(FIREWALLD), look.need(UNITS)["docker.service"]
+    firewalld, docker = look.need(FIREWALLD), look.unit("docker.service")
     if not firewalld.running:
         return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
     taken = taken_bridges(firewalld)
@@ -148,8 +147,8 @@ def _firewalld_panic(look: Look) -> Judgement:
 
 def _firewalld_not_enabled(look: Look) -> Judgement:
     """What runs now is not what runs after the next boot."""
-    unit = look.need(UNITS).get("firewalld.service")
-    if unit is None or not unit.installed:
+    unit = look.unit("firewalld.service")
+    if not unit.installed:
         return passed("firewalld is not installed")
     enabled = unit.enabled in {"enabled", "enabled-runtime"}
     if unit.is_active == enabled:

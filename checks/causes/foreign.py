@@ -8,7 +8,7 @@ from checks.evidence.packet import Eater, Owner, agrees, docker_backend, eaters,
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
-from checks.facts.units import UNITS
+from checks.facts.units import UNITS, known
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase
 from checks.walk import Backend, Hook, Place
@@ -134,7 +134,7 @@ def _on_its_way(look: Look, eater: Eater) -> bool:
 
 
 def _firewalls(look: Look) -> tuple[Evidence, ...]:
-    units = look.may(UNITS) or {}
+    units = known(look.may(UNITS) or {})
     active = [name for name in _FIREWALLS if name in units and units[name].is_active]
     return (Evidence("units", f"active: {', '.join(active)}"),) if active else ()
 

@@ -7,7 +7,7 @@ from checks.causes.disk import is_out_of_room
 from checks.evidence.inside import ending, innermost, says, shown
 from checks.evidence.state import State, state_of
 from checks.facts.path import PATH
-from checks.look import Look
+from checks.look import Look, MissingError
 from checks.model import Ended, Evidence, Phase, ServiceKind, Vantage
 
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
@@ -98,6 +98,8 @@ def _scheme_mismatch(look: Look) -> Judgement:
         return passed(f"it {look.outside.says}: the scheme is not what is wrong")
     look.need(PATH)
     other = look.way.other_scheme
+    if other is None and (why := look.way.gaps.get("other")):
+        raise MissingError(PATH.name, why)
     if other is None:
         nearest = innermost(look)
         return passed(f"at {nearest.address} it {says(look, nearest)}: the scheme is understood")

@@ -212,5 +212,5 @@ def _why_missing(name: str, output: Output) -> str:
     if _SIGNALLED < output.status <= _SIGNALLED + 64:
         return f"{name}: was ended by signal {output.status - _SIGNALLED}, maybe halfway through its answer"
     if output.stderr.startswith("sudo: ") and output.status == 1:
-        return f"sudo-refused: {name}: {output.stderr.strip().splitlines()[0].removeprefix('sudo: ')}"
+        return f"sudo-refused: {output.stderr.strip().splitlines()[0].removeprefix('sudo: ')}"
     return ""

@@ -32,6 +32,7 @@ _SSH_PORT = 22
 
 # As in the gather script: each attempt runs beside the others, and writes to a file of a private folder in memory.
 # Linux repeats a lost SYN after 1 s, so a connection gets one packet here: a check of a broken host is to stay quick.
+# curl before 7.32 (CentOS 7) takes no fraction of a second: it ends at once with 2, and is asked again with whole ones.
 _SCRIPT = r"""
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
@@ -51,9 +52,12 @@ try() {
 => tcp $((took / 1000000000)).$(printf %09d $((took % 1000000000)))"
     case $3 in *[!0-9.]*) address= ;; *) address=$3 ;; esac
   else
-    said=$(curl -q -skv --noproxy '*' -o /dev/null --connect-timeout 0.4 -m 1.5 \
-      -w '\n=> %{http_code} %{time_total}\n' "$2://$host:$4$5" 2>&1)
-    status=$?
+    for seconds in '0.4 1.5' '1 2'; do
+      said=$(curl -q -skv --noproxy '*' -o /dev/null --connect-timeout "${seconds% *}" -m "${seconds#* }" \
+        -w '\n=> %{http_code} %{time_total}\n' "$2://$host:$4$5" 2>&1)
+      status=$?
+      [ "$status" = 2 ] || break
+    done
     address=$(printf '%s\n' "$said" | sed -n 's/^\*  *Trying \([0-9][0-9.]*[0-9]\).*/\1/p' | head -n 1)
   fi
   link=$([ -n "$address" ] && ip neigh show to "$address" 2>/dev/null | head -n 1)
@@ -79,6 +83,10 @@ class Seen:
 
     reading: Reading
     on_link: bool | None
+
+
+Answer = Seen | Trouble
+"""What came of one question: a host without curl may still be asked for connections."""
 
 
 async def ask_peers(
@@ -119,7 +127,7 @@ async def ask_peers(
     }
 
 
-async def ask(connection: Connection, services: Sequence[Service], clock: Callable[[], datetime]) -> tuple[Seen, ...]:
+async def ask(connection: Connection, services: Sequence[Service], clock: Callable[[], datetime]) -> tuple[Answer, ...]:
     """Let a host reach services, in one round trip. Raises LookError."""
     name = connection.host.name
     command = f"exec timeout -k 1 3 /bin/sh -c {shlex.quote(script(services))}"
@@ -140,12 +148,15 @@ def script(services: Sequence[Service]) -> str:
     return f"SERVICES={shlex.quote(chr(10).join(map(_line, services)))}\n{_SCRIPT}"
 
 
-def parse(text: str, services: Sequence[Service], at: datetime, by: str) -> tuple[Seen, ...]:
-    """A section a service, ``@ NUMBER STATUS ADDRESS LINK`` and what curl said. Raises UnparsableError."""
+def parse(text: str, services: Sequence[Service], at: datetime, by: str) -> tuple[Answer, ...]:
+    """A section a service, ``@ NUMBER STATUS ADDRESS LINK`` and what curl said. Raises UnparsableError.
+
+    What curl said of one service and cannot be read is the trouble with that one.
+    """
     *sections, end = re.split(r"^@ ", text, flags=re.MULTILINE)[1:] or [""]
     if end.strip() != "end":
         raise UnparsableError("the reach script was cut off")
-    answers = {}
+    answers: dict[int, Answer] = {}
     for section in sections:
         head, _, said = section.partition("\n")
         try:
@@ -158,10 +169,13 @@ def parse(text: str, services: Sequence[Service], at: datetime, by: str) -> tupl
     return tuple(answers[number] for number in range(len(services)))
 
 
-def _seen(service: Service, answer: tuple[int, str, str, str], at: datetime, by: str) -> Seen:
+def _seen(service: Service, answer: tuple[int, str, str, str], at: datetime, by: str) -> Answer:
     status, address, link, said = answer
-    rung = rung_of(Vantage.PEER, service.target if address == "-" else address, status, said)
     on_link = {"known": True, "unknown": False, "-": None}[link]
+    try:
+        rung = rung_of(Vantage.PEER, service.target if address == "-" else address, status, said)
+    except UnparsableError as error:
+        return Trouble(OutputUnreadableError.id, f"{by}: {error}")
     reading = as_reading(rung, service.kind, at, by)
     return Seen(
         reading if reading.ok or on_link is None else replace(reading, detail=_words(reading, on_link)), on_link
@@ -195,18 +209,21 @@ def _chosen(others: Sequence[Connection]) -> tuple[Connection, ...]:
 
 async def _ask(
     connection: Connection, services: Sequence[Service], clock: Callable[[], datetime]
-) -> tuple[Seen, ...] | Trouble:
+) -> tuple[Answer, ...] | Trouble:
     try:
         return await ask(connection, services, clock)
     except LookError as error:
         return Trouble(error.id, str(error))
 
 
-def _with(peer: Peer, answer: tuple[Seen, ...] | Trouble, place: int, *, sshd: bool) -> Peer:
+def _with(peer: Peer, answer: tuple[Answer, ...] | Trouble, place: int, *, sshd: bool) -> Peer:
     if isinstance(answer, Trouble):
         return replace(peer, trouble=answer)
-    seen = answer[place]
-    return replace(peer, seen=seen.reading, on_link=seen.on_link, sshd=answer[-1].reading if sshd else None)
+    seen, last = answer[place], answer[-1]
+    peer = replace(peer, sshd=last.reading) if sshd and isinstance(last, Seen) else peer
+    if isinstance(seen, Trouble):
+        return replace(peer, trouble=seen)
+    return replace(peer, seen=seen.reading, on_link=seen.on_link)
 
 
 def _sshd(host: Host) -> Service:
@@ -233,7 +250,9 @@ async def _look_back(
     if not own or any(was_reached(reading) for reading in own.values()):
         return {}
     answer = await _ask(connection, [services[name] for name in own], clock)
-    return {} if isinstance(answer, Trouble) else {name: seen.reading for name, seen in zip(own, answer, strict=True)}
+    if isinstance(answer, Trouble):
+        return {}
+    return {name: seen.reading for name, seen in zip(own, answer, strict=True) if isinstance(seen, Seen)}
 
 
 def was_reached(reading: Reading) -> bool:

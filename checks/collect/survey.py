@@ -13,7 +13,7 @@ from checks.collect.peers import ask_peers
 from checks.collect.reach import reach
 from checks.collect.ssh import Connection
 from checks.errors import LookError
-from checks.facts.units import UNITS
+from checks.facts.units import UNITS, known
 from checks.look import Before, Look, Peer, Recount
 from checks.model import Digest, Host, Reading, Service, Trouble
 from checks.source import Facts, Source, Unavailable
@@ -166,7 +166,7 @@ class _Inside:
 def moving(facts: Facts) -> bool:
     """Whether a unit that matters was starting or stopping while the facts were taken. Pure."""
     units = facts.get(UNITS)
-    return not isinstance(units, Unavailable) and any(unit.is_moving for unit in units.values())
+    return not isinstance(units, Unavailable) and any(unit.is_moving for unit in known(units).values())
 
 
 def settled(before: Before, now: datetime) -> Before:

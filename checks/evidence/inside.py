@@ -17,11 +17,18 @@ def rung(look: Look, vantage: Vantage) -> Rung | None:
 
 
 def innermost(look: Look) -> Rung:
-    """The rung nearest to the program: no rule and no proxy is in its way. Raises MissingError where none was tried."""
+    """The rung nearest to the program: no rule and no proxy is in its way. Raises MissingError where it is not known.
+
+    By the host's own address only where the container was not tried by its own: that is another way in.
+    """
     look.need(PATH)
-    found = rung(look, Vantage.CONTAINER) or rung(look, Vantage.HOST)
+    found = rung(look, Vantage.CONTAINER)
+    if found is None and (why := look.way.gaps.get("container")):
+        raise MissingError(PATH.name, why)
+    found = found or rung(look, Vantage.HOST)
     if found is None:
-        raise MissingError(PATH.name, f"nobody tried to reach port {look.service.port} on the host")
+        untried = f"nobody tried to reach port {look.service.port} on the host"
+        raise MissingError(PATH.name, look.way.gaps.get("own", untried))
     return found
 
 

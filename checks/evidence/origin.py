@@ -11,7 +11,6 @@ from checks.facts.network_service import NAME as NETWORK
 from checks.facts.network_service import NETWORK_SERVICE, NetworkService
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
 from checks.facts.sysctl_order import IP_FORWARD
-from checks.facts.units import UNITS
 from checks.look import Look
 from checks.model import Evidence
 
@@ -95,8 +94,8 @@ def _by_network_service(look: Look, happened: History, since: datetime | None) -
 
 def _by_unit_times(look: Look, since: datetime | None) -> Iterator[Evidence]:
     """The same by systemd's own times, where the journal cannot be read: they do not say who asked."""
-    service, units = look.may(NETWORK_SERVICE), look.may(UNITS)
-    stopped = units[NETWORK].inactive_since if units and NETWORK in units else None
+    service, unit = look.may(NETWORK_SERVICE), look.may_unit(NETWORK)
+    stopped = unit.inactive_since if unit else None
     if service is None or not service.resets or stopped is None:
         return
     at = stopped - skew(look)
@@ -173,8 +172,8 @@ def _docker_started(look: Look, happened: History | None) -> datetime | None:
     )
     if acts:
         return acts[-1].until
-    units = look.may(UNITS)
-    since = units["docker.service"].active_since if units else None
+    docker = look.may_unit("docker.service")
+    since = docker.active_since if docker else None
     return since - skew(look) if since else None
 
 

@@ -16,7 +16,7 @@ from checks.facts.netfilter import NETFILTER, Netfilter
 from checks.facts.nftables import NFTABLES
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.sysctl_order import CONNTRACK_MAX, IP_FORWARD, interface_key
-from checks.facts.units import UNITS
+from checks.facts.units import UNITS, Unit, known
 from checks.model import Difference, Snapshot
 from checks.source import Facts, Source, Unavailable
 from checks.walk.nft_text import rule_text
@@ -210,13 +210,22 @@ def _started(facts: Facts) -> _Values:
 
 def _units(facts: Facts) -> _Values:
     """Whether one that is not active has failed or was stopped is no state that a fix could bring back."""
-    for name, unit in _need(facts, UNITS).items():
+    for name, unit in _every_unit(facts).items():
         if unit.installed:
             yield f"unit {name}", f"{'active' if unit.is_active else 'not active'}, {unit.enabled or 'not enabled'}"
 
 
+def _every_unit(facts: Facts) -> dict[str, Unit]:
+    """All of them or none: one that could not be had is not one that is gone."""
+    units = _need(facts, UNITS)
+    told = known(units)
+    if told.keys() != units.keys():
+        raise _MissingError
+    return told
+
+
 def _active_since(facts: Facts) -> _Values:
-    for name, unit in _need(facts, UNITS).items():
+    for name, unit in _every_unit(facts).items():
         if unit.active_since is not None and unit.is_active:
             yield f"unit {name} started", _time(unit.active_since)
 

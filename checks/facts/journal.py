@@ -135,6 +135,7 @@ _SU = re.compile(r"\(to (?P<what>[^)]+)\) (?P<who>\S+) on ")
 _LOGIN = re.compile(r"(?P<root>ROOT )?LOGIN ON (?P<what>\S+)(?: BY (?P<who>\S+))?")
 _POLKIT = re.compile(r"for action (?P<action>\S+) for \S+ \[(?P<what>.*)\] \(owned by unix-user:(?P<who>[^)]+)\)")
 _DOCKERD = re.compile(r'msg="(?P<what>Firewalld: (?:[^"\\]|\\.)*)"')
+_NOTHING_TO_TAKE_AWAY = re.compile(r"WARNING: COMMAND_FAILED: '\S+ (?:.* )?-[CDFX] ")
 _KERNEL = re.compile(r"nf_conntrack: .*table full|[Oo]ut of memory: Kill")
 
 
@@ -174,6 +175,11 @@ def _by_dockerd(message: str) -> _Told | None:
     return (Kind.DOCKERD, "dockerd", match["what"].replace('\\"', '"')) if match else None
 
 
+def _by_firewalld(message: str) -> _Told | None:
+    """What dockerd has it take away at each start, and that is not there, follows from the start and explains none."""
+    return None if _NOTHING_TO_TAKE_AWAY.match(message) else _of_any_program(message)
+
+
 def _by_kernel(message: str) -> _Told | None:
     return (Kind.KERNEL, "", message) if _KERNEL.search(message) else None
 
@@ -211,6 +217,7 @@ _READERS: Mapping[str, Callable[[str], _Told | None]] = {
     "login": _by_login,
     "polkitd": _by_polkit,
     "dockerd": _by_dockerd,
+    "firewalld": _by_firewalld,
     "kernel": _by_kernel,
     **{name: _by_ansible(name) for name in _ANSIBLE},
     **dict.fromkeys(

@@ -38,6 +38,8 @@ def parse(outputs: Outputs) -> Sockets:
         if len(columns) < 5 or columns[0] != "LISTEN":  # noqa: PLR2004  # the columns above
             raise UnparsableError(f"cannot read the row {row[:80]!r} of ss")
         address, _, port = columns[3].rpartition(":")
+        if ":" in address and not address.startswith("["):
+            address = f"[{address}]"  # iproute2 4.11 (CentOS 7) prints :::22 for every address of IPv6
         if not port.isdigit():
             raise UnparsableError(f"{columns[3]!r} is no address and port")
         processes = _PROCESS.finditer(columns[5]) if len(columns) > 5 else ()  # noqa: PLR2004  # as above

@@ -1,11 +1,15 @@
-"""The systemd units that matter to a published port: their state, and since when."""
+"""The systemd units that matter to a published port: their state, and since when.
+
+systemctl of systemd 219 (CentOS 7) ends the whole command, with status 1 and no word, at a property that a unit's
+kind does not have: docker.socket has no MainPID. So where asking for all units at once fails, each is asked for alone.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from checks.source import Outputs, Probe, Source, UnparsableError
+from checks.source import Gaps, Outputs, Probe, Source, Unavailable, UnparsableError
 
 NETWORK_UNITS = ("network.service", "networking.service", "NetworkManager.service", "systemd-networkd.service")
 UNIT_NAMES = (
@@ -55,29 +59,40 @@ class Unit:
         return self.active in {"deactivating", "reloading"}
 
 
-Units = Mapping[str, Unit]
+Units = Mapping[str, Unit | Unavailable]
+"""Every one of UNIT_NAMES."""
+
+_SHOWN = {"LoadState", "ActiveState", "SubState", "UnitFileState", "ActiveEnterTimestamp", "InactiveEnterTimestamp"}
+
+
+def known(units: Units) -> dict[str, Unit]:
+    """The units whose state could be had."""
+    return {name: unit for name, unit in units.items() if not isinstance(unit, Unavailable)}
 
 
 def parse(outputs: Outputs) -> Units:
     """Blocks of ``Key=value`` lines, one a unit, with an empty line between them."""
     output = outputs["units"]
-    if output.status != 0:
-        raise UnparsableError(f"systemctl ended with {output.status}: {output.stderr.strip()[:200]}")
-    units = {}
+    said = output.stderr.strip()[:200]
+    blocks = {}
     for block in output.stdout.split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if "Id" not in values and block.strip():
             raise UnparsableError(f"cannot read the block {block[:80]!r} of systemctl")
         if values:
-            units[values["Id"]] = _unit(values)
-    if "docker.service" not in units:
-        raise UnparsableError(f"systemctl said nothing of docker.service: {output.stderr.strip()}")
+            blocks[values["Id"]] = values
+    units = {name: _unit(name, blocks.get(name, {}), said) for name in UNIT_NAMES}
+    if not known(units):
+        raise UnparsableError(f"systemctl ended with {output.status} and showed no unit: {said}")
     return units
 
 
-def _unit(values: Mapping[str, str]) -> Unit:
+def _unit(name: str, values: Mapping[str, str], said: str) -> Unit | Unavailable:
+    needed = {*_SHOWN, "MainPID"} if name.endswith(".service") else _SHOWN
+    if not needed <= values.keys():
+        return Unavailable(f"systemctl did not show {'all of ' if values else ''}it: {said}".removesuffix(": "))
     return Unit(
-        name=values["Id"],
+        name=name,
         installed=values["LoadState"] != "not-found",
         active=values["ActiveState"],
         sub=values["SubState"],
@@ -98,8 +113,18 @@ def _time(text: str) -> datetime | None:
     return datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
 
 
-UNITS = Source(
-    "units",
-    (Probe("units", f"TZ=UTC systemctl show --no-pager -p {_PROPERTIES} {' '.join(UNIT_NAMES)}", timeout=4),),
-    parse,
-)
+def _gaps(units: Units) -> Gaps:
+    return {name: unit.reason for name, unit in units.items() if isinstance(unit, Unavailable)}
+
+
+_COMMAND = f"""\
+show() {{ TZ=UTC systemctl show --no-pager -p {_PROPERTIES} "$@"; }}
+set -- {" ".join(UNIT_NAMES)}
+if said=$(show "$@" 2>/dev/null); then
+  printf '%s\\n' "$said"
+else
+  for unit; do show "$unit"; echo; done
+fi
+"""
+
+UNITS = Source("units", (Probe("units", _COMMAND, timeout=4),), parse, _gaps)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from checks.causes.docker_rules import missing_parts
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
-from checks.facts.units import UNITS
 from checks.fixes import preflight
 from checks.fixes.container import start
 from checks.fixes.fix import Fix, RefusedError, Remedy
@@ -71,7 +70,7 @@ def restart(look: Look, finding: Finding) -> Remedy:
 
 def _blindly(look: Look, holds: tuple[str, ...], unknown: tuple[str, ...]) -> Remedy:
     """A dockerd that does not answer cannot be asked what a restart does to its containers: two people may dare it."""
-    docker = look.need(UNITS)["docker.service"]
+    docker = look.unit("docker.service")
     return Remedy(
         steps=(_FORGET_FAILURES, _RESTART),
         risk=Risk.HIGH,
@@ -122,7 +121,7 @@ def _swarm(engine: EngineInfo) -> tuple[str, ...]:
 
 def _next_start_of_firewalld(look: Look, finding: Finding) -> tuple[str, ...]:
     """What would make it last: a firewalld that starts before dockerd is one that dockerd hears."""
-    unit = (look.may(UNITS) or {}).get("firewalld.service")
+    unit = look.may_unit("firewalld.service")
     if finding.cause not in _BY_FIREWALLD or unit is None or not unit.is_active or unit.enabled == "enabled":
         return ()
     return (
@@ -137,7 +136,7 @@ def _prepare_restart(look: Look, finding: Finding) -> Remedy:
 
 
 def _prepare_start(look: Look, _: Finding) -> Remedy:
-    docker = look.need(UNITS)["docker.service"]
+    docker = look.unit("docker.service")
     if docker.is_active:
         raise RefusedError("docker.service is active already")
     if docker.enabled == "masked":

@@ -8,7 +8,6 @@ from checks.commands import ROOT_HELPER
 from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
 from checks.facts.sockets import LISTENERS, SOCKETS, Listening
-from checks.facts.units import UNITS
 from checks.fixes import docker, preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
@@ -98,7 +97,7 @@ _STOP_GAP = (
 
 
 def _prepare_bridge(look: Look, _: Finding) -> Remedy:
-    firewalld, unit = look.need(FIREWALLD), look.need(UNITS)["docker.service"]
+    firewalld, unit = look.need(FIREWALLD), look.unit("docker.service")
     taken = taken_bridges(firewalld)
     if not taken:
         raise RefusedError("no zone but docker has a bridge of Docker")
@@ -158,10 +157,10 @@ _DISABLE = Step("have firewalld not start at boot", (_SYSTEMCTL, "disable", _UNI
 
 
 def _prepare_stop(look: Look, finding: Finding) -> Remedy:
-    firewalld, unit = look.need(FIREWALLD), look.need(UNITS).get(_UNIT)
+    firewalld, unit = look.need(FIREWALLD), look.unit(_UNIT)
     if finding.cause != _CLOSED:
         raise RefusedError("it is a way out only where a closed port is all that is wrong")
-    if not firewalld.running or unit is None:
+    if not firewalld.running:
         raise RefusedError("firewalld is not running")
     restart = docker.restart(look, finding)
     enabled = unit.enabled == "enabled"

@@ -10,7 +10,7 @@ from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.sysctl_order import IP_FORWARD, interface_key
-from checks.facts.units import UNITS
+from checks.facts.units import UNITS, known
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.fixes.sysctl import Keeping, Setting, forwarding_of, ip_forward, keep, write_now, write_now_again
 from checks.look import Look
@@ -142,7 +142,7 @@ def _only_now(why_not: str) -> str:
 def _owners(look: Look, names: tuple[str, ...]) -> tuple[str, ...]:
     """Who else sets the switch of an interface whenever it configures it: no sysctl file wins over that."""
     units, files = look.may(UNITS), look.may(SYSCTL_FILES)
-    active = {name for name, unit in (units or {}).items() if unit.is_active}
+    active = {name for name, unit in known(units or {}).items() if unit.is_active}
     notes = []
     if _NETWORKD in active and files is not None and files.systemd >= _KNOWS_FORWARDING:
         notes += [

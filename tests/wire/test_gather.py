@@ -130,7 +130,7 @@ def test_an_answer_cut_short_is_refused_whole() -> None:
 
 def test_a_sudo_that_refuses_is_the_reason() -> None:
     _, missing = sort_out({"iptables": Output("", "sudo: a password is required\n", 1)})
-    assert missing["iptables"] == "sudo-refused: iptables: a password is required"
+    assert missing["iptables"] == "sudo-refused: a password is required"
 
 
 async def test_sockets_of_this_very_machine_are_read(server: Sshd) -> None:

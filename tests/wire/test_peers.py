@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from checks.collect.peers import ask, ask_peers
+from checks.collect.peers import Seen, ask, ask_peers
 from checks.collect.ssh import Connection
 from checks.errors import LookError, SshTimedOutError
 from checks.model import Ended, Host, Phase, Service, ServiceKind, Vantage
@@ -49,15 +49,16 @@ async def test_each_service_is_seen_for_what_it_is_in_one_round_trip(peer: Sshd)
                 now,
             )
     await connection.close()
-    assert [(one.reading.ended, one.reading.status) for one in seen[:4]] == [
+    readings = [one.reading for one in seen if isinstance(one, Seen)]
+    assert [(one.ended, one.status) for one in readings[:4]] == [
         (Ended.ANSWERED, 200),
         (Ended.BAD_STATUS, 502),
         (Ended.ANSWERED, None),
         (Ended.REFUSED, None),
     ]
-    assert not seen[4].reading.ok
-    assert seen[2].reading.phase is Phase.CONNECT
-    assert {(one.reading.vantage, one.reading.by) for one in seen} == {(Vantage.PEER, "host1")}
+    assert not readings[4].ok
+    assert readings[2].phase is Phase.CONNECT
+    assert {(one.vantage, one.by) for one in readings} == {(Vantage.PEER, "host1")}
     assert len(peer.commands) == 1
 
 

@@ -17,7 +17,7 @@ from checks.facts.netfilter import NETFILTER
 from checks.facts.path import PATH
 from checks.facts.sockets import SOCKETS
 from checks.facts.system import SYSTEM
-from checks.facts.units import UNITS
+from checks.facts.units import UNITS, known
 from checks.model import Vantage
 from tests.unit.bot.demo.samples import NOW, look
 
@@ -98,8 +98,8 @@ def test_what_happened_before_the_recording_was_taken_happened_as_long_before_th
     later = timedelta(minutes=5)
     was = look(recording.outputs, recording.address, PORT, state.reachable)
     now = look(rewritten(recording, SAME_PORT, NOW, NOW + later), SAME_PORT.address, PORT, state.reachable)
-    for name, unit in was.need(UNITS).items():
-        moved = now.need(UNITS)[name].active_since
+    for name, unit in known(was.need(UNITS)).items():
+        moved = now.unit(name).active_since
         assert (unit.active_since is None) == (moved is None)
         if unit.active_since and moved:
             ago = recording.taken - unit.active_since

@@ -7,7 +7,7 @@ import pytest
 
 from checks.causes.cause import examine
 from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE, peers_reach_it
-from checks.collect.peers import parse, script
+from checks.collect.peers import Seen, parse, script
 from checks.diagnose import diagnose
 from checks.look import Look, Peer
 from checks.model import Confidence, Ended, Finding, Phase, Reading, Service, ServiceKind, Trouble, Vantage, Verdict
@@ -199,6 +199,8 @@ ANSWER = """\
 
 def test_an_answer_is_read_service_by_service() -> None:
     registry, sshd = parse(ANSWER, (REGISTRY, SSHD), AT, "host2")
+    assert isinstance(registry, Seen)
+    assert isinstance(sshd, Seen)
     assert (registry.reading.says, registry.on_link) == ("timed out at connect", True)
     assert registry.reading.detail == "host2's link has its hardware address"
     assert (registry.reading.vantage, registry.reading.by) == (Vantage.PEER, "host2")
@@ -214,13 +216,20 @@ def test_an_answer_is_read_service_by_service() -> None:
         ANSWER.replace("@ 1 0", "@ 7 28"),
         ANSWER.replace("@ 1 0", "@ 0 28"),
         ANSWER.replace("@ 1 0", "@ 1"),
-        ANSWER.replace("@ 0 28", "@ 0 127").replace("=> 000 0.500583", "curl: not found"),
         ANSWER.replace("known", "maybe"),
     ],
 )
 def test_an_answer_that_is_not_whole_is_no_reading(text: str) -> None:
     with pytest.raises(UnparsableError):
         parse(text, (REGISTRY, SSHD), AT, "host2")
+
+
+def test_a_host_without_curl_still_says_whether_the_host_s_sshd_is_reached() -> None:
+    text = ANSWER.replace("@ 0 28", "@ 0 127").replace("=> 000 0.500583", "curl: not found")
+    registry, sshd = parse(text, (REGISTRY, SSHD), AT, "host2")
+    assert registry == Trouble("output-unreadable", "host2: curl or bash is not installed on the host")
+    assert isinstance(sshd, Seen)
+    assert sshd.reading.ok
 
 
 def test_what_is_asked_is_data_and_never_a_command() -> None:
