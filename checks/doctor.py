@@ -8,15 +8,16 @@ from typing import Any
 
 from checks.commands import ROOT_HELPER
 from checks.errors import LookError, SshLoginRefusedError
+from checks.facts import ALL_FACTS
 from checks.facts.engine import ENGINE
 from checks.facts.installation import INSTALLATION, SOCKET, TOOLS, Installation
 from checks.facts.rights import RIGHTS, Rights
 from checks.facts.system import SYSTEM, System
-from checks.model import Host
+from checks.model import Host, reasons_of
 from checks.rights import FIXES, LOOKS, sudoers_line
 from checks.source import Facts, Source, Unavailable
 
-NEEDED: tuple[Source[Any], ...] = (INSTALLATION, RIGHTS, SYSTEM, ENGINE)
+NEEDED: tuple[Source[Any], ...] = (INSTALLATION, *ALL_FACTS)
 
 HELPER_VERSION = "0ebf818a9f34"
 """Of deploy/host/dockerhealth-root, which says it in a line of its own."""
@@ -47,7 +48,7 @@ class Checked:
 def examine(facts: Facts) -> tuple[Checked, ...]:
     """Judge what a host said of itself."""
     rights, installed, system = facts.get(RIGHTS), facts.get(INSTALLATION), facts.get(SYSTEM)
-    return (
+    checked = (
         *(_not_told("sudo", rights) if isinstance(rights, Unavailable) else _sudo(rights)),
         *(
             _not_told("installation", installed)
@@ -56,6 +57,7 @@ def examine(facts: Facts) -> tuple[Checked, ...]:
         ),
         *(_not_told("clock", system) if isinstance(system, Unavailable) else _clock(system, facts.at)),
     )
+    return (*checked, *_facts(facts, checked))
 
 
 def unreachable(host: Host, error: LookError) -> tuple[str, ...]:
@@ -186,3 +188,13 @@ def _clock(system: System, at: datetime) -> Iterator[Checked]:
         return
     says = f"{abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} ours: times of its journal are off by that"
     yield Checked("clock", State.NOTE, says, ("timedatectl set-ntp true",))
+
+
+def _facts(facts: Facts, checked: Sequence[Checked]) -> Iterator[Checked]:
+    """All that a diagnosis rests on. Where something else is missing, that may be why; else the host never tells it."""
+    lacking = reasons_of(facts.unavailable(ALL_FACTS))
+    state = State.NOTE if any(one.state is State.MISSING for one in checked) else State.MISSING
+    if not lacking:
+        yield Checked("facts", State.THERE, f"all {len(ALL_FACTS)} that a diagnosis rests on can be had")
+    for why, names in lacking.items():
+        yield Checked("facts", state, f"could not be asked: {', '.join(names)}: {why}")

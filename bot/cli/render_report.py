@@ -19,6 +19,7 @@ from bot.wording.reports import (
     ruled_out_by,
     title,
     trouble,
+    unasked,
     undetermined,
     weight,
 )
@@ -98,6 +99,7 @@ def report_json(report: Report) -> dict[str, Any]:
         ],
         "ruled_out": [{"id": finding.cause, "why": ruled_out_by(finding)} for finding in diagnosis.ruled_out],
         "not_told": not_told,
+        "unavailable": [{"fact": lacking.fact, "why": lacking.why} for lacking in report.unavailable],
         "risks": [{"id": finding.cause, "title": finding.title} for finding in diagnosis.risks],
         "timeline": [
             {"at": change.at.isoformat(), "what": change.what, "who": change.who or None} for change in report.timeline
@@ -167,13 +169,14 @@ def _risks(report: Report) -> Lines:
 
 
 def _backing(report: Report) -> Lines:
-    """The longest part, and the last: complete, and out of the way."""
-    if report.status is Status.HEALTHY:
-        return
+    """The longest part, and the last: complete, and out of the way. Of a healthy service only what nobody looked at."""
     style = "" if undetermined(report) else "dim"  # what it is not is then all that is known
     ruled_out, not_told = report.diagnosis.ruled_out, report.diagnosis.not_told
-    yield from _under(f"ruled out ({len(ruled_out)})", _findings(by_reason(ruled_out), style), style)
-    yield from _under("could not be told", _findings(by_reason(not_told, report.trouble), style), style)
+    if report.status is not Status.HEALTHY:
+        yield from _under(f"ruled out ({len(ruled_out)})", _findings(by_reason(ruled_out), style), style)
+        yield from _under("could not be told", _findings(by_reason(not_told, report.trouble), style), style)
+    if facts := unasked(report):
+        yield _line(f"could not be asked: {brief(facts)}", style)
 
 
 def _cause(number: int, cause: Finding, readings: Sequence[Reading]) -> Lines:

@@ -15,6 +15,7 @@ from checks.model import (
     Status,
     Trouble,
     Vantage,
+    reasons_of,
 )
 
 VANTAGES = {
@@ -103,3 +104,9 @@ def by_reason(findings: Sequence[Finding], trouble: Trouble | None = None) -> li
 
 def ruled_out_by(finding: Finding) -> str:
     return finding.why or "; ".join(evidence.says for evidence in finding.evidence)
+
+
+def unasked(report: Report) -> str:
+    """The facts that could not be had, with the reasons, in one line; empty where all were."""
+    groups = reasons_of(report.unavailable).items()
+    return "; ".join(f"{', '.join(facts)}: {why}" for why, facts in groups)

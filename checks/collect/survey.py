@@ -101,9 +101,9 @@ class Survey:
         return replace(known, experience=self._experience.get(host.name, {}))
 
     async def ask(self, host: Host, sources: tuple[Source[Any], ...]) -> Facts:
-        """Only these facts of a host, whatever its services are. Raises LookError."""
+        """Only these facts of a host, of its services among them. Raises LookError."""
         connection, engine = self.connections[host.name], self._engines[host.name]
-        return await gather(connection, engine, (), self._clock, timedelta(0), sources=sources)
+        return await gather(connection, engine, host.services, self._clock, timedelta(0), sources=sources)
 
     async def close(self) -> None:
         """End every connection."""

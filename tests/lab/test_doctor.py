@@ -38,7 +38,7 @@ def as_known(lab: Lab, host: LabHost) -> Host:
 async def test_all_is_there_on_a_host_with_the_files_of_deploy(lab: Lab, host: LabHost) -> None:
     found = await doctor(lab, host)
     assert {one.what: one.says for one in found.values() if one.state is not State.THERE} == {}
-    assert list(found) == ["looks", "fixes", "helper", "tools", "docker", "journal", "receipts", "clock"]
+    assert list(found) == ["looks", "fixes", "helper", "tools", "docker", "journal", "receipts", "clock", "facts"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from bot.incidents.model import Offer
 from bot.slack.message import Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
-from bot.slack.views.diagnosis import details, proof, risks, timeline
+from bot.slack.views.diagnosis import details, not_asked, proof, risks, timeline
 from bot.slack.views.markup import code, prose, when
 from bot.slack.views.offers import apart, buttons, by_hand, on_offer, plans, prevention
 from bot.text import counted
@@ -32,7 +32,8 @@ def answer(reports: Sequence[Report], offers_by_service: Mapping[str, Sequence[O
     if healthy:
         cards.append(_healthy(healthy))
     if ordered:
-        cards[-1] = replace(cards[-1], parts=(*cards[-1].parts, _footer(ordered[0])))
+        unasked = not_asked(ordered[0], 7) if not bad else []  # of the host: who is ill has told it
+        cards[-1] = replace(cards[-1], parts=(*cards[-1].parts, *unasked, _footer(ordered[0])))
     host = ordered[0].host if ordered else "this host"
     top = [header(_headline(ordered, host))]
     return message(_sentence(ordered, host), top, cards, f"All of it: `dockerhealth check {prose(host)}`")

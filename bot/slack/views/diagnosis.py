@@ -5,7 +5,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from bot.slack.views.blocks import ALWAYS, Part, part
 from bot.slack.views.markup import code, preformatted, prose, valued, when
 from bot.text import counted
-from bot.wording.reports import brief, by_reason, evidence, ladder, telling, trouble, undetermined, weight
+from bot.wording.reports import (
+    brief,
+    by_reason,
+    evidence,
+    ladder,
+    telling,
+    trouble,
+    unasked,
+    undetermined,
+    weight,
+)
 from checks.model import Confidence, Evidence, Finding, NoChange, Reading, Report, Status, Trouble
 
 MOST_EVIDENCE = 10
@@ -31,7 +41,7 @@ def proof(report: Report) -> list[Part]:
         )
     parts += readings(report.readings)
     if undetermined(report) and report.status is not Status.HEALTHY:  # then what it is not is all that is known
-        parts += [*_ruled_out(report, 3), *_not_told(report, 3)]
+        parts += [*_ruled_out(report, 3), *_not_told(report, 3), *not_asked(report, 3)]
     return parts
 
 
@@ -39,8 +49,16 @@ def details(report: Report) -> list[Part]:
     """What backs the proof, in the order of use; the last ones go first when a message is too long."""
     parts = refused(report.refused)
     if not undetermined(report):
-        parts += [*_ruled_out(report, 8), *_not_told(report, 7)]
+        parts += [*_ruled_out(report, 8), *_not_told(report, 7), *not_asked(report, 7)]
     return parts
+
+
+def not_asked(report: Report, rank: int) -> list[Part]:
+    """What nobody could look at, in a line: also a healthy host is not known to be well in it."""
+    facts = unasked(report)
+    if not facts:
+        return []
+    return [part("what could not be asked", rank, [f"*Could not be asked:* {valued(brief(facts), 600)}"])]
 
 
 def timeline(report: Report) -> list[Part]:

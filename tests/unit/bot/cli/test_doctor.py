@@ -20,6 +20,7 @@ from checks.facts.installation import INSTALLATION, TOOLS
 from checks.facts.rights import RIGHTS
 from checks.facts.system import SYSTEM
 from checks.model import Host, Login, Output
+from checks.rights import LOOKS
 from checks.source import Facts, Probe, Unavailable
 from tests import recordings
 
@@ -130,7 +131,25 @@ def test_root_needs_no_sudo_and_is_warned_of() -> None:
 def test_what_could_not_be_told_is_missing_with_its_reason() -> None:
     checked = found(facts("groups x\n", rights=Output("", "cut off")))
     assert {checked[what].state for what in ("sudo", "installation")} == {State.MISSING}
-    assert "could not be told: installation: what is installed was cut off" in checked["installation"].says
+    assert checked["installation"].says == "could not be told: what is installed was cut off"
+
+
+@pytest.mark.parametrize(("told", "state"), [(INSTALLED, State.MISSING), ("groups x\n", State.NOTE)])
+def test_a_fact_that_the_host_cannot_tell_is_named_and_is_no_news_where_something_is_missing(
+    told: str, state: State
+) -> None:
+    one = found(facts(told, bus=Output("", "busctl: not found", 127)))["facts"]
+    assert (one.state, one.says) == (state, "could not be asked: D-Bus: busctl ended with 127: busctl: not found")
+
+
+def test_facts_that_are_wanting_for_one_reason_are_one_line() -> None:
+    healthy = facts()
+    looks = {probe.name for source in NEEDED for probe in source.probes if isinstance(probe, Probe) and probe.root}
+    kept = {name: output for name, output in healthy.outputs.items() if name not in looks}
+    refused = Facts("host1", healthy.at, kept, dict.fromkeys(looks, "sudo-refused: a password is required"))
+    [one] = [one for one in examine(refused) if one.what == "facts"]
+    names = "firewalld, netfilter, legacy netfilter, nftables, listening processes"
+    assert one.says == f"could not be asked: {names}: sudo-refused: a password is required"
 
 
 # --- what is deployed --------------------------------------------------------------------------------------------
@@ -159,7 +178,7 @@ def test_every_tool_that_is_asked_for_is_run_by_a_probe_or_a_step() -> None:
 def test_it_is_asked_in_one_round_trip_by_probes_that_change_nothing() -> None:
     assert {RIGHTS, INSTALLATION} <= set(NEEDED)
     probes = [probe for source in NEEDED for probe in source.probes if isinstance(probe, Probe)]
-    assert not any(probe.root for probe in probes)
+    assert {probe.command for probe in probes if probe.root} == {" ".join(words[4:]) for words in LOOKS}
     assert not re.search(r"\b(touch|mkdir|rm|install|chmod|chown)\b|>(?!/dev/null)", INSTALLATION.probes[0].command)  # type: ignore[union-attr]
 
 

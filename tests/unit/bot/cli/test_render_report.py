@@ -23,6 +23,7 @@ from tests.unit.bot.slack.view_samples import (
     CAUSE,
     FILE,
     FORWARDING,
+    HALF_BLIND,
     HEALTHY,
     NOW,
     OFFER,
@@ -218,6 +219,20 @@ def test_nothing_to_do_says_why() -> None:
     assert shown(lambda console: print_no_change(console, no_change)) == "start-container: it runs already\n"
 
 
+def test_a_healthy_service_says_in_one_line_what_nobody_could_look_at_and_else_nothing() -> None:
+    half_blind = shown(lambda console: print_report(console, HALF_BLIND)).splitlines()
+    healthy = shown(lambda console: print_report(console, HEALTHY)).splitlines()
+    [line] = [line for line in half_blind if line not in healthy]
+    assert line == (
+        "  could not be asked: units, D-Bus: systemctl ended with 1; path: port 5000, own: curl ended with 2"
+    )
+
+
+def test_an_ill_service_says_it_too() -> None:
+    ill = replace(REPORT, unavailable=HALF_BLIND.unavailable)
+    assert "  could not be asked: units, D-Bus: sys" in shown(lambda console: print_report(console, ill))
+
+
 # --- JSON -----------------------------------------------------------------------------------------------------
 
 
@@ -232,6 +247,7 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
         "evidence",
         "ruled_out",
         "not_told",
+        "unavailable",
         "risks",
         "timeline",
         "fixes",
@@ -278,6 +294,15 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
 def test_json_of_a_healthy_service_has_no_cause() -> None:
     made = report_json(HEALTHY)
     assert (made["status"], made["cause"], made["fixes"]) == ("healthy", None, [])
+
+
+def test_json_names_the_facts_that_could_not_be_had() -> None:
+    assert report_json(HALF_BLIND)["unavailable"] == [
+        {"fact": "units", "why": "systemctl ended with 1"},
+        {"fact": "D-Bus", "why": "systemctl ended with 1"},
+        {"fact": "path: port 5000, own", "why": "curl ended with 2"},
+    ]
+    assert report_json(HEALTHY)["unavailable"] == []
 
 
 def test_json_says_why_a_host_could_not_be_looked_at() -> None:

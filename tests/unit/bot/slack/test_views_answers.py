@@ -12,6 +12,7 @@ from checks.commands import typed
 from checks.model import Diagnosis, Status, Trouble, Vantage
 from tests.unit.bot.slack.view_samples import (
     BY_HAND,
+    HALF_BLIND,
     HEALTHY,
     NOW,
     OFFER,
@@ -41,6 +42,18 @@ def test_a_healthy_service_is_one_line_with_its_proof() -> None:
     assert header(message) == "🟢 host1/registry: healthy"
     assert "🟢 *registry*: `answered 200 in 3 ms`" in body(message)
     assert message.text == "host1: 1 of 1 service healthy."
+
+
+def test_a_healthy_host_says_in_one_line_what_nobody_could_look_at() -> None:
+    both = answer([HALF_BLIND, replace(HALF_BLIND, service="api")], {}, NOW)
+    says = "*Could not be asked:* units, D-Bus: systemctl ended with 1; path: port 5000, own: curl ended with 2"
+    assert body(both).count(says) == 1
+    assert "Could not be asked" not in body(answer([HEALTHY], {}, NOW))
+
+
+def test_an_ill_service_says_it_once_for_its_host() -> None:
+    ill = replace(REPORT, unavailable=HALF_BLIND.unavailable)
+    assert body(answer([ill, replace(HALF_BLIND, service="api")], {}, NOW)).count("Could not be asked:*") == 1
 
 
 def test_an_ill_service_is_told_in_full_with_its_buttons() -> None:

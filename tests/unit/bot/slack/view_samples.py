@@ -16,6 +16,7 @@ from checks.model import (
     Ended,
     Evidence,
     Finding,
+    Lacking,
     Lasts,
     Outcome,
     Phase,
@@ -108,6 +109,16 @@ REPORT = Report(
 HEALTHY = replace(
     REPORT, status=Status.HEALTHY, diagnosis=Diagnosis(), plans=(), timeline=(), readings=(reading(Vantage.OUTSIDE),)
 )
+HALF_BLIND = replace(
+    HEALTHY,
+    unavailable=(
+        Lacking("units", "systemctl ended with 1"),
+        Lacking("D-Bus", "systemctl ended with 1"),
+        Lacking("path: port 5000, own", "curl ended with 2"),
+    ),
+)
+"""A healthy service of a host that cannot tell everything."""
+
 OFFER = Offer("offer-1", PLAN, NOW, NOW + timedelta(minutes=30))
 RESTART_OFFER = Offer("offer-2", RESTART, NOW, NOW + timedelta(minutes=30))
 OPENED = Transition(None, State.OPEN, "2 readings in a row from outside failed: timed out at connect", NOW)
