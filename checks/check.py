@@ -17,6 +17,7 @@ from checks.model import (
     UNDETERMINED,
     Diagnosis,
     Digest,
+    FixId,
     Host,
     NoChange,
     Plan,
@@ -131,8 +132,8 @@ def _status(look: Look, diagnosis: Diagnosis) -> Status:
 
 def _plans(look: Look, diagnosis: Diagnosis) -> tuple[tuple[Plan, ...], tuple[NoChange, ...]]:
     """A plan for each fix of what is wrong, or will be, in that order; one fix once."""
-    plans: dict[str, Plan] = {}
-    refused: dict[str, NoChange] = {}
+    plans: dict[FixId, Plan] = {}
+    refused: dict[FixId, NoChange] = {}
     for finding in (*diagnosis.causes, *diagnosis.risks):
         for fix in finding.fixes:
             if fix in plans or fix in refused:

@@ -168,6 +168,24 @@ class Output:
 # --- causes, findings, diagnosis -------------------------------------------------------------------------------
 
 
+class FixId(StrEnum):
+    """Every fix there is. The ids are public and stand in stores: none is ever renamed or removed."""
+
+    ENABLE_IP_FORWARD = "enable-ip-forward"
+    ENABLE_INTERFACE_FORWARDING = "enable-interface-forwarding"
+    RELAX_REVERSE_PATH_FILTER = "relax-reverse-path-filter"
+    RAISE_CONNTRACK_MAX = "raise-conntrack-max"
+    RESTART_DOCKER = "restart-docker"
+    START_DOCKER = "start-docker"
+    ALLOW_IN_DOCKER_USER = "allow-in-docker-user"
+    OPEN_FIREWALLD_PORT = "open-firewalld-port"
+    CLEAR_ZONE_CONFLICT = "clear-zone-conflict"
+    STOP_FIREWALLD = "stop-firewalld"
+    START_CONTAINER = "start-container"
+    RESTART_CONTAINER = "restart-container"
+    UNPAUSE_CONTAINER = "unpause-container"
+
+
 UNDETERMINED = "undetermined"
 """The id of the honest answer: the service does not answer, and nothing that is known explains it."""
 
@@ -203,7 +221,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     why: str = ""  # PASS: what rules it out; SKIP: which fact was missing and why
     confidence: Confidence = Confidence.PROVEN
-    fixes: tuple[str, ...] = ()  # ids, smallest first
+    fixes: tuple[FixId, ...] = ()  # smallest first
     advice: tuple[str, ...] = ()  # for a person: exact commands, where no fix is automatic
 
     @property
@@ -240,10 +258,6 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
-UNDO = "undo-"
-"""Begins the fix id of a plan that takes another one back; the id of that one follows."""
-
-
 class Lasts(StrEnum):
     """How long what a plan does stays in force."""
 
@@ -272,7 +286,7 @@ class Step:
 class Plan:
     """Exactly what a fix would do to one host now, how to take it back, and what else it touches."""
 
-    fix: str
+    fix: FixId  # of an undo: the one that it takes back
     title: str
     host: str
     service: str
@@ -293,6 +307,11 @@ class Plan:
     by_hand: str = ""  # why only a person can run it; empty where dockerhealth can
 
     @property
+    def name(self) -> str:
+        """What it is called in records, which tell an undo apart by that: ``undo-enable-ip-forward``."""
+        return f"undo-{self.fix}" if self.undoes else self.fix
+
+    @property
     def undo(self) -> tuple[Step, ...]:
         """What takes every step back, the last one first."""
         return tuple(back for step in reversed(self.steps) for back in step.undo)
@@ -307,7 +326,14 @@ class Plan:
 class NoChange:
     """A fix that has nothing to do, or must not do it, and why."""
 
-    fix: str
+    fix: FixId
+    why: str
+
+
+@dataclass(frozen=True)
+class NoUndo:
+    """That there is nothing to take back, or that it cannot be, and why."""
+
     why: str
 
 

@@ -21,7 +21,7 @@ from bot.incidents.model import (
     Stopped,
     Why,
 )
-from checks.model import UNDO, Confidence, Outcome, Verdict
+from checks.model import Confidence, FixId, Outcome, Verdict
 
 DAY = timedelta(hours=24)
 
@@ -33,19 +33,16 @@ class Run:
     host: str
     service: str
     cause: str
-    fix: str
+    fix: FixId
     who: str
     at: datetime
     ended_at: datetime | None
     outcome: Outcome | None
+    undoes: str = ""  # the run that it took back
 
     @property
     def automatic(self) -> bool:
         return self.who == AUTO
-
-    @property
-    def undo(self) -> bool:
-        return self.fix.startswith(UNDO)
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def automatic(incident: Incident, policies: Policies, history: History, now: dat
     why = _stopped(runs, [*faults, _began(incident)], rule, now)
     if why is not None:
         return Stopped(cause, why)
-    return AutoApproval(offer, Approval(AUTO, now, offer.plan.digest))
+    return AutoApproval(offer, Approval(AUTO, now, offer.digest))
 
 
 def _candidate(incident: Incident, now: datetime) -> Offer | None:
@@ -104,7 +101,7 @@ def _candidate(incident: Incident, now: datetime) -> Offer | None:
     if not proven or plan.cause != root.cause or plan.by_hand or plan.undoes:
         return None
     digest = plan.digest
-    return next((each for each in incident.offers if usable(each, now) and each.plan.digest == digest), None)
+    return next((each for each in incident.offers if usable(each, now) and each.digest == digest), None)
 
 
 def _one_click_would_do(offer: Offer, policies: Policies, now: datetime) -> bool:
@@ -121,19 +118,19 @@ def _began(incident: Incident) -> datetime:
 
 def _stopped(runs: list[Run], faults: list[datetime], rule: AutoRule, now: datetime) -> Why | None:
     """Why it is not carried out any more; None while it may be. Before a fix that a person approved nothing counts."""
-    decided = [number for number, run in enumerate(runs) if not run.automatic and not run.undo]
+    decided = [number for number, run in enumerate(runs) if not run.automatic and not run.undoes]
     since = runs[decided[-1] + 1 :] if decided else runs
     reasons = list(_reasons(since, faults, rule))
     if reasons:
         return reasons[-1]
-    today = [run for run in runs if run.automatic and not run.undo and run.at > now - DAY]
+    today = [run for run in runs if run.automatic and not run.undoes and run.at > now - DAY]
     return RanOften(len(today)) if len(today) >= rule.per_day else None
 
 
 def _reasons(runs: list[Run], faults: list[datetime], rule: AutoRule) -> Iterator[Why]:
     """What speaks against another run, oldest first."""
     for run in runs:
-        if run.undo:
+        if run.undoes:
             yield LastEnded(Outcome.UNDONE)
         elif run.outcome is not None and run.outcome is not Outcome.FIXED:
             yield LastEnded(run.outcome)

@@ -138,7 +138,7 @@ def decide(  # noqa: PLR0913  # an approval rests on each of these
     missing = takes - len(before | {click.user})
     if missing > 0 and click.user in before:
         return Refusal(No.SAME_PERSON, incident, offer, tuple(name for name in approvers.names if name not in before))
-    approval = Approval(who=click.user, at=now, digest=offer.plan.digest)
+    approval = Approval(who=click.user, at=now, digest=offer.digest)
     return Agreed(incident, offer, approval, takes, missing) if missing > 0 else Approved(incident, offer, approval)
 
 
@@ -213,11 +213,10 @@ def _quiet(incident: Incident, offer: Offer, policy: Policy, now: datetime) -> R
 
 def _agreed(incident: Incident, offer: Offer, policy: Policy, approvers: Approvers, now: datetime) -> frozenset[str]:
     """Who approved before, each once, as far as it still counts."""
-    digest = offer.plan.digest
     return frozenset(
         each.who
         for each in offer.agreed
-        if each.digest == digest
+        if each.digest == offer.digest
         and offer.offered_at <= each.at <= now < each.at + policy.lasts
         and _not_them(incident, offer, each.who, policy, approvers) is None
     )

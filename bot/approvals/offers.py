@@ -35,7 +35,7 @@ def renewed(
     for offer in offers:
         if not pending(offer) or offer.plan.undoes:
             continue
-        again = found.pop(offer.plan.digest, None) if usable(offer, now) else None
+        again = found.pop(offer.digest, None) if usable(offer, now) else None
         changed.append(
             replace(offer, expires_at=now + policies.expire_after) if again else replace(offer, withdrawn=True)
         )
@@ -46,4 +46,4 @@ def renewed(
 def offered(plan: Plan, policies: Policies, now: datetime, offer_id: str) -> Offer:
     """A plan as it is put up for approval."""
     people = policy_of(policies, plan).people
-    return Offer(offer_id, plan, offered_at=now, expires_at=now + policies.expire_after, people=people)
+    return Offer(offer_id, plan, plan.digest, offered_at=now, expires_at=now + policies.expire_after, people=people)

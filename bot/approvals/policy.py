@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from checks.model import UNDO, Plan, Risk
+from checks.model import FixId, Plan, Risk
 
 _DAY = timedelta(days=1)
 
@@ -80,7 +80,7 @@ class Rule:
 
     name: str  # its place in the configuration
     terms: Terms
-    fixes: frozenset[str] = frozenset()
+    fixes: frozenset[FixId] = frozenset()
     hosts: frozenset[str] = frozenset()
     risks: frozenset[Risk] = frozenset()
 
@@ -106,7 +106,7 @@ class Rule:
 class AutoRule:
     """A fix that needs no click on one host: how often, and how soon it may not be needed again."""
 
-    fix: str
+    fix: FixId
     host: str
     per_day: int
     returns_within: timedelta
@@ -146,5 +146,4 @@ class Policies:
 
 def policy_of(policies: Policies, plan: Plan) -> Policy:
     """What holds for a plan. An undo follows the rules of the fix that it takes back, and its own risk."""
-    fix = plan.fix.removeprefix(UNDO) if plan.undoes else plan.fix
-    return policies.of(fix, plan.host, plan.risk)
+    return policies.of(plan.fix, plan.host, plan.risk)

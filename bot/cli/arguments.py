@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from checks.model import Host, Service
+from checks.model import FixId, Host, Service
 
 if TYPE_CHECKING:
     from bot.config import Settings
@@ -82,6 +82,13 @@ def service_of(host: Host, name: str | None) -> Service:
     if name not in names:
         wrong(f"{host.name} has no service {name!r}. {nearest(name, names)}")
     return host.service(name)
+
+
+def fix_of(name: str) -> FixId:
+    try:
+        return FixId(name)
+    except ValueError:
+        wrong(f"there is no fix {name!r}. {nearest(name, FixId)}")
 
 
 def person() -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 from bot.approvals.decision import Agreed, Refusal
 from bot.cli import arguments
 from bot.cli.arguments import HEALTHY, NOT_TOLD, UNHEALTHY, File, HostName, Yes
-from checks.model import Applied, Host, NoChange, Outcome, Plan, Service
+from checks.model import Applied, FixId, Host, NoChange, NoUndo, Outcome, Plan, Service
 
 if TYPE_CHECKING:
     from bot.cli.fix_session import Mending, Proposal
@@ -34,16 +34,13 @@ def fix(  # noqa: PLR0913  # these are the options of the command line
     yes: Yes = False,
 ) -> None:
     """Carry a fix out, as its button in Slack does. Exits 0 only if the service is fixed and verified."""
-    from checks.fixes import FIX_IDS
-
     settings = arguments.settings_of(config)
     target = arguments.host_of(settings, host)
     chosen = arguments.service_of(target, service)
-    if fix_id not in FIX_IDS:
-        arguments.wrong(f"there is no fix {fix_id!r}. {arguments.nearest(fix_id, FIX_IDS)}")
+    wanted = arguments.fix_of(fix_id)
     if dry_run:
-        raise typer.Exit(_show(asyncio.run(_planned(settings, target, chosen, fix_id))))
-    raise typer.Exit(_mend(settings, target, lambda mending: mending.propose(target, chosen, fix_id), ask=not yes))
+        raise typer.Exit(_show(asyncio.run(_planned(settings, target, chosen, wanted))))
+    raise typer.Exit(_mend(settings, target, lambda mending: mending.propose(target, chosen, wanted), ask=not yes))
 
 
 def undo(
@@ -62,19 +59,19 @@ def undo(
     raise typer.Exit(_mend(settings, target, lambda mending: mending.propose_undo(target, run), ask=not yes))
 
 
-async def _planned(settings: "Settings", host: Host, service: Service, fix_id: str) -> Plan | NoChange:
+async def _planned(settings: "Settings", host: Host, service: Service, fix: FixId) -> Plan | NoChange:
     """What a fix would do now. Nothing is opened, kept or told."""
     from checks.check import Checker
     from checks.execution.apply import plan
 
     checker = Checker(settings.host_list(), clock=_now)
     try:
-        return await plan(checker, host, service, fix_id)
+        return await plan(checker, host, service, fix)
     finally:
         await checker.close()
 
 
-async def _planned_undo(settings: "Settings", host: Host, run: str | None) -> Plan | NoChange:
+async def _planned_undo(settings: "Settings", host: Host, run: str | None) -> Plan | NoUndo:
     from bot.cli.fix_session import Mending
 
     mending = await Mending.open(settings, arguments.person(), lambda _: None)
@@ -82,13 +79,13 @@ async def _planned_undo(settings: "Settings", host: Host, run: str | None) -> Pl
         proposal = await mending.propose_undo(host, run)
     finally:
         await mending.close()
-    return proposal if isinstance(proposal, NoChange) else proposal.plan
+    return proposal if isinstance(proposal, NoUndo) else proposal.plan
 
 
-def _show(planned: Plan | NoChange) -> int:
+def _show(planned: Plan | NoChange | NoUndo) -> int:
     from bot.cli.render_report import print_no_change, print_plan
 
-    if isinstance(planned, NoChange):
+    if isinstance(planned, NoChange | NoUndo):
         print_no_change(Console(), planned)
         return UNHEALTHY
     print_plan(Console(), planned)
@@ -98,7 +95,7 @@ def _show(planned: Plan | NoChange) -> int:
 def _mend(
     settings: "Settings",
     host: Host,
-    propose: "Callable[[Mending], Coroutine[Any, Any, Proposal | NoChange]]",
+    propose: "Callable[[Mending], Coroutine[Any, Any, Proposal | NoChange | NoUndo]]",
     *,
     ask: bool,
 ) -> int:
@@ -121,7 +118,7 @@ def _mend(
         try:
             runner.run(mending.recover(host))
             proposal = runner.run(propose(mending))
-            if isinstance(proposal, NoChange):
+            if isinstance(proposal, NoChange | NoUndo):
                 return _told(console, proposal)
             _print_proposal(console, proposal)
             decision = runner.run(mending.decided(proposal))
@@ -141,13 +138,13 @@ def _print_proposal(console: Console, proposal: "Proposal") -> None:
         print_plan(console, proposal.plan)
 
 
-def _told(console: Console, done: "tuple[Applied, Offer] | NoChange | Agreed | Refusal") -> int:
+def _told(console: Console, done: "tuple[Applied, Offer] | NoChange | NoUndo | Agreed | Refusal") -> int:
     """Print what came of it. Returns the exit status."""
     from bot.cli.render_refusal import print_agreed, print_refusal
     from bot.cli.render_report import print_applied, print_no_change
 
     match done:
-        case NoChange():
+        case NoChange() | NoUndo():
             print_no_change(console, done)
         case Refusal():
             print_refusal(console, done)

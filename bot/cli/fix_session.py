@@ -21,7 +21,7 @@ from bot.store import Store
 from checks.check import Checker
 from checks.execution.apply import Event, Happened, Order, Tell, apply, resume
 from checks.execution.undo import undo
-from checks.model import Applied, Host, NoChange, Plan, Report, Service, Snapshot
+from checks.model import Applied, FixId, Host, NoChange, NoUndo, Plan, Report, Service, Snapshot
 
 Say = Callable[[str], None]
 
@@ -83,24 +83,24 @@ class Mending:
 
     # --- what would be done ---
 
-    async def propose(self, host: Host, service: Service, fix: str) -> Proposal | NoChange:
+    async def propose(self, host: Host, service: Service, fix: FixId) -> Proposal | NoChange:
         """Look at the host, and say what the fix would do."""
         [checked] = await self._watch.check(host, service, self._who)
         return _proposal(checked, fix, _now())
 
-    async def propose_undo(self, host: Host, run: str | None) -> Proposal | NoChange:
+    async def propose_undo(self, host: Host, run: str | None) -> Proposal | NoUndo:
         """What takes back a run on a host: the newest one that can be, or the one of that id."""
         done = await self._store.runs.done(host.name)
         if run is not None:
             done = tuple((incident, offer) for incident, offer in done if offer.id == run)
-        why = NoChange("undo", f"no run{f' {run}' if run else ''} on {host.name} is known that did anything to it")
+        why = NoUndo(f"no run{f' {run}' if run else ''} on {host.name} is known that did anything to it")
         for incident, offer in done:
             plan = undo(offer.plan, offer.id, offer.applied) if offer.applied is not None else why
-            if isinstance(plan, NoChange):
+            if isinstance(plan, NoUndo):
                 why = plan
                 continue
             if _undone(incident, offer):
-                why = NoChange(plan.fix, f"run {offer.id} was taken back already")
+                why = NoUndo(f"run {offer.id} was taken back already")
                 continue
             return Proposal(plan, incident.report, incident)
         return why
@@ -148,7 +148,7 @@ class Mending:
             return proposal.incident, await self._put_up(proposal.incident, proposal.plan)
         incident = await self._watch.prevent(proposal.report, proposal.plan, self._who) if proposal.report else None
         for offer in incident.offers if incident else ():
-            if incident and offer.plan.digest == proposal.plan.digest and usable(offer, _now()):
+            if incident and offer.digest == proposal.plan.digest and usable(offer, _now()):
                 return incident, offer
         return NoChange(proposal.plan.fix, "something has changed meanwhile. Nothing was run. Check again.")
 
@@ -207,12 +207,12 @@ class Groups:
             await slack.close()
 
 
-def _proposal(checked: Checked, fix: str, now: datetime) -> Proposal | NoChange:
+def _proposal(checked: Checked, fix: FixId, now: datetime) -> Proposal | NoChange:
     report, incident = checked.report, checked.incident
     if incident is not None and incident.state is State.FIXING:
         return NoChange(fix, f"another fix runs on {incident.host} just now")
     for offer in incident.offers if incident else ():
-        if incident and offer.plan.fix == fix and usable(offer, now):
+        if incident and (offer.plan.fix, offer.plan.undoes) == (fix, "") and usable(offer, now):
             return Proposal(offer.plan, report, incident, offer)
     candidates: tuple[Plan | NoChange, ...] = (*report.plans, *report.refused)
     for planned_now in candidates:

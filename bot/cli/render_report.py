@@ -10,7 +10,7 @@ from bot.incidents.model import Offer
 from bot.incidents.runs import approvals, still_needed
 from bot.text import plain
 from bot.wording.changes import Changed, changed, not_restored
-from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back, ending, heading, outcome, who
+from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back, ending, outcome, who
 from bot.wording.reports import (
     brief,
     by_reason,
@@ -30,6 +30,7 @@ from checks.model import (
     Evidence,
     Finding,
     NoChange,
+    NoUndo,
     Outcome,
     Plan,
     Reading,
@@ -57,7 +58,7 @@ def print_report(console: Console, report: Report) -> None:
 
 def print_plan(console: Console, plan: Plan) -> None:
     """All that the plan would do, before anyone is asked."""
-    _print(console, [_line(heading(plan), "bold") + _weighed(plan) + f" on {plan.host}"])
+    _print(console, [_line(plan.title, "bold") + _weighed(plan) + f" on {plan.host}"])
     _print(console, _plan(plan), indent=2)
 
 
@@ -67,8 +68,9 @@ def print_offer(console: Console, offer: Offer) -> None:
     _print(console, _approvals(offer), indent=2)
 
 
-def print_no_change(console: Console, no_change: NoChange) -> None:
-    _print(console, [_line(f"{no_change.fix}: {no_change.why}")])
+def print_no_change(console: Console, no_change: NoChange | NoUndo) -> None:
+    name = no_change.fix if isinstance(no_change, NoChange) else "undo"
+    _print(console, [_line(f"{name}: {no_change.why}")])
 
 
 def print_applied(console: Console, applied: Applied, run: Offer | None = None) -> None:

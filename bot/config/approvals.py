@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
 from bot.config.mistakes import Keys, found_text, nearest
 from bot.config.section import Section
-from bot.config.values import Approvers, Channels, Count, Duration, FixId, People, Slug, TimeOfDay, Zone
+from bot.config.values import Approvers, Channels, Count, Duration, Fix, People, Slug, TimeOfDay, Zone
 from checks.model import Risk
 
 # The text of every ValueError here completes the sentence "expected ...".
@@ -44,7 +44,7 @@ class PeopleSettings(Section):
 class RuleSettings(Section):
     """What else holds for the fixes, hosts and risks that it names; for all of them where it names none."""
 
-    fixes: list[FixId] | None = Field(default=None, min_length=1)
+    fixes: list[Fix] | None = Field(default=None, min_length=1)
     hosts: list[Slug] | None = Field(default=None, min_length=1)
     risks: list[Risk] | None = Field(default=None, min_length=1)
 
@@ -87,7 +87,7 @@ class RuleSettings(Section):
 class AutoSettings(Section):
     """A fix that is carried out on a host without a click, where its cause is proven."""
 
-    fix: FixId
+    fix: Fix
     host: Slug
     per_day: Count = Field(default=2, description="How often in 24 hours, over all services of the host.")
     returns_within: Duration = Field(

@@ -12,14 +12,12 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     PlainSerializer,
     WithJsonSchema,
 )
-from pydantic_core import CoreSchema, core_schema
 
 from bot.config.mistakes import nearest
+from checks.model import FixId
 
 # The text of every ValueError here completes the sentence "expected ...".
 
@@ -141,25 +139,11 @@ def _matching(pattern: str, expected: str) -> Any:
     return AfterValidator(check)
 
 
-class _FixIds:
-    """Checks that a fix is known. The fixes are heavy to import: they are asked only where a file names one."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return handler(schema) | {"enum": list(self._known())}
-
-    def _check(self, value: str) -> str:
-        if value not in self._known():
-            raise ValueError(nearest(value, self._known()))
-        return value
-
-    @staticmethod
-    def _known() -> tuple[str, ...]:
-        from checks.fixes import FIX_IDS  # noqa: PLC0415  # see above
-
-        return FIX_IDS
+def _fix(value: object) -> FixId:
+    try:
+        return FixId(str(value))
+    except ValueError:
+        raise ValueError(nearest(str(value), FixId)) from None
 
 
 Duration = Annotated[
@@ -190,7 +174,7 @@ Approver = Annotated[
 ]
 Approvers = Annotated[list[Approver], BeforeValidator(_listed)]
 People = Annotated[int, Field(ge=1, le=10)]
-FixId = Annotated[str, _FixIds()]
+Fix = Annotated[FixId, BeforeValidator(_fix), WithJsonSchema({"type": "string", "enum": list(FixId)})]
 TimeOfDay = Annotated[
     time,
     BeforeValidator(_clock),

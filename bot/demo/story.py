@@ -16,7 +16,7 @@ from checks.causes.cause import Cause
 from checks.causes.docker_rules import DOCKER_CHAINS_MISSING
 from checks.causes.forwarding import IP_FORWARD_OFF
 from checks.collect.reach import reach
-from checks.model import Service
+from checks.model import FixId, Service
 
 PATIENCE = 30.0
 """Seconds that each step has to be seen. It takes one or two, but for a machine that is busy with other things."""
@@ -44,12 +44,12 @@ class Episode:
     fault: Fault
     cause: Cause
     value: str  # that must be in the proof
-    fix: str
+    fix: FixId
 
 
-FORWARDING = Episode("host1", Fault.FORWARDING_OFF, IP_FORWARD_OFF, "net.ipv4.ip_forward = 0", "enable-ip-forward")
+FORWARDING = Episode("host1", Fault.FORWARDING_OFF, IP_FORWARD_OFF, "net.ipv4.ip_forward = 0", FixId.ENABLE_IP_FORWARD)
 CHAINS = Episode(
-    "host2", Fault.CHAINS_GONE, DOCKER_CHAINS_MISSING, "nothing of Docker's chains is left", "restart-docker"
+    "host2", Fault.CHAINS_GONE, DOCKER_CHAINS_MISSING, "nothing of Docker's chains is left", FixId.RESTART_DOCKER
 )
 
 
@@ -193,7 +193,7 @@ class Story:
     def _until(self, true: Callable[[], bool]) -> Coroutine[Any, Any, None]:
         return self._slack.wait_until(true, PATIENCE)
 
-    def _press(self, who: User, alert: Message, fix: str) -> Coroutine[Any, Any, ClickResult]:
+    def _press(self, who: User, alert: Message, fix: FixId) -> Coroutine[Any, Any, ClickResult]:
         return self._slack.click(who, alert, f"approve:{fix}")
 
     def _lines(self, message: Message) -> list[str]:
@@ -221,7 +221,7 @@ def _up_to(lines: list[str], start: str) -> list[str]:
     return lines[: last + 1]
 
 
-def _label(alert: Message, fix: str) -> str:
+def _label(alert: Message, fix: FixId) -> str:
     return next((button.text for button in alert.buttons if button.action_id == f"approve:{fix}"), fix)
 
 

@@ -52,14 +52,14 @@ def planned(offer: Offer, now: datetime) -> Entry:
     """That a plan was made and offered: all that whoever approves it is shown."""
     plan = offer.plan
     data = {
-        "fix": plan.fix,
+        "fix": plan.name,
         "cause": plan.cause,
         "risk": plan.risk,
         "steps": [shell_line(step) for step in plan.steps],
         "undo": [shell_line(step) for step in plan.undo],
         "blast_radius": plan.blast_radius,
         "basis": dict(plan.basis),
-        "digest": plan.digest,
+        "digest": offer.digest,
         "expires_at": offer.expires_at.isoformat(),
     }
     return Entry(
@@ -76,7 +76,7 @@ def planned(offer: Offer, now: datetime) -> Entry:
 
 def refused(plan: Plan, who: str, reason: str, now: datetime, run: str = "") -> Entry:
     """That somebody's word did not count."""
-    data = {"fix": plan.fix, "reason": reason}
+    data = {"fix": plan.name, "reason": reason}
     return Entry(
         at=now,
         actor=who,

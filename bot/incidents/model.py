@@ -74,6 +74,7 @@ class Offer:
 
     id: str
     plan: Plan
+    digest: str  # of the plan as it was shown: a release may read a stored one otherwise
     offered_at: datetime
     expires_at: datetime
     approval: Approval | None = None

@@ -22,7 +22,7 @@ from bot.store.runs import Claim, End
 from bot.tasks import Tasks
 from checks.execution.apply import Event, Order, Tell
 from checks.execution.undo import undo
-from checks.model import Applied, NoChange, Outcome, Snapshot
+from checks.model import Applied, NoUndo, Outcome, Snapshot
 
 LEASE = timedelta(seconds=15)
 """A runner that has given no sign of life for this long is dead."""
@@ -89,7 +89,7 @@ class Fixing:
         run = Run(incident, offer, approval)
         if not await self.claim(run):
             return False
-        self._tasks.start(self._carry_out(run), f"fix {offer.plan.fix} on {incident.host}")
+        self._tasks.start(self._carry_out(run), f"fix {offer.plan.name} on {incident.host}")
         return True
 
     async def claim(self, run: Run) -> bool:
@@ -101,7 +101,7 @@ class Fixing:
         claimed = transition is not None and await self._store.runs.claim(
             Claim(incident, offer, approval, transition), entry, self._lease, self._clock
         )
-        log.info("approval", host=incident.host, fix=offer.plan.fix, offer=offer.id, who=approval.who, counts=claimed)
+        log.info("approval", host=incident.host, fix=offer.plan.name, offer=offer.id, who=approval.who, counts=claimed)
         return claimed
 
     async def _carry_out(self, run: Run) -> None:
@@ -113,7 +113,7 @@ class Fixing:
             except (LeaseLostError, StoreError):
                 raise
             except Exception:  # an error of ours must not leave a host half mended, and nobody told
-                log.exception("fix: an error in dockerhealth", host=run.incident.host, fix=run.offer.plan.fix)
+                log.exception("fix: an error in dockerhealth", host=run.incident.host, fix=run.offer.plan.name)
             return await self._resumed(run, tell)
 
         await self._run(run, work)
@@ -123,9 +123,9 @@ class Fixing:
         now = self._clock()
         for incident, offer in await self._store.runs.abandoned(now, host):
             if offer.approval and await self._store.runs.take_over(offer, self._until(), now):
-                log.warning("fix: its runner is gone", host=incident.host, fix=offer.plan.fix, offer=offer.id)
+                log.warning("fix: its runner is gone", host=incident.host, fix=offer.plan.name, offer=offer.id)
                 run = Run(incident, offer, offer.approval)
-                self._tasks.start(self._take_over(run), f"recover {offer.plan.fix} on {incident.host}")
+                self._tasks.start(self._take_over(run), f"recover {offer.plan.name} on {incident.host}")
 
     async def settled(self) -> None:
         """Wait for all that runs."""
@@ -164,7 +164,7 @@ class Fixing:
         incident, offer = run.incident, run.offer
 
         async def tell(event: Event) -> None:
-            log.info("fix", host=incident.host, fix=offer.plan.fix, what=event.what, says=event.says)
+            log.info("fix", host=incident.host, fix=offer.plan.name, what=event.what, says=event.says)
             entry = run.entry(event.what, event.says, event.data, self._clock())
             await self._store.runs.tell(incident, offer, entry, self._until(), before=event.before)
 
@@ -183,7 +183,7 @@ class Fixing:
 
     async def _end(self, run: Run, applied: Applied) -> None:
         incident, offer = run.incident, run.offer
-        log.info("fix: ended", host=incident.host, fix=offer.plan.fix, outcome=applied.outcome, says=applied.says)
+        log.info("fix: ended", host=incident.host, fix=offer.plan.name, outcome=applied.outcome, says=applied.says)
         back = self._undo_of(offer, applied)
         for attempt in range(1, STORE_ATTEMPTS + 1):
             try:
@@ -197,7 +197,7 @@ class Fixing:
         if back is not None and offer.plan.undo_unasked and _did_nothing_for_it(applied):
             fresh = await self._store.incidents.get(incident.id)
             if fresh is not None:
-                await self.begin(fresh, back, Approval(AUTO, self._clock(), back.plan.digest))
+                await self.begin(fresh, back, Approval(AUTO, self._clock(), back.digest))
 
     async def _finish(self, run: Run, applied: Applied, back: Offer | None) -> None:
         now = self._clock()
@@ -209,7 +209,7 @@ class Fixing:
 
     def _undo_of(self, offer: Offer, applied: Applied) -> Offer | None:
         plan = undo(offer.plan, offer.id, applied)
-        if isinstance(plan, NoChange):
+        if isinstance(plan, NoUndo):
             return None
         return offered(plan, self._policies, self._clock(), secrets.token_urlsafe(15))
 

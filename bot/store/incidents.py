@@ -25,7 +25,7 @@ from bot.store.mapping import (
     transition_values,
 )
 from bot.store.tables import agreements, incidents, messages, offers, reports, transitions
-from checks.model import UNDO, Report
+from checks.model import Report
 
 
 class Incidents:
@@ -197,7 +197,7 @@ async def move(connection: Transaction, incident_id: str, transition: Transition
 
 
 async def withdraw(connection: Transaction, incident_id: str) -> None:
-    pending = offers.c.incident_id == incident_id, offers.c.approved_by.is_(None), offers.c.fix.not_like(f"{UNDO}%")
+    pending = offers.c.incident_id == incident_id, offers.c.approved_by.is_(None), offers.c.undoes == ""
     await connection.execute(update(offers).where(*pending).values(withdrawn=True))
 
 

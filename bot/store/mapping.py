@@ -83,8 +83,9 @@ def offer_values(incident_id: str, offer: Offer, position: int) -> dict[str, Any
         "id": offer.id,
         "incident_id": incident_id,
         "fix": offer.plan.fix,
+        "undoes": offer.plan.undoes,
         "position": position,
-        "digest": offer.plan.digest,
+        "digest": offer.digest,
         "plan": _PLAN.dump_json(offer.plan).decode(),
         "offered_at": offer.offered_at,
         "expires_at": offer.expires_at,
@@ -109,6 +110,7 @@ def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
     return Offer(
         id=row.id,
         plan=_PLAN.validate_json(row.plan),
+        digest=row.digest,
         offered_at=row.offered_at,
         expires_at=row.expires_at,
         approval=approval,
@@ -130,8 +132,9 @@ def seconds_of_steps(applied: Iterable[str]) -> dict[str, float]:
 
 def past_run(host: str, row: Row[Any]) -> Run:
     outcome = Outcome(row.outcome) if row.outcome is not None else None
-    cause = _PLAN.validate_json(row.plan).cause
-    return Run(host, row.service, cause, row.fix, row.approved_by, row.approved_at, row.ended_at, outcome)
+    plan = _PLAN.validate_json(row.plan)
+    ended = row.ended_at, outcome
+    return Run(host, row.service, plan.cause, plan.fix, row.approved_by, row.approved_at, *ended, undoes=plan.undoes)
 
 
 def incident_from(

@@ -115,6 +115,7 @@ offers = Table(
     Column("id", String(32), primary_key=True),
     Column("incident_id", ForeignKey("incidents.id"), nullable=False, index=True),
     Column("fix", String(63), nullable=False),
+    Column("undoes", String(32), nullable=False, server_default=""),  # the run that it takes back
     Column("position", Integer, nullable=False),  # smallest fix first, as in the report
     Column("digest", String(64), nullable=False),
     Column("plan", Text, nullable=False),

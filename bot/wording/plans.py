@@ -24,15 +24,9 @@ LASTS = {
     Lasts.UNTIL_REBOOT: "holds until the next reboot or restart",
     Lasts.STOP_GAP: "a stop-gap: the cause stays",
 }
-UNDO = "Undo: "
 NO_UNDO = "what it does cannot be taken back"
 UNASKED = "taken back by itself if it does not help"
 RAN_OUT = 124  # the exit status of a step that its deadline ended
-
-
-def heading(plan: Plan) -> str:
-    """What a plan is called: on its button, and wherever it is told of."""
-    return f"{UNDO}{plan.title.removeprefix(UNDO)}" if plan.undoes else plan.title
 
 
 def comes_back(undo: Plan) -> str:

@@ -12,7 +12,7 @@ from checks.facts.engine import Container
 from checks.facts.path import PATH, Listener, Rung
 from checks.facts.system import SYSTEM
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, ServiceKind, Vantage
+from checks.model import Ended, Evidence, FixId, ServiceKind, Vantage
 
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
 _NO_ANSWER = {Ended.TIMED_OUT, Ended.RESET}
@@ -173,7 +173,7 @@ CONTAINER_UNHEALTHY = Cause(
     "the program in the container does not answer as it should",
     _container_unhealthy,
     rank=32,
-    fixes=("restart-container",),
+    fixes=(FixId.RESTART_CONTAINER,),
 )
 CONTAINER_NOT_LISTENING = Cause(
     "container-not-listening",

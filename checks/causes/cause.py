@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from checks.look import Look, MissingError
-from checks.model import Confidence, Evidence, Finding, Verdict
+from checks.model import (
+    Confidence,
+    Evidence,
+    Finding,
+    FixId,
+    Verdict,
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Cause:
     title: str
     judge: Callable[[Look], Judgement]
     rank: int = 0
-    fixes: tuple[str, ...] = ()
+    fixes: tuple[FixId, ...] = ()
 
 
 def fail(*evidence: Evidence, sure: bool = True, advice: tuple[str, ...] = ()) -> Judgement:

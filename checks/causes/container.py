@@ -7,7 +7,7 @@ from checks.evidence.origin import who_stopped
 from checks.evidence.state import State, state_of
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container
 from checks.look import Look
-from checks.model import Evidence
+from checks.model import Evidence, FixId
 
 _KILLED = 137  # 128 + SIGKILL
 _MOST_NAMED = 10
@@ -196,7 +196,7 @@ def _restart_policy_missing(look: Look) -> Judgement:
 
 
 CONTAINER_STOPPED = Cause(
-    "container-stopped", "the container is not running", _container_stopped, rank=30, fixes=("start-container",)
+    "container-stopped", "the container is not running", _container_stopped, rank=30, fixes=(FixId.START_CONTAINER,)
 )
 CONTAINER_RESTARTING = Cause("container-restarting", "the container keeps crashing", _container_restarting, rank=30)
 CONTAINER_OUT_OF_MEMORY = Cause(
@@ -204,17 +204,17 @@ CONTAINER_OUT_OF_MEMORY = Cause(
     "the container was killed for want of memory",
     _container_out_of_memory,
     rank=30,
-    fixes=("start-container",),
+    fixes=(FixId.START_CONTAINER,),
 )
 CONTAINER_PAUSED = Cause(
-    "container-paused", "the container is paused", _container_paused, rank=30, fixes=("unpause-container",)
+    "container-paused", "the container is paused", _container_paused, rank=30, fixes=(FixId.UNPAUSE_CONTAINER,)
 )
 CONTAINER_START_FAILED = Cause(
     "container-start-failed",
     "the container could not be started",
     _container_start_failed,
     rank=30,
-    fixes=("start-container",),
+    fixes=(FixId.START_CONTAINER,),
 )
 CONTAINER_MISSING = Cause("container-missing", "the container does not exist", _container_missing, rank=30)
 RESTART_POLICY_MISSING = Cause(

@@ -10,7 +10,7 @@ from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.sockets import SOCKETS
 from checks.look import Look, MissingError
-from checks.model import Evidence, Vantage
+from checks.model import Evidence, FixId, Vantage
 from checks.source import Unavailable
 
 _SILENT = ("timed out", "Timeout", "no answer within")
@@ -123,14 +123,14 @@ def _is_ipv6(target: str) -> bool:
         return False
 
 
-DOCKERD_DOWN = Cause("dockerd-down", "dockerd is not running", _dockerd_down, rank=10, fixes=("start-docker",))
+DOCKERD_DOWN = Cause("dockerd-down", "dockerd is not running", _dockerd_down, rank=10, fixes=(FixId.START_DOCKER,))
 DOCKERD_HUNG = Cause(
-    "dockerd-hung", "dockerd runs and does not answer", _dockerd_hung, rank=11, fixes=("restart-docker",)
+    "dockerd-hung", "dockerd runs and does not answer", _dockerd_hung, rank=11, fixes=(FixId.RESTART_DOCKER,)
 )
 DOCKER_PROXY_GONE = Cause(
     "docker-proxy-gone",
     "docker-proxy is gone, and nothing else leads to the container",
     _docker_proxy_gone,
     rank=25,
-    fixes=("restart-docker",),
+    fixes=(FixId.RESTART_DOCKER,),
 )

@@ -5,7 +5,7 @@ from checks.causes.docker_rules import answers_inside, instead, not_by_iptables
 from checks.evidence.packet import followed, packet_of
 from checks.facts.firewalld import FIREWALLD
 from checks.look import Look
-from checks.model import Evidence
+from checks.model import Evidence, FixId
 from checks.walk import Hook
 
 
@@ -52,5 +52,5 @@ DOCKER_NAT_RULE_BYPASSED = Cause(
     "packets never come to Docker's NAT rule: another rule accepts them before",
     _docker_nat_rule_bypassed,
     rank=21,
-    fixes=("open-firewalld-port",),
+    fixes=(FixId.OPEN_FIREWALLD_PORT,),
 )

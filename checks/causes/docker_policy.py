@@ -5,7 +5,7 @@ from checks.causes.docker_rules import answers_inside, inside
 from checks.evidence.packet import Owner, agrees, eaters
 from checks.facts.daemon import DAEMON
 from checks.look import Look
-from checks.model import Evidence
+from checks.model import Evidence, FixId
 from checks.walk import Hook
 
 
@@ -63,7 +63,7 @@ DOCKER_USER_DROP = Cause(
     "a rule in DOCKER-USER keeps clients out",
     _docker_user_drop,
     rank=51,
-    fixes=("allow-in-docker-user",),
+    fixes=(FixId.ALLOW_IN_DOCKER_USER,),
 )
 DOCKER_IPTABLES_DISABLED = Cause(
     "docker-iptables-disabled", "dockerd is told to write no iptables rules", _docker_iptables_disabled, rank=24

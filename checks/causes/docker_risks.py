@@ -4,7 +4,7 @@ from checks.causes.cause import Cause, Judgement, passed, risk
 from checks.causes.docker_rules import missing_parts, not_by_iptables
 from checks.facts.bus import BUS
 from checks.look import Look
-from checks.model import Evidence
+from checks.model import Evidence, FixId
 
 _ISOLATION = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2")
 
@@ -64,17 +64,17 @@ DOCKER_ISOLATION_LOST = Cause(
     "docker-isolation-lost",
     "Docker's networks are no longer kept apart",
     _docker_isolation_lost,
-    fixes=("restart-docker",),
+    fixes=(FixId.RESTART_DOCKER,),
 )
 CHAINS_MISSING_BUT_SERVED = Cause(
     "chains-missing-but-served",
     "Docker's iptables rules are gone; only docker-proxy keeps it reachable",
     _chains_missing_but_served,
-    fixes=("restart-docker",),
+    fixes=(FixId.RESTART_DOCKER,),
 )
 DOCKER_DEAF_TO_FIREWALLD = Cause(
     "docker-deaf-to-firewalld",
     "dockerd does not hear firewalld: the next reload breaks published ports",
     _docker_deaf_to_firewalld,
-    fixes=("restart-docker",),
+    fixes=(FixId.RESTART_DOCKER,),
 )

@@ -13,7 +13,7 @@ from checks.facts.engine import ENGINE, Container
 from checks.facts.netfilter import NETFILTER, Netfilter, Rule
 from checks.facts.units import Unit
 from checks.look import Look
-from checks.model import Evidence, Vantage
+from checks.model import Evidence, FixId, Vantage
 from checks.walk import Hook
 
 _TABLES = ("nat", "filter")
@@ -239,26 +239,26 @@ DOCKER_CHAINS_MISSING = Cause(
     "Docker's iptables chains are gone",
     _docker_chains_missing,
     rank=20,
-    fixes=("restart-docker", "open-firewalld-port"),
+    fixes=(FixId.RESTART_DOCKER, FixId.OPEN_FIREWALLD_PORT),
 )
 DOCKER_NAT_RULE_MISSING = Cause(
     "docker-nat-rule-missing",
     "Docker's NAT rule for the port is gone",
     _docker_nat_rule_missing,
     rank=21,
-    fixes=("restart-docker",),
+    fixes=(FixId.RESTART_DOCKER,),
 )
 DOCKER_FORWARD_RULE_MISSING = Cause(
     "docker-forward-rule-missing",
     "Docker's rule that lets packets through to the container is gone",
     _docker_forward_rule_missing,
     rank=22,
-    fixes=("restart-docker",),
+    fixes=(FixId.RESTART_DOCKER,),
 )
 DNAT_TARGET_STALE = Cause(
     "dnat-target-stale",
     "the port leads to an address that the container no longer has",
     _dnat_target_stale,
     rank=23,
-    fixes=("restart-container", "restart-docker"),
+    fixes=(FixId.RESTART_CONTAINER, FixId.RESTART_DOCKER),
 )

@@ -10,7 +10,7 @@ from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, Vantage
+from checks.model import Ended, Evidence, FixId, Vantage
 from checks.walk import Hook
 
 _BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
@@ -204,7 +204,7 @@ FIREWALLD_PORT_CLOSED = Cause(
     "firewalld does not admit the port",
     _firewalld_port_closed,
     rank=50,
-    fixes=("open-firewalld-port", "stop-firewalld"),
+    fixes=(FixId.OPEN_FIREWALLD_PORT, FixId.STOP_FIREWALLD),
 )
 FIREWALLD_FORWARD_REJECT = Cause(
     "firewalld-forward-reject",
@@ -217,7 +217,7 @@ FIREWALLD_ZONE_CONFLICT = Cause(
     "dockerd does not start: a firewalld zone has its bridge",
     _firewalld_zone_conflict,
     rank=5,
-    fixes=("clear-zone-conflict",),
+    fixes=(FixId.CLEAR_ZONE_CONFLICT,),
 )
 FIREWALLD_PANIC = Cause("firewalld-panic", "firewalld is in panic mode and drops everything", _firewalld_panic, rank=1)
 FIREWALLD_NOT_ENABLED = Cause(

@@ -12,7 +12,7 @@ from checks.facts.nftables import NFTABLES
 from checks.facts.path import Route
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, Vantage
+from checks.model import Ended, Evidence, FixId, Vantage
 
 NOT_FORWARDED = "IpInAddrErrors"
 """Rises by one for each packet that would have to be forwarded and may not (seen on Linux 6.18)."""
@@ -205,20 +205,20 @@ def _quoted(line: SysctlLine | None) -> str:
 
 
 IP_FORWARD_OFF = Cause(
-    "ip-forward-off", "IPv4 forwarding is switched off", _ip_forward_off, rank=40, fixes=("enable-ip-forward",)
+    "ip-forward-off", "IPv4 forwarding is switched off", _ip_forward_off, rank=40, fixes=(FixId.ENABLE_IP_FORWARD,)
 )
 INTERFACE_FORWARDING_OFF = Cause(
     "interface-forwarding-off",
     "forwarding is switched off on one interface",
     _interface_forwarding_off,
     rank=41,
-    fixes=("enable-interface-forwarding",),
+    fixes=(FixId.ENABLE_INTERFACE_FORWARDING,),
 )
 IP_FORWARD_NOT_PERSISTED = Cause(
     "ip-forward-not-persisted",
     "IPv4 forwarding is on, but not lastingly",
     _ip_forward_not_persisted,
-    fixes=("enable-ip-forward",),
+    fixes=(FixId.ENABLE_IP_FORWARD,),
 )
 FORWARD_POLICY_OPEN = Cause(
     "forward-policy-open", "the host routes between all its networks, for everyone", _forward_policy_open
@@ -227,5 +227,5 @@ NETWORK_SERVICE_RESETS_FORWARDING = Cause(
     "network-service-resets-forwarding",
     "the next restart of the network service switches forwarding off",
     _network_service_resets_forwarding,
-    fixes=("enable-ip-forward",),
+    fixes=(FixId.ENABLE_IP_FORWARD,),
 )

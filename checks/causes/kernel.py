@@ -6,7 +6,7 @@ from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH, Route
 from checks.facts.system import SYSTEM
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence
+from checks.model import Ended, Evidence, FixId
 
 _FULL = 0.98  # of the table: each processor keeps some entries that are not counted yet
 _FILLING = 0.8
@@ -139,20 +139,20 @@ REVERSE_PATH_FILTER = Cause(
     "the reverse path filter drops what clients send",
     _reverse_path_filter,
     rank=38,
-    fixes=("relax-reverse-path-filter",),
+    fixes=(FixId.RELAX_REVERSE_PATH_FILTER,),
 )
 CONNTRACK_FULL = Cause(
     "conntrack-full",
     "the table of tracked connections is full",
     _conntrack_full,
     rank=37,
-    fixes=("raise-conntrack-max",),
+    fixes=(FixId.RAISE_CONNTRACK_MAX,),
 )
 CONNTRACK_FILLING = Cause(
     "conntrack-filling",
     "the table of tracked connections fills up",
     _conntrack_filling,
-    fixes=("raise-conntrack-max",),
+    fixes=(FixId.RAISE_CONNTRACK_MAX,),
 )
 KERNEL_MODULES_GONE = Cause(
     "kernel-modules-gone",

@@ -9,7 +9,7 @@ from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.engine import CONTAINERS, ENGINE, Container
 from checks.facts.path import PATH, Route
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, Phase, Vantage
+from checks.model import Ended, Evidence, FixId, Phase, Vantage
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
@@ -186,7 +186,9 @@ def _sizes(look: Look) -> dict[str, int]:
     return {name: addresses.links[name].mtu for name in names if name in addresses.links}
 
 
-BRIDGE_DOWN = Cause("bridge-down", "the container's bridge is down", _bridge_down, rank=35, fixes=("restart-docker",))
+BRIDGE_DOWN = Cause(
+    "bridge-down", "the container's bridge is down", _bridge_down, rank=35, fixes=(FixId.RESTART_DOCKER,)
+)
 SUBNET_OVERLAP = Cause("subnet-overlap", "a Docker network overlaps the clients' network", _subnet_overlap, rank=36)
 RETURN_ROUTE_MISSING = Cause(
     "return-route-missing", "the host has no route back to the clients", _return_route_missing, rank=36

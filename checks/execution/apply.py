@@ -19,6 +19,7 @@ from checks.execution.receipts import RebootedError, Receipt, State
 from checks.execution.snapshot import differences, snapshot
 from checks.model import (
     Applied,
+    FixId,
     Host,
     NoChange,
     Outcome,
@@ -84,7 +85,7 @@ class Order:
     by: str
 
 
-async def plan(checker: Checker, host: Host, service: Service, fix: str) -> Plan | NoChange:
+async def plan(checker: Checker, host: Host, service: Service, fix: FixId) -> Plan | NoChange:
     """What a fix would do now, or why nothing."""
     [report] = await checker.check(host, service)
     return planned(report, fix)

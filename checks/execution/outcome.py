@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checks.model import Finding, NoChange, Outcome, Plan, Reading, Report, Snapshot
+from checks.model import Finding, FixId, NoChange, Outcome, Plan, Reading, Report, Snapshot
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Seen:
     after: Snapshot | None
 
 
-def planned(report: Report, fix: str) -> Plan | NoChange:
+def planned(report: Report, fix: FixId) -> Plan | NoChange:
     candidates: tuple[Plan | NoChange, ...] = (*report.plans, *report.refused)
     for planned in candidates:
         if planned.fix == fix:

@@ -4,25 +4,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from checks.model import UNDO, Applied, Lasts, NoChange, Outcome, Plan, Risk, StepResult
+from checks.model import Applied, Lasts, NoUndo, Outcome, Plan, Risk, StepResult
 
 
-def undo(plan: Plan, run: str, applied: Applied) -> Plan | NoChange:
+def undo(plan: Plan, run: str, applied: Applied) -> Plan | NoUndo:
     """The plan that takes a run back, or why there is none. It rests on the values that the run left behind."""
-    fix = f"{UNDO}{plan.fix}"
     if plan.undoes:
-        return NoChange(fix, "that was an undo itself")
+        return NoUndo("that was an undo itself")
     effective = [result for result in applied.results if result.status in {0, None}]
     steps = tuple(step for result in reversed(effective) for step in result.step.undo)
     if not effective:
-        return NoChange(fix, "nothing was done to the host")
+        return NoUndo("nothing was done to the host")
     if not steps:
-        return NoChange(fix, f"{plan.title}: it cannot be taken back")
+        return NoUndo(f"{plan.title}: it cannot be taken back")
     stays = [each.name for each in applied.differences if any(fnmatchcase(each.name, one) for one in plan.stays)]
     changed = [each for each in applied.differences if each.announced and each.name not in stays]
     return replace(
         plan,
-        fix=fix,
         title=f"Undo: {plan.title}",
         steps=steps,
         risk=max(plan.risk, Risk.MEDIUM, key=list(Risk).index) if applied.outcome is Outcome.FIXED else plan.risk,

@@ -18,4 +18,3 @@ ALL_FIXES: tuple[Fix, ...] = (
     container.RESTART,
     container.UNPAUSE,
 )
-FIX_IDS = tuple(fix.id for fix in ALL_FIXES)

@@ -8,7 +8,7 @@ from checks.facts.engine import Container
 from checks.fixes import preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
-from checks.model import Finding, Lasts, Risk, Step
+from checks.model import Finding, FixId, Lasts, Risk, Step
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")  # moby: daemon/names RestrictedNameChars
 _LONG = 60
@@ -122,6 +122,6 @@ def _notes(container: Container) -> tuple[str, ...]:
     return (says, f"To change that: docker update --restart=unless-stopped {container.name}")
 
 
-FIX = Fix("start-container", "Start the container", _prepare)
-RESTART = Fix("restart-container", "Restart the container", _prepare_restart)
-UNPAUSE = Fix("unpause-container", "Unpause the container", _prepare_unpause)
+FIX = Fix(FixId.START_CONTAINER, "Start the container", _prepare)
+RESTART = Fix(FixId.RESTART_CONTAINER, "Restart the container", _prepare_restart)
+UNPAUSE = Fix(FixId.UNPAUSE_CONTAINER, "Unpause the container", _prepare_unpause)

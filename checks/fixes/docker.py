@@ -8,7 +8,7 @@ from checks.fixes import preflight
 from checks.fixes.container import start
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
-from checks.model import Finding, Lasts, Risk, Step
+from checks.model import Finding, FixId, Lasts, Risk, Step
 
 _SYSTEMCTL = "/usr/bin/systemctl"
 _FORGET_FAILURES = Step(
@@ -164,5 +164,5 @@ def _prepare_start(look: Look, _: Finding) -> Remedy:
     )
 
 
-RESTART = Fix("restart-docker", "Restart dockerd", _prepare_restart)
-START = Fix("start-docker", "Start dockerd", _prepare_start)
+RESTART = Fix(FixId.RESTART_DOCKER, "Restart dockerd", _prepare_restart)
+START = Fix(FixId.START_DOCKER, "Start dockerd", _prepare_start)

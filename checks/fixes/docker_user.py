@@ -9,7 +9,7 @@ from checks.facts.addresses import ADDRESSES
 from checks.facts.path import PATH
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look, MissingError
-from checks.model import Finding, Lasts, Risk, Step
+from checks.model import Finding, FixId, Lasts, Risk, Step
 
 _WIDEST = 8  # bits of a prefix: our root helper refuses a wider network
 _INTERNAL = ("lo", "docker", "br-", "veth", "virbr")
@@ -72,4 +72,4 @@ def _change(port: int, source: str, verb: str, *how: str) -> Step:
     return Step(does, (ROOT_HELPER, "docker-user", verb, str(port), source), typed=typed)
 
 
-FIX = Fix("allow-in-docker-user", "Let the clients past DOCKER-USER", _prepare)
+FIX = Fix(FixId.ALLOW_IN_DOCKER_USER, "Let the clients past DOCKER-USER", _prepare)

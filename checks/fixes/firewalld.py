@@ -11,7 +11,7 @@ from checks.facts.sockets import LISTENERS, SOCKETS, Listening
 from checks.fixes import docker, preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
-from checks.model import Finding, Lasts, Risk, Step
+from checks.model import Finding, FixId, Lasts, Risk, Step
 
 _CLOSED = "firewalld-port-closed"
 _RULES_OF_A_PORT = ("rules filter IN_*", "nft ip6 filter IN_*", "nft * firewalld *")
@@ -192,6 +192,6 @@ def _what_opens(look: Look) -> str:
     return f"Nothing is filtered any more: whoever reaches this host reaches all that listens on it: {named}."
 
 
-FIX = Fix("open-firewalld-port", "Open the port in firewalld", _prepare_port)
-BRIDGE = Fix("clear-zone-conflict", "Take Docker's bridge out of the other zone", _prepare_bridge)
-STOP = Fix("stop-firewalld", "Stop firewalld for good", _prepare_stop)
+FIX = Fix(FixId.OPEN_FIREWALLD_PORT, "Open the port in firewalld", _prepare_port)
+BRIDGE = Fix(FixId.CLEAR_ZONE_CONFLICT, "Take Docker's bridge out of the other zone", _prepare_bridge)
+STOP = Fix(FixId.STOP_FIREWALLD, "Stop firewalld for good", _prepare_stop)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from checks.look import Look, MissingError
-from checks.model import Finding, Lasts, NoChange, Plan, Risk, Step
+from checks.model import Finding, FixId, Lasts, NoChange, Plan, Risk, Step
 
 
 class RefusedError(Exception):
@@ -32,7 +32,7 @@ class Remedy:
 class Fix:
     """``prepare`` is pure. It raises RefusedError, or MissingError where a fact that it needs could not be had."""
 
-    id: str
+    id: FixId
     title: str
     prepare: Callable[[Look, Finding], Remedy]
 

@@ -14,7 +14,7 @@ from checks.facts.units import UNITS, known
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.fixes.sysctl import Keeping, Setting, forwarding_of, ip_forward, keep, write_now, write_now_again
 from checks.look import Look
-from checks.model import Finding, Lasts, Risk, Step
+from checks.model import Finding, FixId, Lasts, Risk, Step
 
 _EVERY_INTERFACE = "sysctl net.ipv4.conf.*.forwarding"
 _NO_INTERFACES = {"all", "default", "lo"}
@@ -164,5 +164,5 @@ def _written(look: Look, unit: str) -> str:
     return shown or f"no file was seen in {_FILES_OF[unit]}"
 
 
-FIX = Fix("enable-ip-forward", "Switch IPv4 forwarding on, lastingly", _prepare)
-INTERFACE = Fix("enable-interface-forwarding", "Switch forwarding on for the interface", _prepare_interface)
+FIX = Fix(FixId.ENABLE_IP_FORWARD, "Switch IPv4 forwarding on, lastingly", _prepare)
+INTERFACE = Fix(FixId.ENABLE_INTERFACE_FORWARDING, "Switch forwarding on for the interface", _prepare_interface)

@@ -7,7 +7,7 @@ from checks.facts.sysctl_order import interface_key
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.fixes.sysctl import conntrack_max, keep, loose_filter_of, write_now, write_now_again
 from checks.look import Look
-from checks.model import Finding, Lasts, Risk
+from checks.model import Finding, FixId, Lasts, Risk
 
 _BYTES = 320  # of kernel memory a tracked connection (slabinfo: nf_conntrack, on 64 bits)
 _FILLED = 0.7  # of the new table by what is tracked already, at most
@@ -96,5 +96,5 @@ def _megabytes(connections: int) -> str:
     return f"{connections * _BYTES / 2**20:.1f} MB"
 
 
-FILTER = Fix("relax-reverse-path-filter", "Relax the reverse path filter of the interface", _prepare_filter)
-CONNTRACK = Fix("raise-conntrack-max", "Make room for more connections", _prepare_conntrack)
+FILTER = Fix(FixId.RELAX_REVERSE_PATH_FILTER, "Relax the reverse path filter of the interface", _prepare_filter)
+CONNTRACK = Fix(FixId.RAISE_CONNTRACK_MAX, "Make room for more connections", _prepare_conntrack)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from checks.check import Checker
 from checks.execution.apply import Event, Order, apply, plan
 from checks.execution.undo import undo
-from checks.model import Applied, Host, Login, NoChange, Outcome, Plan, Report, Service
+from checks.model import Applied, FixId, Host, Login, NoChange, Outcome, Plan, Report, Service
 from tests.lab import conntrack
 from tests.lab.command import LabError
 from tests.lab.faults import SCENARIOS
@@ -211,7 +211,7 @@ class Site:
         return report
 
     async def plan(self, fix: str) -> Plan | NoChange:
-        return await plan(self.checker, self.host, self.host.services[0], fix)
+        return await plan(self.checker, self.host, self.host.services[0], FixId(fix))
 
     async def carry_out(self, planned: Plan) -> Applied:
         async def tell(_: Event) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from checks.commands import typed
 from checks.execution.undo import undo
-from checks.fixes import FIX_IDS
-from checks.model import Outcome, Plan, Status
+from checks.model import FixId, Outcome, Plan, Status
 from tests.lab import faults
 from tests.lab.fixes import CASES, Case, Row, Site, site_of, tried
 from tests.lab.host import LabHost
@@ -34,9 +33,9 @@ async def planned(site: Site, fix: str) -> Plan:
 
 def known_cases() -> list[Case]:
     """The few of CI: every fix once."""
-    assert {case.fix for case in CASES} == set(FIX_IDS)
+    assert {case.fix for case in CASES} == set(FixId)
     core = [case for case in CASES if case.core]
-    assert len({case.fix for case in core}) == len(core) == len(FIX_IDS)
+    assert len({case.fix for case in core}) == len(core) == len(FixId)
     return core
 
 

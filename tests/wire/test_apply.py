@@ -17,6 +17,7 @@ from checks.execution.apply import Event, Happened, Order, apply, plan, resume
 from checks.model import (
     Applied,
     Finding,
+    FixId,
     Host,
     Login,
     NoChange,
@@ -58,7 +59,7 @@ class Site:
     told: list[Event] = field(default_factory=list)
 
     async def plan(self, fix: str = FIX) -> Plan:
-        planned = await plan(self.checker, self.host, self.host.services[0], fix)
+        planned = await plan(self.checker, self.host, self.host.services[0], FixId(fix))
         assert isinstance(planned, Plan), planned
         return planned
 
@@ -244,5 +245,5 @@ async def test_a_host_that_cannot_be_looked_at_again_is_left_alone(site: Site) -
 
 
 async def test_a_fix_that_nothing_asks_for_has_no_plan(site: Site) -> None:
-    planned = await plan(site.checker, site.host, site.host.services[0], "start-docker")
-    assert planned == NoChange("start-docker", "nothing that start-docker mends is wrong with registry now")
+    planned = await plan(site.checker, site.host, site.host.services[0], FixId.START_DOCKER)
+    assert planned == NoChange(FixId.START_DOCKER, "nothing that start-docker mends is wrong with registry now")

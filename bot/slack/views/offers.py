@@ -11,7 +11,7 @@ from bot.slack.views.blocks import ALWAYS, MUST_BE_SEEN, Part, actions, button, 
 from bot.slack.views.diagnosis import risks
 from bot.slack.views.markup import code, cut, person, preformatted, prose, valued, when
 from bot.text import counted, plain
-from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back, heading
+from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back
 from checks.commands import typed
 from checks.model import Plan, Report, Risk, Step
 
@@ -32,7 +32,7 @@ CONFIRM_BLAST = 120
 
 def on_offer(offers: Iterable[Offer], now: datetime) -> list[Offer]:
     """The offers that a click can still approve: the newest of each fix, and of each undo."""
-    return list({offer.plan.fix: offer for offer in offers if usable(offer, now)}.values())
+    return list({(offer.plan.fix, offer.plan.undoes): offer for offer in offers if usable(offer, now)}.values())
 
 
 def apart(offers: Sequence[Offer], report: Report | None) -> tuple[list[Offer], list[Offer]]:
@@ -58,7 +58,7 @@ def prevention(report: Report, offers: Sequence[Offer]) -> list[Part]:
 
 def buttons(offers: Sequence[Offer], *more: Block) -> list[Part]:
     """The smallest fix stands first and stands out. What waits for another person says so above."""
-    agreed = [_waits(offer, heading(offer.plan)) for offer in offers if offer.agreed]
+    agreed = [_waits(offer, offer.plan.title) for offer in offers if offer.agreed]
     made = [_button(offer, stands_out=number == 0) for number, offer in enumerate(offers)]
     blocks = actions([*made, *more])
     waiting = [part("who approved so far", MUST_BE_SEEN, agreed)] if agreed else []
@@ -81,7 +81,7 @@ def plans(offers: Sequence[Offer]) -> list[Part]:
 
 
 def steps(offer: Offer) -> Part:
-    return part(f"the steps of {offer.plan.fix}", MUST_BE_SEEN, _offered(offer))
+    return part(f"the steps of {offer.plan.name}", MUST_BE_SEEN, _offered(offer))
 
 
 def by_hand(report: Report | None, *, preventing: bool = False) -> list[Part]:
@@ -101,7 +101,7 @@ def by_hand(report: Report | None, *, preventing: bool = False) -> list[Part]:
 def expired(offers: Iterable[Offer], now: datetime) -> list[Part]:
     """What can be said of buttons that are gone."""
     gone = [offer for offer in offers if pending(offer) and not usable(offer, now)]
-    lines = [f"The offer {prose(heading(offer.plan), 75)} expired {when(offer.expires_at)}." for offer in gone[-3:]]
+    lines = [f"The offer {prose(offer.plan.title, 75)} expired {when(offer.expires_at)}." for offer in gone[-3:]]
     return [part("expired offers", 4, lines)] if lines else []
 
 
@@ -125,7 +125,7 @@ def _by_hand(plan: Plan) -> Iterator[str]:
 
 def _headline(plan: Plan) -> str:
     mends = "" if plan.undoes else f" · {LASTS[plan.lasts]} · mends {code(plan.cause, 60)}"
-    return f"*{prose(heading(plan), 75)}* · {RISKS[plan.risk]}{mends}"
+    return f"*{prose(plan.title, 75)}* · {RISKS[plan.risk]}{mends}"
 
 
 def _undo(plan: Plan) -> Iterator[str]:
@@ -177,7 +177,8 @@ def _script(steps: Sequence[Step], limit: int, plan: Plan) -> str:
 
 
 def _dry_run(plan: Plan) -> str:
-    return f"dockerhealth fix {plan.host} {plan.fix} --dry-run"
+    how = f"undo {plan.host} --run {plan.undoes}" if plan.undoes else f"fix {plan.host} {plan.fix}"
+    return f"dockerhealth {how} --dry-run"
 
 
 def _waits(offer: Offer, name: str) -> str:
@@ -212,8 +213,8 @@ def _undo_button(undo: Offer, offers: Sequence[Offer]) -> Block:
     back = f"Comes back: {cut(comes_back(plan), CONFIRM_BLAST)}" if plan.restores else _touches(plan)
     end = f"It had helped: the fault may come back.\n{back}" if mended else back
     return button(
-        heading(plan),
-        f"{APPROVE}{plan.fix}",
+        plan.title,
+        f"{APPROVE}undo:{plan.undoes}",
         undo.id,
         style=style,
         confirm=_confirm(undo, f"Take this back on {plan.host}?", end, "Take it back", style),

@@ -9,7 +9,7 @@ from bot.slack.views.markup import code, cut, person, preformatted, prose, value
 from bot.slack.views.offers import steps
 from bot.text import counted, plain
 from bot.wording.changes import Changed, changed, not_restored
-from bot.wording.plans import ending, heading, outcome
+from bot.wording.plans import ending, outcome
 from checks.commands import typed
 from checks.model import Applied, Outcome, StepResult
 
@@ -35,7 +35,7 @@ def running(offers: Iterable[Offer]) -> tuple[list[Part], list[Part]]:
     """What is being carried out: since when and how far, and its steps."""
     for offer in offers:
         if offer.approval is not None and offer.applied is None:
-            line = f"*{prose(heading(offer.plan), 75)}* is being carried out, {_approved(offer)}"
+            line = f"*{prose(offer.plan.title, 75)}* is being carried out, {_approved(offer)}"
             progress = f":hourglass_flowing_sand: {prose(offer.progress or 'starting', 300)}"
             return [part("the running fix", ALWAYS, [f"{line}\n{progress}"])], [steps(offer)]
     return [], []
@@ -81,7 +81,7 @@ def _ended(offer: Offer, applied: Applied, unannounced: Sequence[Changed], offer
 
 
 def _went(offer: Offer, applied: Applied) -> Iterator[str]:
-    yield f"*{prose(heading(offer.plan), 75)}*, {_approved(offer)}"
+    yield f"*{prose(offer.plan.title, 75)}*, {_approved(offer)}"
     failed = [(number, result) for number, result in enumerate(applied.results, 1) if not result.ok]
     for number, result in failed[:MOST_FAILED]:
         yield f"Step {number} {ending(result)}: {code(typed(result.step))}"

@@ -18,6 +18,7 @@ from checks.model import (
     Ended,
     Evidence,
     Finding,
+    FixId,
     Host,
     Outcome,
     Phase,
@@ -66,7 +67,7 @@ def failed(at: datetime = T0) -> Reading:
 
 def plan(fix: str = "enable-ip-forward", basis: str = "0") -> Plan:
     return Plan(
-        fix=fix,
+        fix=FixId(fix),
         title="Switch IP forwarding on, for good",
         host=HOST.name,
         service=SERVICE.name,
@@ -110,7 +111,8 @@ def not_looked_at(at: datetime = T0) -> Report:
 
 
 def offer(offer_id: str = "offer-1", of: Plan | None = None, at: datetime = T0) -> Offer:
-    return Offer(offer_id, of or plan(), at, at + timedelta(minutes=30))
+    of = of or plan()
+    return Offer(offer_id, of, of.digest, at, at + timedelta(minutes=30))
 
 
 def incident(*offers: Offer, incident_id: str = "inc-1") -> Incident:

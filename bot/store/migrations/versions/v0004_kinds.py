@@ -1,4 +1,7 @@
-"""What an incident is about, since when, and why it is no longer mended by itself: until then sentences said so."""
+"""What an incident is about and since when, why it is no longer mended by itself, and which run an offer takes back.
+
+Until then sentences said so, and how the id of a fix begins.
+"""
 
 import json
 import re
@@ -13,11 +16,6 @@ down_revision = "0003"
 
 _TO_PREVENT = "to prevent: "
 _ALL_HOSTS = "all hosts"
-_STOPPED = re.compile(
-    r" ?Automatic fixing of (?P<cause>\S+) on \S+ has stopped: "
-    r"(?:it came back (?P<after>.+) after the last one|it ran (?P<times>\d+) times? within 24 hours|(?P<ended>.+))"
-    r"\. A person has to decide\.$"
-)
 _ENDED = {
     "the last one ran, and the service was still not well": "not-fixed",
     "a step of the last one failed": "failed",
@@ -25,10 +23,17 @@ _ENDED = {
     "contact was lost during the last one": "unknown",
     "the last one was taken back": "undone",
 }
+_STOPPED = re.compile(
+    r" ?Automatic fixing of (?P<cause>\S+) on \S+ has stopped: "
+    r"(?:it came back (?P<after>[\d a-z]+) after the last one|it ran (?P<times>\d+) times? within 24 hours"
+    rf"|(?P<ended>{'|'.join(_ENDED)}))\. A person has to decide\.$"
+)
+_UNDO = "undo-"
 _SECONDS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 
 _incidents = sa.table("incidents", *map(sa.column, ("id", "host", "opened_at", "recurs", "stopped", "kind", "risk")))
 _transitions = sa.table("transitions", *map(sa.column, ("id", "incident_id", "old", "new", "reason", "kind", "since")))
+_offers = sa.table("offers", *map(sa.column, ("id", "fix", "plan", "undoes")))
 
 
 def upgrade() -> None:
@@ -37,9 +42,11 @@ def upgrade() -> None:
     op.add_column("incidents", sa.Column("risk", sa.Text(), nullable=False, server_default=""))
     op.add_column("transitions", sa.Column("kind", sa.String(length=16), nullable=True))
     op.add_column("transitions", sa.Column("since", Utc(), nullable=True))
+    op.add_column("offers", sa.Column("undoes", sa.String(length=32), nullable=False, server_default=""))
     _say_kinds(op.get_bind())
     _say_since_when(op.get_bind())
     _say_why_stopped(op.get_bind())
+    _say_what_is_taken_back(op.get_bind())
 
 
 def _say_kinds(connection: sa.Connection) -> None:
@@ -86,3 +93,16 @@ def _stopped(says: re.Match[str]) -> str:
     else:
         why = {"outcome": _ENDED[says["ended"]]}
     return json.dumps({"cause": says["cause"], "why": why})
+
+
+def _say_what_is_taken_back(connection: sa.Connection) -> None:
+    """The plan of an undo names the fix that it takes back.
+
+    Its digest stays: it is that of what was shown and approved, and of what the audit log says of it.
+    """
+    undos = sa.select(_offers.c.id, _offers.c.fix, _offers.c.plan).where(_offers.c.fix.like(f"{_UNDO}%"))
+    for offer in connection.execute(undos).all():
+        fix = offer.fix.removeprefix(_UNDO)
+        plan = json.loads(offer.plan) | {"fix": fix}
+        values = {"fix": fix, "undoes": plan["undoes"], "plan": json.dumps(plan, ensure_ascii=False)}
+        connection.execute(sa.update(_offers).where(_offers.c.id == offer.id).values(values))

@@ -13,12 +13,12 @@ from bot.approvals.auto import AutoApproval, Fault, History, Run, automatic
 from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
 from bot.incidents.model import AUTO, Approval, CameBack, Incident, State, Stopped, Transition
 from bot.wording.automation import no_longer_by_itself
-from checks.model import Confidence, Finding, Outcome, Plan, Report, Risk, Verdict
+from checks.model import Confidence, Finding, FixId, Outcome, Plan, Report, Risk, Verdict
 from tests.unit.bot.samples import APPROVER, HOST, SERVICE, T0, broken, incident, offer, plan
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 CAUSE = "ip-forward-off"
-RULE = AutoRule("enable-ip-forward", HOST.name, 2, HOUR)
+RULE = AutoRule(FixId.ENABLE_IP_FORWARD, HOST.name, 2, HOUR)
 POLICIES = Policies((APPROVER,), {Risk.LOW: 1, Risk.MEDIUM: 1, Risk.HIGH: 2}, timedelta(minutes=30), auto=(RULE,))
 NOTHING = History()
 
@@ -40,14 +40,16 @@ def ran(  # noqa: PLR0913  # what a run is
     outcome: Outcome | None = Outcome.FIXED,
     who: str = AUTO,
     *,
-    fix: str = "enable-ip-forward",
+    fix: FixId = FixId.ENABLE_IP_FORWARD,
+    undoes: str = "",
     service: str = SERVICE.name,
     host: str = HOST.name,
     cause: str = CAUSE,
 ) -> Run:
     """A run that was approved so long before T0 and took ten seconds."""
     at = T0 - before
-    return Run(host, service, cause, fix, who, at, at + timedelta(seconds=10) if outcome else None, outcome)
+    ended = at + timedelta(seconds=10) if outcome else None
+    return Run(host, service, cause, fix, who, at, ended, outcome, undoes)
 
 
 def seen(before: timedelta) -> Fault:
@@ -77,7 +79,7 @@ def test_a_fix_that_is_named_for_the_host_needs_no_click() -> None:
 
 
 def test_a_fix_or_a_host_that_is_not_named_does() -> None:
-    for rule in (replace(RULE, host="host2"), replace(RULE, fix="restart-docker")):
+    for rule in (replace(RULE, host="host2"), replace(RULE, fix=FixId.RESTART_DOCKER)):
         assert automatic(found(), replace(POLICIES, auto=(rule,)), NOTHING, T0) is None
     assert automatic(found(), replace(POLICIES, auto=()), NOTHING, T0) is None
 
@@ -172,7 +174,7 @@ def test_it_stays_stopped_however_long_ago_that_was() -> None:
 
 def test_it_stays_stopped_until_a_person_has_approved_a_fix_of_that_cause_on_that_host() -> None:
     stopped = ran(3 * DAY, Outcome.FAILED)
-    assert goes(found(), stopped, ran(2 * DAY, who=APPROVER, fix="restart-docker"))
+    assert goes(found(), stopped, ran(2 * DAY, who=APPROVER, fix=FixId.RESTART_DOCKER))
     assert goes(found(), stopped, ran(2 * DAY, Outcome.NOT_FIXED, APPROVER, service="web"))
     assert not goes(found(), stopped, ran(2 * DAY, who=APPROVER, host="host2"))
     assert not goes(found(), stopped, ran(2 * DAY, who=APPROVER, cause="dockerd-down"))
@@ -180,7 +182,7 @@ def test_it_stays_stopped_until_a_person_has_approved_a_fix_of_that_cause_on_tha
 
 
 def test_it_stops_when_a_person_takes_a_run_back() -> None:
-    undo = ran(2 * DAY, Outcome.UNDONE, APPROVER, fix="undo-enable-ip-forward")
+    undo = ran(2 * DAY, Outcome.UNDONE, APPROVER, undoes="offer-1")
     decision = automatic(found(), POLICIES, History((ran(3 * DAY), undo)), T0)
     assert why(decision) == "the last one was taken back"
 
@@ -205,7 +207,7 @@ runs = st.lists(
         st.integers(0, 72).map(lambda hours: hours * HOUR),
         st.sampled_from([*Outcome, None]),
         st.sampled_from([AUTO, APPROVER]),
-        fix=st.sampled_from(["enable-ip-forward", "undo-enable-ip-forward"]),
+        undoes=st.sampled_from(["", "offer-1"]),
         service=st.sampled_from([SERVICE.name, "web"]),
     ),
     max_size=6,
@@ -223,8 +225,8 @@ def test_nothing_is_done_without_a_click_after_a_run_that_failed_or_too_often(
         assert automatic(found(), POLICIES, History(tuple(shuffled), came), T0) == decision
     if not isinstance(decision, AutoApproval):
         return
-    by_hand = [run.at for run in past if run.who == APPROVER and not run.undo]
-    since = [run for run in past if run.automatic and not run.undo and (not by_hand or run.at > max(by_hand))]
+    by_hand = [run.at for run in past if run.who == APPROVER and not run.undoes]
+    since = [run for run in past if run.automatic and not run.undoes and (not by_hand or run.at > max(by_hand))]
     assert all(run.outcome is Outcome.FIXED for run in since)
     assert all(run.outcome is not None for run in past)
-    assert sum(run.automatic and not run.undo and run.at > T0 - DAY for run in past) < RULE.per_day
+    assert sum(run.automatic and not run.undoes and run.at > T0 - DAY for run in past) < RULE.per_day

@@ -230,7 +230,7 @@ def test_what_is_well_again_is_not_fixed() -> None:
 
 
 def test_a_fix_can_be_taken_back_whether_it_helped_or_not() -> None:
-    undo = offer(of=replace(plan("undo-enable-ip-forward"), undoes="offer-0"))
+    undo = offer(of=replace(plan(), undoes="offer-0"))
     for state in (State.RESOLVED, State.OPEN, State.ACKNOWLEDGED):
         assert why(decided(replace(incident(undo), state=state))) is None
     assert why(decided(replace(incident(undo), state=State.FIXING))) is No.BUSY

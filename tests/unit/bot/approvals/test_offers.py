@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.approvals.offers import renewed, usable
 from bot.incidents.model import Approval, Incident, Offer
-from checks.model import Plan
+from checks.model import FixId, Plan
 from tests.unit.bot.life import POLICIES
 from tests.unit.bot.samples import T0, broken, healthy, incident, not_looked_at, offer, plan
 
@@ -58,8 +58,8 @@ def test_a_healthy_look_withdraws_everything() -> None:
     assert gone.withdrawn
 
 
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=3, unique=True), max_size=8), st.integers(1, 40))
-def test_after_each_look_exactly_its_plans_can_be_approved(looks: list[list[str]], minutes: int) -> None:
+@given(st.lists(st.lists(st.sampled_from([*FixId][:3]), max_size=3, unique=True), max_size=8), st.integers(1, 40))
+def test_after_each_look_exactly_its_plans_can_be_approved(looks: list[list[FixId]], minutes: int) -> None:
     known: dict[str, Offer] = {}
     numbers, now = ids(), T0
     for fixes in looks:

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from bot.store import Store, StoreError
 from checks.check import Checker
 from checks.commands import typed
 from checks.execution.apply import Event, Happened, Order, Tell
-from checks.model import Applied, Difference, Finding, NoChange, Outcome, Report, Verdict
+from checks.model import Applied, Difference, Finding, FixId, NoChange, Outcome, Report, Verdict
 from tests.unit.bot.cli.cli_world import configured, invoke
 from tests.unit.bot.slack.view_samples import HEALTHY, PLAN, REPORT, applied
 
@@ -53,7 +54,7 @@ def apply_as(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[str]:
     ran: list[str] = []
 
     async def apply(_checker: Checker, order: Order, tell: Tell) -> Applied:
-        ran.append(order.plan.fix)
+        ran.append(order.plan.name)
         await tell(Event(Happened.STEP_STARTED, "step 1 of 2: write the file"))
         return replace(applied(outcome), differences=(SWITCHED,))
 
@@ -125,7 +126,7 @@ def test_a_dry_run_shows_the_plan_and_runs_nothing(config: Path, monkeypatch: py
 
 
 def test_a_fix_with_nothing_to_do_says_why_and_exits_1(config: Path, found: list[Report]) -> None:
-    found[:] = [replace(HEALTHY, refused=(NoChange("enable-ip-forward", "it is on and persisted"),))]
+    found[:] = [replace(HEALTHY, refused=(NoChange(FixId.ENABLE_IP_FORWARD, "it is on and persisted"),))]
     for option in ("--yes", "--dry-run"):
         result = invoke("fix", "host1", "enable-ip-forward", "-c", config, option)
         assert result.exit_code == 1
@@ -226,6 +227,17 @@ def test_undo_takes_back_what_the_newest_fix_did_and_only_once(config: Path, mon
     again = invoke("undo", "host1", "-c", config, "--yes")
     assert (again.exit_code, "was taken back already" in again.output) == (1, True)
     assert incident_of(config).offers[-1].plan.undoes == incident_of(config).offers[0].id
+
+
+def test_a_fix_that_is_asked_for_again_is_not_its_own_undo(
+    config: Path, found: list[Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = apply_as(monkeypatch, Outcome.FIXED)
+    invoke(*EVERYBODY, "-c", config)
+    found[:] = [replace(REPORT, at=datetime.now(UTC) + timedelta(minutes=1))]  # a look after that
+    again = invoke(*EVERYBODY, "-c", config)
+    assert again.exit_code == 0, again.output
+    assert ran == ["enable-ip-forward", "enable-ip-forward"]
 
 
 def test_there_is_nothing_to_undo_where_nothing_was_done(config: Path) -> None:

@@ -17,7 +17,7 @@ from bot.cli.render_report import (
 )
 from bot.incidents.model import Approval
 from checks.commands import typed
-from checks.model import Diagnosis, Lasts, NoChange, Outcome, Status, StepResult, Trouble
+from checks.model import Diagnosis, FixId, Lasts, NoChange, Outcome, Status, StepResult, Trouble
 from tests.unit.bot.slack.view_samples import (
     BY_HAND,
     CAUSE,
@@ -215,7 +215,7 @@ def test_an_undo_that_did_not_bring_all_back_says_what() -> None:
 
 
 def test_nothing_to_do_says_why() -> None:
-    no_change = NoChange("start-container", "it runs already")
+    no_change = NoChange(FixId.START_CONTAINER, "it runs already")
     assert shown(lambda console: print_no_change(console, no_change)) == "start-container: it runs already\n"
 
 

@@ -13,8 +13,7 @@ import pytest
 from bot.approvals.policy import AutoRule, QuietHours, Rule, Terms
 from bot.config import Settings
 from bot.config.warnings import warnings
-from checks.fixes import FIX_IDS
-from checks.model import Risk
+from checks.model import FixId, Risk
 from tests.unit.bot.config.test_config import HOSTS, loaded, mistake, mistakes
 
 EXAMPLE = Path(__file__).parents[4] / "deploy/dockerhealth.example.yaml"
@@ -64,7 +63,7 @@ def test_a_rule_says_only_what_stands_in_it(folder: Path) -> None:
     assert said == Rule(
         "approvals.rules.0",
         Terms(quiet_hours=night),
-        frozenset({"restart-docker"}),
+        frozenset({FixId.RESTART_DOCKER}),
         frozenset({"host1"}),
         frozenset({Risk.MEDIUM, Risk.HIGH}),
     )
@@ -73,7 +72,7 @@ def test_a_rule_says_only_what_stands_in_it(folder: Path) -> None:
 def test_a_fix_that_needs_no_click_has_its_limits_by_default(folder: Path) -> None:
     text = approvals("auto:", "  - {fix: enable-ip-forward, host: host1}")
     hour = timedelta(hours=1)
-    assert loaded(folder, text).approvals.policies().auto == (AutoRule("enable-ip-forward", "host1", 2, hour),)
+    assert loaded(folder, text).approvals.policies().auto == (AutoRule(FixId.ENABLE_IP_FORWARD, "host1", 2, hour),)
 
 
 def test_the_environment_goes_over_the_section(folder: Path) -> None:
@@ -90,7 +89,7 @@ def test_the_environment_goes_over_the_section(folder: Path) -> None:
 
 def test_the_schema_names_the_fixes_and_the_keys_of_the_file() -> None:
     sections = Settings.file_schema()["$defs"]
-    assert sections["AutoSettings"]["properties"]["fix"]["enum"] == list(FIX_IDS)
+    assert sections["AutoSettings"]["properties"]["fix"]["enum"] == list(FixId)
     assert list(sections["QuietHoursSettings"]["properties"]) == ["from", "until", "zone"]
 
 

@@ -208,7 +208,7 @@ def test_a_fix_that_was_to_last_and_did_not_is_not_recommended_again() -> None:
 def test_a_fix_that_failed_or_that_a_person_took_back_has_not_mended_it() -> None:
     failed = mended_by(STOP_GAP, Applied(Outcome.NOT_FIXED, "no"))
     assert said(was(1, offers=(failed,)), was()) == f"Second time in 7 days. {LASTING}"
-    undo = mended_by(replace(plan("undo-enable-ip-forward"), undoes="offer-1"), Applied(Outcome.UNDONE, "back"))
+    undo = mended_by(replace(plan(), undoes="offer-1"), Applied(Outcome.UNDONE, "back"))
     assert said(was(1, offers=(mended_by(plan()), replace(undo, id="offer-2"))), was()) == (
         f"Second time in 7 days. {LASTING}"
     )

@@ -12,6 +12,7 @@ from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import (
     Applied,
     Difference,
+    FixId,
     Outcome,
     Plan,
     Report,
@@ -27,7 +28,7 @@ LASTS = timedelta(minutes=30)
 LEASE = timedelta(minutes=10)
 ALICE, BOB, CAROL, STRANGER, ROOT = "U0ALICE", "U0BOB", "U0CAROL", "U0STRANGER", "terminal:root"
 GROUP = "S0ONCALL"
-LOW, HIGH = "enable-ip-forward", "restart-docker"
+LOW, HIGH = FixId.ENABLE_IP_FORWARD, FixId.RESTART_DOCKER
 QUIET = time(12, 5), time(12, 30)  # all begins at noon
 WELL = "well"
 POINTS = ["look", "before the step", "in the step", "after the step", "verified", "resumed"]

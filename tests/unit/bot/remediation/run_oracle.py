@@ -13,7 +13,6 @@ from typing import Any
 
 from bot.approvals.decision import Agreed, Approved, Click
 from bot.incidents.model import AUTO
-from checks.model import UNDO
 from tests.unit.bot.remediation.lives import Time
 from tests.unit.bot.remediation.model_host import GROUP, HIGH, LASTS, LOW, QUIET, ModelHost, Says
 
@@ -53,7 +52,7 @@ class Kept:
 
     @property
     def fix(self) -> str:
-        return str(self.plan["fix"]).removeprefix(UNDO)
+        return str(self.plan["fix"])
 
 
 _OFFERS = """

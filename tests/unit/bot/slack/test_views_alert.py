@@ -13,6 +13,7 @@ from checks.model import (
     Diagnosis,
     Evidence,
     Finding,
+    FixId,
     NoChange,
     Outcome,
     Report,
@@ -215,12 +216,12 @@ def test_without_offers_there_is_no_empty_row_of_buttons() -> None:
 
 
 def test_a_fix_that_is_not_offered_says_why() -> None:
-    refused = replace(REPORT, refused=(NoChange("restart-docker", "the kernel's modules are gone"),))
+    refused = replace(REPORT, refused=(NoChange(FixId.RESTART_DOCKER, "the kernel's modules are gone"),))
     assert "• `restart-docker`: the kernel's modules are gone" in body(alert(replace(OPEN, report=refused), NOW))
 
 
 def test_a_fix_for_a_risk_stands_with_the_risk_and_not_with_what_mends_the_outage() -> None:
-    risky = replace(RESTART_OFFER, plan=replace(PLAN, fix="restart-container", cause="restart-policy-missing"))
+    risky = replace(RESTART_OFFER, plan=replace(PLAN, fix=FixId.RESTART_CONTAINER, cause="restart-policy-missing"))
     message = alert(replace(OPEN, offers=(risky, OFFER)), NOW)
     assert list(buttons(message)) == ["approve:enable-ip-forward", "acknowledge", "approve:restart-container"]
     assert "style" not in buttons(message)["approve:restart-container"]

@@ -20,6 +20,7 @@ from checks.model import (
     Difference,
     Evidence,
     Finding,
+    FixId,
     Lasts,
     NoChange,
     Outcome,
@@ -83,7 +84,7 @@ undo = st.builds(Step, long_text, argv)
 steps = st.builds(Step, long_text, argv, st.booleans(), undo=many(undo, 1))
 plans = st.builds(
     Plan,
-    fix=text,
+    fix=st.sampled_from(FixId),
     title=long_text,
     host=text,
     service=text,
@@ -132,6 +133,7 @@ offers = st.builds(
     Offer,
     st.just(RUN) | st.uuids().map(str) | text,
     plans,
+    text,
     times,
     times,
     st.none() | approvals,
@@ -256,7 +258,7 @@ def test_a_message_too_long_loses_the_least_important_parts_first_and_says_so() 
         timeline=(change,) * 12,
         diagnosis=replace(REPORT.diagnosis, ruled_out=(ruled_out,) * 20),
     )
-    offered = tuple(replace(OFFER, id=str(n), plan=replace(long_plan, fix=f"fix-{n}")) for n in range(2))
+    offered = tuple(replace(OFFER, id=str(n), plan=replace(long_plan, fix=fix)) for n, fix in enumerate(FixId) if n < 2)
     message = alert(replace(OPEN, report=report, offers=offered), NOW)
     shown = body(message)
     assert problems(message) == []
@@ -264,5 +266,5 @@ def test_a_message_too_long_loses_the_least_important_parts_first_and_says_so() 
     assert "dockerhealth check host1 registry" in shown
     assert "went from 1 to 0" not in shown
     assert "net.ipv4.ip_forward = 0" in shown
-    assert "approve:fix-0" in buttons(message)
+    assert "approve:enable-ip-forward" in buttons(message)
     assert shown.count("*Runs*") == 2

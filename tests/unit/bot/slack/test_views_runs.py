@@ -8,7 +8,7 @@ from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transiti
 from bot.slack.message import Message
 from bot.slack.views import alert
 from checks.commands import typed
-from checks.model import Difference, Evidence, Outcome, Risk, StepResult
+from checks.model import Difference, Evidence, FixId, Outcome, Risk, StepResult
 from tests.unit.bot.slack.view_samples import (
     APPROVER,
     BY_HAND,
@@ -38,7 +38,7 @@ from tests.unit.bot.slack.view_samples import (
     undone,
 )
 
-UNDO_BUTTON = f"approve:{UNDO.fix}"
+UNDO_BUTTON = f"approve:undo:{UNDO.undoes}"
 
 
 def shown(incident: Incident) -> Message:
@@ -120,9 +120,9 @@ def test_a_plan_that_only_a_person_can_run_has_its_commands_its_reason_and_no_bu
 
 
 def test_many_plans_by_hand_are_all_named() -> None:
-    plans = tuple(replace(BY_HAND, fix=f"fix-{n}") for n in range(6))
+    plans = tuple(replace(BY_HAND, fix=fix) for fix in list(FixId)[:6])
     text = body(shown(replace(OPEN, report=replace(REPORT, plans=plans), offers=())))
-    assert "Also by hand: fix-4, fix-5, all in `dockerhealth check host1 registry`" in text
+    assert f"Also by hand: {plans[4].fix}, {plans[5].fix}, all in `dockerhealth check host1 registry`" in text
 
 
 def test_a_risk_that_only_a_person_can_mend_stands_with_the_risk() -> None:
@@ -246,8 +246,10 @@ def test_where_everything_is_long_the_outcome_and_what_nobody_announced_are_stil
     changes = tuple(Difference(f"rules {n} {long}", long, None, announced=n % 2 == 0) for n in range(20))
     cause = replace(CAUSE, evidence=(Evidence("fact", long),) * 12, advice=(long,))
     plan = replace(PLAN, title=long, steps=PLAN.steps * 6, preflight=(long,) * 9, notes=(long,) * 9, blast_radius=long)
-    offers = tuple(replace(OFFER, id=f"{n}", plan=replace(plan, fix=f"fix-{n}"), people=3) for n in range(3))
-    undos = tuple(replace(UNDO_OFFER, id=f"u{n}", plan=replace(plan, fix=f"undo-{n}", undoes="x")) for n in range(3))
+    offers = tuple(
+        replace(OFFER, id=f"{n}", plan=replace(plan, fix=fix), people=3) for n, fix in enumerate(list(FixId)[:3])
+    )
+    undos = tuple(replace(UNDO_OFFER, id=f"u{n}", plan=replace(plan, undoes=f"r{n}")) for n in range(3))
     report = replace(REPORT, diagnosis=replace(REPORT.diagnosis, causes=(cause, cause)))
     run = ran(Outcome.FAILED, *changes, says=long, output=long, status=1)
     message = shown(replace(OPEN, report=report, offers=(run, *offers, *undos), recurs=long))
@@ -289,6 +291,19 @@ def test_a_fix_and_its_undo_have_a_button_each() -> None:
     found = buttons(after(ran(Outcome.NOT_FIXED), UNDO_OFFER, again))
     assert found["approve:enable-ip-forward"]["value"] == "offer-9"
     assert found[UNDO_BUTTON]["value"] == "offer-3"
+
+
+def test_two_runs_of_one_fix_have_a_way_back_each() -> None:
+    second = replace(UNDO_OFFER, id="offer-5", plan=replace(UNDO, undoes="offer-4"))
+    found = buttons(after(ran(Outcome.FIXED), UNDO_OFFER, second, incident=RESOLVED))
+    assert (found[UNDO_BUTTON]["value"], found["approve:undo:offer-4"]["value"]) == ("offer-3", "offer-5")
+
+
+def test_where_all_of_a_long_undo_is_shown_is_told() -> None:
+    plan = replace(UNDO, steps=UNDO.steps * 200)
+    assert "dockerhealth undo host1 --run offer-1 --dry-run" in body(
+        after(ran(Outcome.FIXED), replace(UNDO_OFFER, plan=plan))
+    )
 
 
 def test_an_undo_shows_its_steps_and_is_not_announced_as_a_fix() -> None:

@@ -16,6 +16,7 @@ from checks.model import (
     Ended,
     Evidence,
     Finding,
+    FixId,
     Lacking,
     Lasts,
     Outcome,
@@ -48,10 +49,10 @@ CAUSE = Finding(
     Verdict.FAIL,
     "IPv4 forwarding is switched off",
     (Evidence("sysctl", "net.ipv4.ip_forward = 0"), Evidence("reach", "container answers 200, outside times out")),
-    fixes=("enable-ip-forward", "restart-docker"),
+    fixes=(FixId.ENABLE_IP_FORWARD, FixId.RESTART_DOCKER),
 )
 PLAN = Plan(
-    fix="enable-ip-forward",
+    fix=FixId.ENABLE_IP_FORWARD,
     title="Switch forwarding on, lastingly",
     host="host1",
     service="registry",
@@ -75,7 +76,7 @@ PLAN = Plan(
 )
 RESTART = replace(
     PLAN,
-    fix="restart-docker",
+    fix=FixId.RESTART_DOCKER,
     title="Restart dockerd",
     risk=Risk.HIGH,
     steps=tuple(Step(f"step {number}", ("docker", "start", f"container-{number}")) for number in range(9)),
@@ -119,8 +120,8 @@ HALF_BLIND = replace(
 )
 """A healthy service of a host that cannot tell everything."""
 
-OFFER = Offer("offer-1", PLAN, NOW, NOW + timedelta(minutes=30))
-RESTART_OFFER = Offer("offer-2", RESTART, NOW, NOW + timedelta(minutes=30))
+OFFER = Offer("offer-1", PLAN, PLAN.digest, NOW, NOW + timedelta(minutes=30))
+RESTART_OFFER = Offer("offer-2", RESTART, RESTART.digest, NOW, NOW + timedelta(minutes=30))
 OPENED = Transition(None, State.OPEN, "2 readings in a row from outside failed: timed out at connect", NOW)
 OPEN = Incident("inc-1", "host1", "registry", State.OPEN, NOW, (OPENED,), REPORT, (OFFER, RESTART_OFFER))
 
@@ -162,7 +163,7 @@ RESOLVED = moved(
 
 UNDO = replace(
     PLAN,
-    fix="undo-enable-ip-forward",
+    title=f"Undo: {PLAN.title}",
     steps=PLAN.undo,
     undoes="offer-1",
     restores={"sysctl net.ipv4.ip_forward": "0", "file /etc/sysctl.d/99-zz-dockerhealth.conf": ""},
@@ -170,7 +171,7 @@ UNDO = replace(
     verify="the host is as it was before",
     undo_unasked=False,
 )
-UNDO_OFFER = Offer("offer-3", UNDO, LATER, LATER + timedelta(minutes=30))
+UNDO_OFFER = Offer("offer-3", UNDO, UNDO.digest, LATER, LATER + timedelta(minutes=30))
 
 
 def ran(outcome: Outcome, *differences: Difference, **more: Any) -> Offer:

@@ -16,7 +16,22 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
 from bot.incidents.audit import Entry, flaw
-from bot.incidents.model import Approval, Incident, Offer, State, Transition, acknowledge, ended, fixing
+from bot.incidents.model import (
+    Approval,
+    CameBack,
+    Incident,
+    Kind,
+    Offer,
+    State,
+    Stopped,
+    Transition,
+    acknowledge,
+    ended,
+    fixing,
+    moved,
+    opened,
+    opening,
+)
 from bot.store import LeaseLostError, Store, StoreError
 from bot.store.database import ConflictError
 from bot.store.mapping import report_from, report_json
@@ -25,7 +40,7 @@ from bot.store.tables import metadata
 from checks.model import Applied, Phase, Plan, Reading, Report, StepResult
 from tests.unit.bot.samples import BEFORE, HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
 
-MINUTE = timedelta(minutes=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 LEASE = T0 + MINUTE
 
 
@@ -96,6 +111,20 @@ async def test_an_incident_comes_back_as_it_was_stored(store: Store) -> None:
     assert await store.incidents.with_offer("offer-1") == expected
     assert await store.incidents.live() == (expected,)
     assert await store.incidents.get("inc-2") is None
+
+
+async def test_what_an_incident_is_about_comes_back_with_what_changed_that(store: Store) -> None:
+    asked = Transition(None, State.OPEN, "a risk is to be mended", T0, "terminal:alice", Kind.PREVENTION)
+    preventing = opened("inc-1", HOST.name, SERVICE.name, asked, "it is not kept")
+    assert await store.incidents.add(preventing, "#alerts", T0)
+    fails = opening(preventing, "2 readings in a row", T0 + SECOND, since=T0 - SECOND)
+    assert fails is not None
+    assert await store.incidents.move("inc-1", fails)
+    stopped = Stopped("ip-forward-off", CameBack(timedelta(seconds=254)))
+    await store.incidents.note("inc-1", "Second time in 7 days.", stopped, T0, None)
+    known = replace(moved(preventing, fails), recurs="Second time in 7 days.", stopped=stopped)
+    assert (known.kind, known.risk) == (Kind.OUTAGE, "it is not kept")
+    assert await store.incidents.get("inc-1") == known
 
 
 async def test_a_restart_forgets_nothing(url: str) -> None:
@@ -251,7 +280,7 @@ async def test_the_end_of_a_fix_is_stored_with_its_transition_and_withdraws_the_
 async def test_what_takes_a_run_back_outlives_looks_and_the_end_of_the_incident(store: Store) -> None:
     await stored(store, offer())
     assert await claim(store)
-    back = offer("offer-9", replace(plan("undo-enable-ip-forward"), undoes="offer-1"))
+    back = offer("offer-9", replace(plan(), undoes="offer-1"))
     await finish(store, fixed(), back)
     await store.incidents.save_report("inc-1", healthy(), (), T0)
     known, put_up = await running(store, "offer-9")

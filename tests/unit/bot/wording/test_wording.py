@@ -7,7 +7,7 @@ import pytest
 
 from bot.incidents.model import Approval
 from bot.incidents.runs import approvals, fixed_by, newest_run, still_needed
-from bot.wording.plans import LASTS, OUTCOMES, UNDO_OUTCOMES, comes_back, ending, heading, who
+from bot.wording.plans import LASTS, OUTCOMES, UNDO_OUTCOMES, comes_back, ending, who
 from bot.wording.reports import LADDER, LONGEST_PLACE, brief, by_reason, evidence, ladder, telling, trouble
 from checks.model import Change, Evidence, Finding, Lasts, Outcome, StepResult, Trouble, Vantage, Verdict
 from tests.unit.bot.samples import failed, good
@@ -105,12 +105,6 @@ def test_every_outcome_and_every_length_of_time_has_words() -> None:
 )
 def test_whoever_approved_has_a_name(name: str, words: str) -> None:
     assert who(name) == words
-
-
-def test_an_undo_is_called_so_once() -> None:
-    assert heading(PLAN) == PLAN.title
-    assert heading(UNDO) == f"Undo: {PLAN.title}"
-    assert heading(replace(UNDO, title=heading(UNDO))) == heading(UNDO)
 
 
 def test_what_comes_back_is_told_by_value_or_by_length() -> None:

@@ -9,8 +9,8 @@ import pytest
 from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.commands import ROOT_HELPER
 from checks.execution.snapshot import snapshot
-from checks.fixes import FIX_IDS
-from checks.model import Lasts, Plan, Step
+from checks.fixes import ALL_FIXES
+from checks.model import FixId, Lasts, Plan, Step
 from tests import recordings
 from tests.looks import ANSWERED, TIMED_OUT, look, without
 from tests.unit.checks.fixes.plans import BOOKWORM, plan_of, refusal_of, reported
@@ -29,7 +29,7 @@ def every_step(plan: Plan) -> list[Step]:
 
 def test_every_fix_is_named_by_a_cause_and_every_cause_names_fixes_that_there_are() -> None:
     named = {fix for cause in (*ALL_CAUSES, *ALL_RISKS) for fix in cause.fixes}
-    assert named == set(FIX_IDS)
+    assert named == {fix.id for fix in ALL_FIXES} == set(FixId)
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}-{path.stem}")
