@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
 
 from bot.incidents.audit import Entry, planned
-from bot.incidents.model import Approval, Incident, Offer, State, Stopped, Transition
+from bot.incidents.model import Approval, Incident, Kind, Offer, State, Stopped, Transition
 from bot.store.announcements import DiagnosisStored, MessageDue
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
@@ -188,10 +188,15 @@ async def move(connection: Transaction, incident_id: str, transition: Transition
         "kind": transition.kind or incidents.c.kind,
     }
     starts_there = incidents.c.id == incident_id, incidents.c.state == transition.old
+    was = (await connection.execute(select(incidents.c.kind).where(*starts_there))).scalar()
     moved = await connection.execute(update(incidents).where(*starts_there).values(values))
     if moved.rowcount != 1:
         return False
     await connection.execute(insert(transitions).values(transition_values(incident_id, transition)))
+    if (was, transition.kind) == (Kind.PREVENTION, Kind.OUTAGE):
+        # Slack notifies nobody of a message that is edited, and the one that stands there was no alarm.
+        of_this = messages.c.incident_id == incident_id
+        await connection.execute(update(messages).where(of_this).values(ts="", shown=""))
     await due(connection, incident_id, transition.at)
     return True
 

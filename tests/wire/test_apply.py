@@ -129,6 +129,7 @@ async def test_a_plan_for_a_host_that_changed_runs_nothing_and_says_why(site: Si
     applied = await site.apply(approved)
     assert applied.outcome is Outcome.STALE
     assert applied.says.startswith("Nothing was run: the host changed since this plan was made: net.ipv4.ip_forward")
+    assert [reading.ok for reading in applied.readings] == [True], "restarted, dockerd switched forwarding on"
     assert len(site.demo.ran) == 1
 
 
@@ -241,6 +242,7 @@ async def test_a_host_that_cannot_be_looked_at_again_is_left_alone(site: Site) -
     applied = await site.apply(approved)
     assert applied.outcome is Outcome.FAILED
     assert applied.says.startswith("Nothing was run: host1:")
+    assert [reading.ok for reading in applied.readings] == [False], "seen from outside all the same"
     assert site.demo.ran == []
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.incidents.model import Incident, Kind, State, ended, opening
+from bot.slack.outbox import Outbox
 from bot.slack.views import alert
 from bot.store import Store
 from checks.model import Applied, Finding, Outcome, Report, StepResult, Verdict
@@ -16,6 +17,7 @@ from tests.unit.bot.samples import (
     Clock,
     Looker,
     Mender,
+    Slack,
     broken,
     click,
     failed,
@@ -72,6 +74,7 @@ async def test_what_really_failed_after_its_risk_was_mended_is_not_over_because_
     await mended(bot)
     bot.clock.passes(60)
     await fails(bot)
+    await bot.posted()
     mender.applied = applied
     await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id, click_id="the outage"))
     await bot.settled()
@@ -96,6 +99,24 @@ async def test_a_service_that_fails_while_its_risk_waits_to_be_mended_is_an_outa
     assert "is well" not in text
     await bot.reads("ok ok")
     assert "host1/registry answers again." in await shown(bot)
+
+
+async def test_an_outage_that_was_to_be_prevented_is_posted_as_an_alert_of_its_own_and_one_that_is_back_is_not(
+    bot: Bot, store: Store
+) -> None:
+    slack = Slack()
+    outbox = Outbox(store, slack, alert, bot.clock)
+    await mended(bot)
+    bot.clock.passes(60)
+    await fails(bot)
+    await outbox.deliver()
+    assert [call for call, _ in slack.calls] == ["post"]
+    assert slack.texts[0].startswith("host1/registry does not answer: IP forwarding is off.")
+    await bot.reads("ok ok")
+    bot.clock.passes(60)
+    await bot.reads("fail fail")
+    await outbox.deliver()
+    assert [call for call, _ in slack.calls] == ["post", "update"]
 
 
 async def test_whoever_cares_for_a_risk_has_not_taken_the_outage_that_follows(bot: Bot) -> None:
