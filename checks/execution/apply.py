@@ -252,12 +252,12 @@ class _Run:
         await self.tell(Event(Happened.VERIFYING, "verifying from outside"))
         within = SETTLE if broken is None else BROKEN_OFF_SETTLE
         seen = await (self._seen_restored() if self.plan.undoes else self._seen_settled(within))
-        outcome, says = restored(self.plan, seen) if self.plan.undoes else verified(self.plan, seen)
+        came_to = restored(self.plan, seen) if self.plan.undoes else verified(self.plan, seen)
         if broken is not None:
-            outcome, says = broken_off(broken, outcome, says)
+            came_to = broken_off(broken, came_to)
         return Applied(
-            outcome,
-            says,
+            came_to.outcome,
+            came_to.says,
             tuple(self.results),
             seen.readings[-3:],
             differences(self.before, seen.after, self.plan.changes) if self.before and seen.after else (),
@@ -274,7 +274,7 @@ class _Run:
             seen = Seen(readings, report, after)
             if report.trouble is not None:
                 until = began + AWAY_FOR_MOST
-            well = verified(self.plan, seen)[0] is Outcome.FIXED
+            well = verified(self.plan, seen).outcome is Outcome.FIXED
             if well or time.monotonic() >= until:
                 return seen
             await asyncio.sleep(_PAUSE)
@@ -285,7 +285,7 @@ class _Run:
             reading = await self.checker.reach(self.host, self.service)
             report, after = await self._look()
             seen = Seen((reading,), report, after)
-            if restored(self.plan, seen)[0] is Outcome.UNDONE or time.monotonic() >= until:
+            if restored(self.plan, seen).outcome is Outcome.UNDONE or time.monotonic() >= until:
                 return seen
             await asyncio.sleep(_PAUSE)
 

@@ -16,6 +16,20 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Conclusion:
+    """What a plan came to. ``seen`` is for a person; ``amiss`` where it is so though every step ran."""
+
+    outcome: Outcome
+    seen: str
+    amiss: bool = False
+
+    @property
+    def says(self) -> str:
+        """In one sentence, of a plan that was carried out whole."""
+        return f"Every step ran, but {self.seen}" if self.amiss else self.seen
+
+
+@dataclass(frozen=True)
 class Seen:
     """What is looked at afterwards."""
 
@@ -54,23 +68,25 @@ def _changed(approved: Mapping[str, str], now: Mapping[str, str]) -> str:
     return f"the host changed since this plan was made: {'; '.join(changed)}" if changed else ""
 
 
-def verified(approved: Plan, seen: Seen) -> tuple[Outcome, str]:
+def verified(approved: Plan, seen: Seen) -> Conclusion:
     """Fixed is what answers from outside and whose cause is gone; nothing else is."""
     report, last = seen.report, seen.readings[-1]
     wrong = _left(approved, report)
     if wrong is not None:
         says = wrong.evidence[0].says if wrong.evidence else wrong.title
-        return Outcome.NOT_FIXED, f"Every step ran, but {wrong.cause} holds: {says}"
+        return Conclusion(Outcome.NOT_FIXED, f"{wrong.cause} holds: {says}", amiss=True)
     if report.trouble is not None:
-        return Outcome.UNKNOWN, f"Every step ran, but what came of it cannot be told: {report.trouble.says}"
+        untold = f"what came of it cannot be told: {report.trouble.says}"
+        return Conclusion(Outcome.UNKNOWN, untold, amiss=True)
     if not last.ok:
         root = report.diagnosis.root
         then = f"; what is wrong now: {root.title}" if root else ""
-        return Outcome.NOT_FIXED, f"{approved.cause} is gone, but from outside: {last.says}{then}"
-    untold = next((one.why for one in report.diagnosis.not_told if one.cause == approved.cause), None)
-    if untold is not None:
-        return Outcome.UNKNOWN, f"It answers again, but whether {approved.cause} is gone cannot be told: {untold}"
-    return Outcome.FIXED, f"Verified: {approved.verify}"
+        return Conclusion(Outcome.NOT_FIXED, f"{approved.cause} is gone, but from outside: {last.says}{then}")
+    why = next((one.why for one in report.diagnosis.not_told if one.cause == approved.cause), None)
+    if why is not None:
+        answers = f"It answers again, but whether {approved.cause} is gone cannot be told: {why}"
+        return Conclusion(Outcome.UNKNOWN, answers)
+    return Conclusion(Outcome.FIXED, f"Verified: {approved.verify}")
 
 
 def cause_gone(approved: Plan, seen: Seen) -> bool | None:
@@ -87,28 +103,29 @@ def _left(approved: Plan, report: Report) -> Finding | None:
     return next((one for one in left if one.cause == approved.cause or approved.fix in one.fixes[:1]), None)
 
 
-def restored(undo: Plan, seen: Seen) -> tuple[Outcome, str]:
+def restored(undo: Plan, seen: Seen) -> Conclusion:
     """Taken back is what is seen to be as it was, value by value."""
     if seen.after is None:
         why = seen.report.trouble.says if seen.report.trouble else "the host could not be looked at"
-        return Outcome.UNKNOWN, f"Every step ran, but whether the host is as it was cannot be told: {why}"
+        return Conclusion(Outcome.UNKNOWN, f"whether the host is as it was cannot be told: {why}", amiss=True)
+    states = seen.after.states
     wrong = [
-        f"{name} is {seen.after.states.get(name, 'not there')!r}, was {value!r}"
+        f"{name} is {states.get(name, 'not there')!r}, was {value!r}"
         for name, value in undo.restores.items()
-        if seen.after.states.get(name, "") != value
+        if states.get(name, "") != value
     ]
     if wrong:
-        return Outcome.FAILED, f"Every step ran, but the host is not as it was: {'; '.join(wrong)}"
-    return Outcome.UNDONE, "All that the fix had changed is as it was before"
+        return Conclusion(Outcome.FAILED, f"the host is not as it was: {'; '.join(wrong)}", amiss=True)
+    return Conclusion(Outcome.UNDONE, "All that the fix had changed is as it was before")
 
 
-def broken_off(broken: Broken, outcome: Outcome, says: str) -> tuple[Outcome, str]:
+def broken_off(broken: Broken, came_to: Conclusion) -> Conclusion:
     """What is true of a plan that was not carried out whole: what was seen afterwards, and why it broke off."""
-    seen = says.removeprefix("Every step ran, but ")
+    outcome, seen = came_to.outcome, came_to.seen
     if outcome is Outcome.FIXED:
-        return (Outcome.FAILED if broken.failed else outcome), f"{broken.says}. All the same: {says}"
+        return Conclusion(Outcome.FAILED if broken.failed else outcome, f"{broken.says}. All the same: {seen}")
     if outcome is Outcome.UNDONE:
-        return outcome, f"{says}, although: {broken.says}"
+        return Conclusion(outcome, f"{seen}, although: {broken.says}")
     if broken.failed:
-        return Outcome.FAILED, broken.says
-    return (outcome if outcome is Outcome.UNKNOWN else Outcome.NOT_FIXED), f"{broken.says}. {seen}"
+        return Conclusion(Outcome.FAILED, broken.says)
+    return Conclusion(outcome if outcome is Outcome.UNKNOWN else Outcome.NOT_FIXED, f"{broken.says}. {seen}")
