@@ -7,7 +7,7 @@ from checks.causes.cause import examine
 from checks.evidence.ladder import layer
 from checks.evidence.packet import known_eaters
 from checks.look import Look
-from checks.model import UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Verdict
+from checks.model import LADDER, UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Verdict
 
 _RANKS = {cause.id: cause.rank for cause in ALL_CAUSES}
 _PLACES = {cause.id: place for place, cause in enumerate(ALL_CAUSES)}
@@ -58,13 +58,13 @@ def _undetermined(look: Look, not_told: Sequence[Finding]) -> Finding:
 
 def _seen(look: Look, not_told: Sequence[Finding]) -> Iterator[Evidence]:
     """What is known all the same: from where it answers, which layer that leaves, and what may eat the packets."""
-    yield Evidence("ladder", f"{look.outside.vantage}: {look.outside.says}")
+    yield Evidence(LADDER, f"{look.outside.vantage}: {look.outside.says}")
     for peer in look.peers:
         if peer.seen is not None:
-            yield Evidence("ladder", f"from {peer.host}: {peer.seen.says}")
+            yield Evidence(LADDER, f"from {peer.host}: {peer.seen.says}")
     for rung in look.way.rungs:
         status = f" {rung.status}" if rung.status else ""
-        yield Evidence("ladder", f"{rung.vantage}: {rung.ended.value.replace('-', ' ')}{status}")
+        yield Evidence(LADDER, f"{rung.vantage}: {rung.ended.value.replace('-', ' ')}{status}")
     where = layer(look)
     if where:
         yield Evidence("path", f"what is broken is {where}")

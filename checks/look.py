@@ -10,7 +10,7 @@ from checks.facts.netfilter import NETFILTER, Netfilter
 from checks.facts.nftables import DOCKER_TABLE, NFTABLES
 from checks.facts.path import PATH, Way
 from checks.facts.units import UNITS, Unit
-from checks.model import Digest, Ended, Host, Reading, Service, Trouble, Vantage
+from checks.model import Digest, Ended, Host, Missing, Reading, Service, Trouble, Vantage
 from checks.source import Facts, Source, Unavailable
 
 T = TypeVar("T")
@@ -19,8 +19,10 @@ T = TypeVar("T")
 class MissingError(Exception):
     """A cause needs a fact that could not be had. It becomes the verdict SKIP, which names the fact and the reason."""
 
-    def __init__(self, fact: str, reason: str) -> None:
-        super().__init__(f"{fact}: {reason}")
+    def __init__(self, fact: str, reason: str, *, of_host: bool = False) -> None:
+        """``of_host``: because the whole host could not be looked at."""
+        self.missing = Missing(fact, reason, of_host)
+        super().__init__(self.missing.says)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class Look:
     def need(self, source: Source[T]) -> T:
         """The value of a fact. Raises MissingError where it could not be had."""
         if self.facts is None:
-            raise MissingError(source.name, self.trouble.says if self.trouble else "the host was not looked at")
+            reason = self.trouble.says if self.trouble else "the host was not looked at"
+            raise MissingError(source.name, reason, of_host=True)
         value = self.facts.get(source)
         if isinstance(value, Unavailable):
             raise MissingError(source.name, value.reason)

@@ -186,10 +186,6 @@ class FixId(StrEnum):
     UNPAUSE_CONTAINER = "unpause-container"
 
 
-UNDETERMINED = "undetermined"
-"""The id of the honest answer: the service does not answer, and nothing that is known explains it."""
-
-
 class Verdict(StrEnum):
     FAIL = "fail"  # this is wrong, and it breaks the service
     PASS = "pass"  # noqa: S105  # a verdict, no password
@@ -202,12 +198,42 @@ class Confidence(StrEnum):
     LIKELY = "likely"  # a confirming fact is missing, or one contradicts
 
 
+LADDER = "ladder"
+"""The fact of evidence that says in words what the readings of the report show."""
+
+SSH = "ssh"
+"""The fact of evidence that says why a host could not be looked at."""
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One observed value that a verdict rests on, in words that a person can check."""
 
     fact: str
     says: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The fact without which nothing can be told, and why it could not be had.
+
+    ``of_host``: no fact could, because the whole host could not be looked at.
+    """
+
+    fact: str
+    reason: str
+    of_host: bool = False
+
+    @property
+    def says(self) -> str:
+        return f"{self.fact}: {self.reason}"
+
+
+UNDETERMINED = "undetermined"
+"""The cause of an honest finding that none is known."""
+
+WATCHER_OFFLINE = "watcher-offline"
+"""The cause that is not the host's: dockerhealth itself is cut off, and reaches none."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +249,7 @@ class Finding:
     confidence: Confidence = Confidence.PROVEN
     fixes: tuple[FixId, ...] = ()  # smallest first
     advice: tuple[str, ...] = ()  # for a person: exact commands, where no fix is automatic
+    missing: Missing | None = None  # SKIP: the fact that was
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -234,7 +261,7 @@ class Diagnosis:
     """What is wrong with one service.
 
     ``causes`` are the failing findings in the order in which to mend them; the first one is the root cause. It is
-    empty for a healthy service. An honest *undetermined* is a finding of that id.
+    empty for a healthy service. An honest *undetermined* is a finding of that cause.
     """
 
     causes: tuple[Finding, ...] = ()

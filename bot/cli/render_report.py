@@ -176,7 +176,7 @@ def _backing(report: Report) -> Lines:
     ruled_out, not_told = report.diagnosis.ruled_out, report.diagnosis.not_told
     if report.status is not Status.HEALTHY:
         yield from _under(f"ruled out ({len(ruled_out)})", _findings(by_reason(ruled_out), style), style)
-        yield from _under("could not be told", _findings(by_reason(not_told, report.trouble), style), style)
+        yield from _under("could not be told", _findings(by_reason(not_told), style), style)
     if facts := unasked(report):
         yield _line(f"could not be asked: {brief(facts)}", style)
 

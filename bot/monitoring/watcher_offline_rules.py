@@ -5,10 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.incidents.model import ALL_HOSTS, Key
-from checks.model import Diagnosis, Phase, Reading, Report, Vantage
-
-WATCHER_OFFLINE = "watcher-offline"
-"""The id of that cause."""
+from checks.model import WATCHER_OFFLINE, Diagnosis, Phase, Reading, Report, Vantage
 
 EVERYWHERE: Key = (ALL_HOSTS, "")
 """Whose incident the notice is. No host of a configuration can have that name."""

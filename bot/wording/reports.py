@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from bot.text import plain
 from checks.model import (
+    LADDER,
+    SSH,
     UNDETERMINED,
     Change,
     Confidence,
@@ -26,7 +28,6 @@ VANTAGES = {
     Vantage.CONTAINER: "container",
 }
 NOT_LOOKED_AT = "the host could not be looked at"
-LADDER = "ladder"  # the fact of the evidence that says in words what the table of readings shows
 LONG_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 LONGEST_PLACE = 24  # characters of a peer's name in a table
 
@@ -72,8 +73,8 @@ def evidence(finding: Finding, readings: Sequence[Reading] = ()) -> tuple[Eviden
 
 def trouble(report: Report) -> Trouble | None:
     """Why the host could not be looked at, unless the proof says it already."""
-    told = {each.says for cause in report.diagnosis.causes for each in cause.evidence}
-    return None if report.trouble is None or report.trouble.says in told else report.trouble
+    told = {each.fact for cause in report.diagnosis.causes for each in cause.evidence}
+    return None if SSH in told else report.trouble
 
 
 def telling(changes: Sequence[Change], most: int) -> list[Change]:
@@ -89,16 +90,15 @@ def brief(text: str) -> str:
     return LONG_ID.sub(r"\1", text)
 
 
-def by_reason(findings: Sequence[Finding], trouble: Trouble | None = None) -> list[tuple[str, tuple[str, ...]]]:
+def by_reason(findings: Sequence[Finding]) -> list[tuple[str, tuple[str, ...]]]:
     """Findings that share their reason in one: the reason, and their ids, in the order in which they come.
 
-    Whatever fact was missing, a ``trouble`` with the host as a whole is one reason.
+    Whatever fact was missing, that the host as a whole could not be looked at is one reason.
     """
     groups: dict[str, list[str]] = {}
     for finding in findings:
-        why = ruled_out_by(finding)
-        of_host = trouble is not None and why.endswith(trouble.says)
-        groups.setdefault(NOT_LOOKED_AT if of_host else why, []).append(finding.cause)
+        of_host = finding.missing is not None and finding.missing.of_host
+        groups.setdefault(NOT_LOOKED_AT if of_host else ruled_out_by(finding), []).append(finding.cause)
     return [(why, tuple(ids)) for why, ids in groups.items()]
 
 

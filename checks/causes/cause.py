@@ -9,6 +9,7 @@ from checks.model import (
     Evidence,
     Finding,
     FixId,
+    Missing,
     Verdict,
 )
 
@@ -20,6 +21,7 @@ class Judgement:
     why: str = ""
     confidence: Confidence = Confidence.PROVEN
     advice: tuple[str, ...] = ()
+    missing: Missing | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def examine(cause: Cause, look: Look) -> Finding:
     """A cause's verdict on one service."""
     try:
         judgement = cause.judge(look)
-    except MissingError as missing:
-        judgement = Judgement(Verdict.SKIP, why=str(missing))
+    except MissingError as error:
+        judgement = Judgement(Verdict.SKIP, why=error.missing.says, missing=error.missing)
     return Finding(
         cause=cause.id,
         service=look.service.name,
@@ -64,4 +66,5 @@ def examine(cause: Cause, look: Look) -> Finding:
         confidence=judgement.confidence,
         fixes=cause.fixes,
         advice=judgement.advice,
+        missing=judgement.missing,
     )

@@ -13,7 +13,7 @@ from checks.facts.engine import ENGINE, Container
 from checks.facts.netfilter import NETFILTER, Netfilter, Rule
 from checks.facts.units import Unit
 from checks.look import Look
-from checks.model import Evidence, FixId, Vantage
+from checks.model import LADDER, Evidence, FixId, Vantage
 from checks.walk import Hook
 
 _TABLES = ("nat", "filter")
@@ -227,7 +227,7 @@ def instead(look: Look) -> tuple[Evidence, ...]:
 def inside(look: Look) -> tuple[Evidence, ...]:
     if not look.answers_at(Vantage.HOST):
         return ()
-    return (Evidence("ladder", f"from outside: {look.outside.says}; on the host, by its own address, it answers"),)
+    return (Evidence(LADDER, f"from outside: {look.outside.says}; on the host, by its own address, it answers"),)
 
 
 def answers_inside(look: Look) -> bool:

@@ -12,7 +12,7 @@ from checks.facts.nftables import NFTABLES
 from checks.facts.path import Route
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, FixId, Vantage
+from checks.model import LADDER, Ended, Evidence, FixId, Vantage
 
 NOT_FORWARDED = "IpInAddrErrors"
 """Rises by one for each packet that would have to be forwarded and may not (seen on Linux 6.18)."""
@@ -126,7 +126,7 @@ def _route(route: Route | None) -> tuple[Evidence, ...]:
 def _ladder(look: Look) -> tuple[Evidence, ...]:
     if not look.answers_at(Vantage.HOST):
         return ()
-    return (Evidence("ladder", f"from outside: {look.outside.says}; on the host, by its own address, it answers"),)
+    return (Evidence(LADDER, f"from outside: {look.outside.says}; on the host, by its own address, it answers"),)
 
 
 def _origin(look: Look) -> tuple[Evidence, ...]:

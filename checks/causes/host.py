@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.errors import SshTimedOutError, SshUnreachableError
 from checks.look import Look, MissingError, Peer
-from checks.model import Ended, Evidence, Phase, Reading, Trouble
+from checks.model import SSH, Ended, Evidence, Phase, Reading, Trouble
+from checks.model import WATCHER_OFFLINE as WATCHER
 
 _SILENT = {Ended.TIMED_OUT, Ended.NO_ROUTE, Ended.NETWORK_UNREACHABLE}
 _NOT_REACHED = {Phase.RESOLVE, Phase.CONNECT}
@@ -24,7 +25,7 @@ def _host_unreachable(look: Look) -> Judgement:
     if look.outside.ok:
         return passed("the service answers")
     if look.trouble.id not in _NO_SSH:
-        raise MissingError("host", look.trouble.says)
+        raise MissingError("host", look.trouble.says, of_host=True)
     if not _is_silence(look.outside):
         return passed(f"the service's port {look.outside.says}: something at that address answers")
     heard = [says for peer in look.peers if (says := _heard(peer))]
@@ -37,7 +38,7 @@ def _host_unreachable(look: Look) -> Judgement:
         Evidence(
             "reading", f"{look.outside.address or look.service.target} port {look.service.port}: {look.outside.says}"
         ),
-        Evidence("ssh", look.trouble.says),
+        Evidence(SSH, look.trouble.says),
         *(Evidence("peers", f"from {peer.host}: {_says(peer.seen)}") for peer in asked if peer.seen is not None),
         sure=bool(asked) or not look.peers,
         advice=(*_on_the_link(look, asked), "# look at its console: is it up, has it its address?"),
@@ -121,7 +122,7 @@ def _all_is_silent(look: Look, tried: Sequence[Peer]) -> Judgement:
         raise MissingError("peers", _nobody_asked(look.peers))
     return fail(
         *_not_reached(look, tried),
-        *(Evidence("ssh", trouble.says) for trouble in (look.trouble, *troubles)),
+        *(Evidence(SSH, trouble.says) for trouble in (look.trouble, *troubles)),
         sure=False,
         advice=_ADVICE,
     )
@@ -165,4 +166,4 @@ _ADVICE = (
 )
 
 HOST_UNREACHABLE = Cause("host-unreachable", "the host does not answer at all", _host_unreachable, rank=0)
-WATCHER_OFFLINE = Cause("watcher-offline", "dockerhealth itself is cut off from the hosts", _watcher_offline, rank=-1)
+WATCHER_OFFLINE = Cause(WATCHER, "dockerhealth itself is cut off from the hosts", _watcher_offline, rank=-1)

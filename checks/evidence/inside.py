@@ -2,7 +2,7 @@
 
 from checks.facts.path import PATH, Rung
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, Phase, ServiceKind, Vantage
+from checks.model import LADDER, Ended, Evidence, Phase, ServiceKind, Vantage
 from checks.rungs import judged
 
 _NAMES = {
@@ -52,7 +52,7 @@ def shown(look: Look, *vantages: Vantage) -> tuple[Evidence, ...]:
     """What was seen on the host, beside the reading from outside, in one line."""
     tried = [found for vantage in vantages if (found := rung(look, vantage)) is not None]
     inside = [f"{_NAMES[one.vantage]}: {says(look, one)}" for one in tried]
-    return (Evidence("ladder", "; ".join((f"from outside: {look.outside.says}", *inside))),)
+    return (Evidence(LADDER, "; ".join((f"from outside: {look.outside.says}", *inside))),)
 
 
 def says(look: Look, tried: Rung) -> str:

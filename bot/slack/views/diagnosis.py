@@ -135,7 +135,7 @@ def _ruled_out(report: Report, rank: int) -> list[Part]:
 
 
 def _not_told(report: Report, rank: int) -> list[Part]:
-    lines = _listed(by_reason(report.diagnosis.not_told, report.trouble), MOST_REASONS, report)
+    lines = _listed(by_reason(report.diagnosis.not_told), MOST_REASONS, report)
     return [part("what could not be told", rank, ["*Could not be told*", *lines])] if lines else []
 
 

@@ -8,8 +8,21 @@ import pytest
 from bot.incidents.model import Approval
 from bot.incidents.runs import approvals, fixed_by, newest_run, still_needed
 from bot.wording.plans import LASTS, OUTCOMES, UNDO_OUTCOMES, comes_back, ending, who
-from bot.wording.reports import LADDER, LONGEST_PLACE, brief, by_reason, evidence, ladder, telling, trouble
-from checks.model import Change, Evidence, Finding, Lasts, Outcome, StepResult, Trouble, Vantage, Verdict
+from bot.wording.reports import LONGEST_PLACE, brief, by_reason, evidence, ladder, telling, trouble
+from checks.model import (
+    LADDER,
+    SSH,
+    Change,
+    Evidence,
+    Finding,
+    Lasts,
+    Missing,
+    Outcome,
+    StepResult,
+    Trouble,
+    Vantage,
+    Verdict,
+)
 from tests.unit.bot.samples import failed, good
 from tests.unit.bot.slack.view_samples import (
     CAUSE,
@@ -30,8 +43,8 @@ IN_WORDS = Evidence(LADDER, "from outside: timed out at connect; on the host it 
 SILENT = Trouble("ssh-timed-out", "host1: no answer within 5 s")
 
 
-def skipped(cause: str, why: str) -> Finding:
-    return Finding(cause, "registry", Verdict.SKIP, "", why=why)
+def skipped(cause: str, missing: Missing) -> Finding:
+    return Finding(cause, "registry", Verdict.SKIP, "", why=missing.says, missing=missing)
 
 
 def test_a_peer_stands_in_the_ladder_by_its_name_after_the_outside() -> None:
@@ -64,18 +77,22 @@ def test_an_error_of_docker_s_is_not_pushed_out_by_an_id() -> None:
 
 def test_trouble_with_the_host_as_a_whole_is_one_reason() -> None:
     findings = [
-        skipped("a", f"rules: {SILENT.says}"),
-        skipped("b", "peers: none"),
-        skipped("c", f"units: {SILENT.says}"),
+        skipped("a", Missing("rules", SILENT.says, of_host=True)),
+        skipped("b", Missing("peers", "none")),
+        skipped("c", Missing("units", SILENT.says, of_host=True)),
+        skipped("d", Missing("peers", SILENT.says)),
     ]
-    assert by_reason(findings, SILENT) == [("the host could not be looked at", ("a", "c")), ("peers: none", ("b",))]
-    assert len(by_reason(findings)) == 3
+    assert by_reason(findings) == [
+        ("the host could not be looked at", ("a", "c")),
+        ("peers: none", ("b",)),
+        (f"peers: {SILENT.says}", ("d",)),
+    ]
 
 
 def test_trouble_that_the_proof_says_is_not_said_twice() -> None:
     dark = replace(REPORT, trouble=SILENT)
     assert trouble(dark) == SILENT
-    told = replace(CAUSE, evidence=(Evidence("ssh", SILENT.says),))
+    told = replace(CAUSE, evidence=(Evidence(SSH, SILENT.says),))
     assert trouble(replace(dark, diagnosis=replace(dark.diagnosis, causes=(told,)))) is None
 
 
