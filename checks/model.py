@@ -389,12 +389,31 @@ class StepResult:
         return self.status == 0
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """All of a host that a fix may change, each under a name: ``sysctl net.ipv4.ip_forward``, ``rules nat DOCKER``...
+class Family(StrEnum):
+    """What values of a snapshot are of. A family is had as a whole, or not at all."""
 
-    ``states`` can be brought back; ``moments`` (when a container or a daemon was started) cannot. A value whose fact
-    could not be had is in neither.
+    SYSCTL = "sysctl"
+    CONNTRACK = "conntrack"  # the room of the kernel's table of connections
+    FILE = "file"
+    RULES = "rules"  # of iptables
+    LEGACY_RULES = "legacy-rules"  # of an iptables-legacy beside it
+    NFT = "nft"  # chains of nftables that iptables does not show
+    ZONE = "zone"  # of firewalld, now
+    KEPT_ZONE = "kept-zone"  # the same for its next start
+    CONTAINER = "container"
+    UNIT = "unit"
+
+    @property
+    def moment(self) -> str:
+        """What the moment of one of its values is called."""
+        return "written" if self is Family.FILE else "started"
+
+
+@dataclass(frozen=True)
+class Values:
+    """All that a snapshot has of one family, by name: ``sysctl net.ipv4.ip_forward``, ``rules nat DOCKER``...
+
+    ``states`` can be brought back; ``moments`` (when that container or unit was started) cannot.
     """
 
     states: Mapping[str, str]
@@ -402,9 +421,22 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """All of a host that a fix may change. A family of which a fact could not be had is not in it."""
+
+    families: Mapping[Family, Values]
+
+    @property
+    def states(self) -> Mapping[str, str]:
+        """Those of every family: names begin with what they are of, so that none stands there twice."""
+        return {name: value for values in self.families.values() for name, value in values.states.items()}
+
+
+@dataclass(frozen=True)
 class Difference:
     """One value that is another one after a plan. ``None`` where there was, or is, no such value."""
 
+    family: Family
     name: str
     before: str | None
     after: str | None
@@ -445,6 +477,25 @@ class Trouble:
     says: str
 
 
+class ChangeKind(StrEnum):
+    """What a timeline tells of."""
+
+    UNIT = "unit"
+    PACKAGE = "package"
+    FILE = "file"
+    CONTAINER = "container"
+    LOGIN = "login"
+    COMMAND = "command"
+    MESSAGE = "message"  # a line of dockerd's or of the kernel's
+    DIFFERENCE = "difference"  # a look found another value than one before it
+    LOOK = "look"  # of the looks and readings themselves: nothing happened on the host
+
+    @property
+    def happened(self) -> bool:
+        """Whether it is something that happened on the host at a time of its own: an effect has none."""
+        return self not in {ChangeKind.DIFFERENCE, ChangeKind.LOOK}
+
+
 @dataclass(frozen=True)
 class Lacking:
     """A fact, or a part of one, that a host was asked for and that could not be had."""
@@ -463,19 +514,70 @@ def reasons_of(lacking: Iterable[Lacking]) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that happened on the host. ``who`` is empty where nobody is named."""
+    """What a timeline tells at one time. Two of the same kind ``of`` the same are the same thing, another time.
 
-    at: datetime
-    what: str
-    who: str = ""
+    ``asked`` is whether ``who`` is known to have asked for it: a login or a command only names its user.
+
+    A difference came about between ``since`` and ``at``: the newest look at which the value was still the old one, and
+    the first one at which it was another.
+    """
+
+    kind: ChangeKind
+    of: tuple[str, ...]  # a unit and what became of it, say; of a difference its name, the value before and after it
+    at: datetime  # of what was repeated, the last time
+    what: str  # for a person, without its times
+    who: str = ""  # empty where nobody is named
+    asked: bool = False
+    times: int = 1
+    since: datetime | None = None  # of a difference
+
+    @property
+    def says(self) -> str:
+        """The change in words, without its interval: of what was repeated, how often it was."""
+        return f"{self.what} (the last of {self.times} times)" if self.times > 1 else self.what
+
+
+class Aspect(StrEnum):
+    """What a value of a digest is of, as far as anything depends on that."""
+
+    HOST_FORWARDING = "host-forwarding"  # the switch that the kernel hands on to every interface
+    INTERFACE_FORWARDING = "interface-forwarding"
+    REVERSE_PATH_FILTER = "reverse-path-filter"
+    DOCKER_CHAINS = "docker-chains"
+    DNAT_RULE = "dnat-rule"  # Docker's for the service's port
+    UNIT = "unit"
+    CONTAINER = "container"  # which one it is
+    CONTAINER_STATE = "container-state"
+    CONTAINER_START = "container-start"  # what is another one after each start of the container
+    FILE = "file"  # when a configuration file was written
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a digest; ``text`` is None where there is no such thing."""
+
+    aspect: Aspect
+    text: str | None
+
+    @property
+    def says(self) -> str:
+        return "none" if self.text is None else self.text
 
 
 @dataclass(frozen=True)
 class Digest:
-    """How a host was, in short: each value that matters to a service under a name, for comparing two looks."""
+    """How a host was, in short: each value that matters to a service under a name, for comparing two looks.
+
+    The name is for a person: what depends on what a value is of asks for its aspect.
+    """
 
     at: datetime
-    values: Mapping[str, str]
+    values: Mapping[str, Value]
+
+    def of(self, aspect: Aspect) -> Value | None:
+        """The value of an aspect of which there is one at most; None where it could not be had."""
+        return next((value for value in self.values.values() if value.aspect is aspect), None)
 
 
 @dataclass(frozen=True)

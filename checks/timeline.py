@@ -3,19 +3,19 @@
 What stands beside each other in time is shown so, and no more is claimed of it.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from checks.digest import FILE, digest
+from checks.digest import digest
 from checks.evidence.history import Act, History, history, skew, told
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.engine import Container
 from checks.facts.journal import Event, Kind
 from checks.facts.packages import PACKAGES
-from checks.facts.sysctl_order import IP_FORWARD
 from checks.facts.units import NETWORK_UNITS, UNITS, known
 from checks.look import Look, MissingError
-from checks.model import Change, Digest
+from checks.model import Aspect, Change, ChangeKind, Digest, Value
 
 _WATCHED = {"docker.service", "firewalld.service", "systemd-sysctl.service", *NETWORK_UNITS}
 _SAME = timedelta(seconds=2)
@@ -24,6 +24,9 @@ _SAME = timedelta(seconds=2)
 _MARGIN = timedelta(minutes=1)
 _WITHOUT_A_GOOD_LOOK = timedelta(hours=1)
 _MOST = 30
+
+_SWITCHES = {Aspect.HOST_FORWARDING, Aspect.INTERFACE_FORWARDING, Aspect.REVERSE_PATH_FILTER}
+_NUMBERS = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{6,}\b|\d+")
 
 
 def timeline(look: Look) -> tuple[Change, ...]:
@@ -47,52 +50,66 @@ def timeline(look: Look) -> tuple[Change, ...]:
     if look.before.good is not None:
         acts = happened.acts if happened is not None else ()
         recent += differences(look.before.good, now, {act.unit for act in acts if act.at >= look.before.good.at})
-    return tuple(sorted(set(recent), key=lambda change: (change.at, change.what)))[-_MOST:]
+    in_order = sorted(dict.fromkeys(recent), key=lambda change: change.at)
+    return tuple(in_order[-_MOST:])
 
 
 def differences(good: Digest, now: Digest, told: Collection[str] = ()) -> Iterator[Change]:
-    """The values that are not what they were: ``net.ipv4.ip_forward was 1 at 14:03:10, and is 0 at 14:03:20 UTC``.
+    """The values that are not what they were: ``net.ipv4.ip_forward changed from 1 to 0``.
 
     ``told`` are units whose starts and stops are in the timeline already.
     """
     # The kernel's switches come last: where there is room for the newest only, they are what must not be missed.
-    for name in sorted(good.values.keys() & now.values.keys(), key=lambda name: (name.startswith("net."), name)):
+    for name in sorted(good.values.keys() & now.values.keys(), key=lambda name: (_is_switch(now.values[name]), name)):
         was, became = good.values[name], now.values[name]
-        if was != became and not name.startswith(FILE) and name not in told and not _follows(name, good, now):
-            then, at = _clocks(good.at, now.at)
-            yield Change(now.at, f"{name} was {_value(was)} at {then}, and is {_value(became)} at {at} UTC")
-    looked = [name for name in now.values if name.startswith(FILE)]
-    gone = [name for name in good.values if name.startswith(FILE) and name not in now.values] if looked else []
-    for name in sorted(gone):
-        yield Change(now.at, f"{name.removeprefix(FILE)} was there at {good.at:%H:%M:%S} UTC, and is not any more")
+        shown_elsewhere = became.aspect is Aspect.FILE or name in told or _follows(became.aspect, good, now)
+        if was.text != became.text and not shown_elsewhere:
+            what = f"{name} changed from {_quoted(was)} to {_quoted(became)}"
+            yield _difference(good, now, (name, was.says, became.says), what)
+    files_were_listed = any(value.aspect is Aspect.FILE for value in now.values.values())
+    for name, was in sorted(good.values.items()) if files_were_listed else ():
+        if was.aspect is Aspect.FILE and name not in now.values:
+            yield _difference(good, now, (name, was.says, "none"), f"{name} went away")
 
 
-def _value(text: str) -> str:
+def _difference(good: Digest, now: Digest, of: tuple[str, str, str], what: str) -> Change:
+    return Change(ChangeKind.DIFFERENCE, of, now.at, what, since=good.at)
+
+
+def _is_switch(value: Value) -> bool:
+    return value.aspect in _SWITCHES
+
+
+def _quoted(value: Value) -> str:
     """A rule stands in backticks: it is for copying, and would else be read as part of the sentence."""
-    return f"`{text}`" if text.startswith(("-", "!")) else text
+    return f"`{value.says}`" if value.says.startswith(("-", "!")) else value.says
 
 
-def _follows(name: str, good: Digest, now: Digest) -> bool:
+def _follows(aspect: Aspect, good: Digest, now: Digest) -> bool:
     """Whether another difference says as much: the host's switch is handed on to every interface.
 
     A container that is another one, or in another state, has started or ended since, and that is told by itself; and
     Docker's rule for a port goes with the container, and with Docker's chains.
     """
-    if name.startswith("net.ipv4.conf.") and name.endswith(".forwarding"):
-        return _differs(IP_FORWARD, good, now)
-    if name in {"container started", "address of the container"}:
-        return _differs("container", good, now) or _differs("container's state", good, now)
-    ended = now.values.get("container's state", "running") != "running" or now.values.get("container") == "none"
-    return name.startswith("DNAT rule") and (ended or _differs("chain DOCKER", good, now))
+    match aspect:
+        case Aspect.INTERFACE_FORWARDING:
+            return _differs(Aspect.HOST_FORWARDING, good, now)
+        case Aspect.CONTAINER_START:
+            return _differs(Aspect.CONTAINER, good, now) or _differs(Aspect.CONTAINER_STATE, good, now)
+        case Aspect.DNAT_RULE:
+            return _ended(now) or _differs(Aspect.DOCKER_CHAINS, good, now)
+        case _:
+            return False
 
 
-def _differs(name: str, good: Digest, now: Digest) -> bool:
-    return good.values.get(name) != now.values.get(name)
+def _differs(aspect: Aspect, good: Digest, now: Digest) -> bool:
+    return good.of(aspect) != now.of(aspect)
 
 
-def _clocks(then: datetime, now: datetime) -> tuple[str, str]:
-    form = "%H:%M:%S" if then.date() == now.date() else "%Y-%m-%d %H:%M:%S"
-    return then.strftime(form), now.strftime(form)
+def _ended(now: Digest) -> bool:
+    """Whether the container does not run, or is not there at all."""
+    container, state = now.of(Aspect.CONTAINER), now.of(Aspect.CONTAINER_STATE)
+    return (container is not None and container.text is None) or (state is not None and state.text != "running")
 
 
 def _since(look: Look, now: datetime) -> datetime:
@@ -103,14 +120,14 @@ def _readings(look: Look) -> Iterator[Change]:
     """Between these two it broke."""
     before = look.before
     if before.good is not None:
-        yield Change(before.good.at, "the last look that found it healthy")
+        yield _of_looks(before.good.at, "the last look that found it healthy")
     if look.outside.ok:
         return
     if before.answered_at is not None and (before.good is None or before.answered_at > before.good.at):
-        yield Change(before.answered_at, "it answered from outside for the last time")
+        yield _of_looks(before.answered_at, "it answered from outside for the last time")
     if before.answered_at is not None or before.good is not None:
         failed_at = before.failed_at or look.outside.at
-        yield Change(failed_at, "it did not answer from outside for the first time")
+        yield _of_looks(failed_at, "it did not answer from outside for the first time")
 
 
 def _clock(look: Look) -> list[Change]:
@@ -118,7 +135,11 @@ def _clock(look: Look) -> list[Change]:
     if not ahead or look.facts is None:
         return []
     says = f"{abs(ahead).total_seconds():.0f} s {'ahead' if ahead > timedelta(0) else 'behind'}"
-    return [Change(look.facts.at, f"the host's clock is {says}; times from the host are corrected by that")]
+    return [_of_looks(look.facts.at, f"the host's clock is {says}; times from the host are corrected by that")]
+
+
+def _of_looks(at: datetime, what: str) -> Change:
+    return Change(ChangeKind.LOOK, (what,), at, what)
 
 
 # --- the journal -----------------------------------------------------------------------------------------------
@@ -127,18 +148,21 @@ def _clock(look: Look) -> list[Change]:
 def _of_units(happened: History) -> Iterator[Change]:
     for act in happened.acts:
         if act.unit in _CHANGING and not happened.consequence(act):
-            yield Change(act.at, f"{act.unit} {act.did}", _asked(happened, act))
+            who, asked = _asked(happened, act)
+            yield Change(ChangeKind.UNIT, (act.unit, act.did), act.at, f"{act.unit} {act.did}", who, asked)
 
 
 _CHANGING = {*_WATCHED, "containerd.service", "iptables.service", "nftables.service", "ufw.service"}
 
 
-def _asked(happened: History, act: Act) -> str:
+def _asked(happened: History, act: Act) -> tuple[str, bool]:
+    """Who asked for it, and whether that is known: what only coincides is told as well."""
     askers = happened.askers(act)
     if not askers:
-        return ""
+        return "", False
     says = "; ".join(asker.says for asker in askers)
-    return says if askers[0].named else f"not recorded; at that time {says}: a correlation, no proof"
+    named = askers[0].named
+    return says if named else f"not recorded; at that time {says}: a correlation, no proof", named
 
 
 def _of_people(happened: History) -> Iterator[Change]:
@@ -149,8 +173,19 @@ def _of_people(happened: History) -> Iterator[Change]:
         if event not in requests:
             seen.setdefault((event.who, _what(event)), []).append(event)
     for (who, what), events in seen.items():
-        times = f" (the last of {len(events)} times)" if len(events) > 1 else ""
-        yield Change(events[-1].at, what + times, who)
+        kind, of = _thing(events[-1])
+        yield Change(kind, of, events[-1].at, what, who, times=len(events))
+
+
+def _thing(event: Event) -> tuple[ChangeKind, tuple[str, ...]]:
+    """What an event is another time. Numbers and ids in what the host wrote, a pid say, make no other thing of it."""
+    match event.kind:
+        case Kind.LOGIN:
+            return ChangeKind.LOGIN, (event.who,)
+        case Kind.DOCKERD | Kind.KERNEL:
+            return ChangeKind.MESSAGE, (event.kind.value, _NUMBERS.sub("#", event.what))
+        case _:
+            return ChangeKind.COMMAND, (event.who, _NUMBERS.sub("#", event.what))
 
 
 def _what(event: Event) -> str:
@@ -167,7 +202,7 @@ def _what(event: Event) -> str:
 
 def _incomplete(happened: History, since: datetime) -> Iterator[Change]:
     if not happened.complete and happened.events and happened.events[0].at > since:
-        yield Change(happened.events[0].at, "the host's journal was read from here on; there was too much of it")
+        yield _of_looks(happened.events[0].at, "the host's journal was read from here on; there was too much of it")
 
 
 # --- the rest --------------------------------------------------------------------------------------------------
@@ -185,29 +220,33 @@ def _last_of_units(look: Look, happened: History | None) -> Iterator[Change]:
         at = since - behind
         acts = happened.acts_of(unit.name) if happened else ()
         if not any(act.at - _SAME <= at <= act.until + _SAME for act in acts):
-            yield Change(at, f"{unit.name} {'started' if unit.is_active else 'stopped'}")
+            did = "started" if unit.is_active else "stopped"
+            yield Change(ChangeKind.UNIT, (unit.name, did), at, f"{unit.name} {did}")
 
 
 def _files(look: Look) -> Iterator[Change]:
     behind = skew(look)
     for file in look.may(CONFIG_FILES) or ():
-        yield Change(file.written - behind, f"{file.path} was written; it is {file.owner}'s")
+        what = f"{file.path} was written; it is {file.owner}'s"
+        yield Change(ChangeKind.FILE, (file.path,), file.written - behind, what)
 
 
 def _packages(look: Look) -> Iterator[Change]:
     behind = skew(look)
     for change in look.may(PACKAGES) or ():
-        yield Change(change.at - behind, f"package {change.name} {change.did}")
+        what = f"package {change.name} {change.says}"
+        yield Change(ChangeKind.PACKAGE, (change.name, change.did), change.at - behind, what)
 
 
 def _of_container(look: Look) -> Iterator[Change]:
     container = _container(look)
     if container is None:
         return
-    what = "started" if container.running else f"ended with {container.exit_code}"
+    did, how = ("started", "") if container.running else ("ended", f" with {container.exit_code}")
     at = _time(container.started_at if container.running else container.finished_at)
     if at is not None:
-        yield Change(at - skew(look), f"container {container.name} {what}")
+        # It is the service's own, whatever it is called this time.
+        yield Change(ChangeKind.CONTAINER, (did,), at - skew(look), f"container {container.name} {did}{how}")
 
 
 def _container(look: Look) -> Container | None:

@@ -12,6 +12,7 @@ from bot.text import plain
 from bot.wording.changes import Changed, changed, not_restored
 from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back, ending, outcome, who
 from bot.wording.reports import (
+    between,
     brief,
     by_reason,
     evidence,
@@ -26,6 +27,7 @@ from bot.wording.reports import (
 from checks.commands import typed
 from checks.model import (
     Applied,
+    Change,
     Difference,
     Evidence,
     Finding,
@@ -104,7 +106,14 @@ def report_json(report: Report) -> dict[str, Any]:
         "unavailable": [{"fact": lacking.fact, "why": lacking.why} for lacking in report.unavailable],
         "risks": [{"id": finding.cause, "title": finding.title} for finding in diagnosis.risks],
         "timeline": [
-            {"at": change.at.isoformat(), "what": change.what, "who": change.who or None} for change in report.timeline
+            {
+                "at": change.at.isoformat(),
+                "what": _what(change),
+                "who": change.who or None,
+                "kind": change.kind.value,
+                "since": change.since.isoformat() if change.since else None,
+            }
+            for change in report.timeline
         ],
         "fixes": [_plan_json(plan) for plan in report.plans],
         "took_ms": round(report.took_ms, 1),
@@ -275,7 +284,7 @@ def _changes_under(heading: str, differences: Sequence[Difference], style: str, 
 def _differing(changes: Iterable[Changed]) -> Lines:
     for each in changes:
         yield _line(f"• {each.says}")
-        yield from (_line(f"    {line}", "green" if line.startswith("+") else "red") for line in each.lines)
+        yield from (_line(f"    {line.says}", "green" if line.came else "red") for line in each.lines)
 
 
 def _ladder(readings: Sequence[Reading]) -> Lines:
@@ -289,7 +298,11 @@ def _ladder(readings: Sequence[Reading]) -> Lines:
 
 def _changes(report: Report) -> Iterator[str]:
     for change in report.timeline:
-        yield f"• {change.at:%Y-%m-%d %H:%M:%S %Z}  {change.what}" + (f" ({change.who})" if change.who else "")
+        yield f"• {change.at:%Y-%m-%d %H:%M:%S %Z}  {_what(change)}" + (f" ({change.who})" if change.who else "")
+
+
+def _what(change: Change) -> str:
+    return f"{change.says} {between(change)}".rstrip()
 
 
 def _line(text: str, style: str = "") -> Text:

@@ -1,6 +1,5 @@
 """What is known of a fault that was there before: how often, what came first each time, and what would last. Pure."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from statistics import median
 from bot.incidents.model import Incident, Kind
 from bot.incidents.runs import fixed_by
 from bot.text import length, plain
-from checks.model import UNDETERMINED, Change, Lasts, Outcome, Plan
+from checks.model import UNDETERMINED, Change, ChangeKind, Lasts, Outcome, Plan
 
 DAYS = 7
 BEFORE = timedelta(minutes=5)
@@ -22,19 +21,11 @@ SIMILAR = timedelta(seconds=10)
 LONGEST_WHO = 160  # characters
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-NUMBERS = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{6,}\b|\d+")
-REPEATED = re.compile(r" \(the last of \d+ times\)$")
-OF_THE_LOOK = re.compile(
-    r"the last look that found it healthy|it answered from outside for the last time"
-    r"|it did not answer from outside for the first time|the host's clock is |the host's journal was read "
-    r"|.+ was .+, and is .+ UTC$|.+ was there at .+, and is not any more$"
-)
-"""What a timeline says of the looks themselves, and what it found changed: an effect has no time of its own."""
 
 
 @dataclass(frozen=True)
 class First:
-    """The kind of change that came before the fault: how long before, in each incident that has it; the newest one."""
+    """What came before the fault: how long before, in each incident that has it; the newest one."""
 
     change: Change
     before: tuple[timedelta, ...]
@@ -74,39 +65,30 @@ def _same(earlier: Incident, incident: Incident, cause: str, now: datetime) -> b
 
 def _first(incidents: Sequence[Incident]) -> First | None:
     """What came before most of them: rather what somebody is known to have asked for, and the earliest of that."""
-    kinds: dict[str, dict[str, tuple[timedelta, Change]]] = {}
+    same: dict[tuple[ChangeKind, tuple[str, ...]], dict[str, tuple[timedelta, Change]]] = {}
     for incident in incidents:
         for before, change in _changes(incident):
-            nearest = kinds.setdefault(_kind(change), {})
+            nearest = same.setdefault((change.kind, change.of), {})
             if incident.id not in nearest or before < nearest[incident.id][0]:
                 nearest[incident.id] = before, change
-    found = [first for nearest in kinds.values() if (first := _together(list(nearest.values()))) is not None]
-    return max(found, key=lambda first: (len(first.before), _asked(first.change), max(first.before)), default=None)
+    found = [first for nearest in same.values() if (first := _together(list(nearest.values()))) is not None]
+    return max(found, key=lambda first: (len(first.before), first.change.asked, max(first.before)), default=None)
 
 
 def _changes(incident: Incident) -> Iterator[tuple[timedelta, Change]]:
     """What happened shortly before an incident, and how long before."""
     for change in incident.report.timeline if incident.report else ():
         before = incident.opened_at - change.at
-        if -CLOCKS <= before <= BEFORE and not OF_THE_LOOK.match(change.what):
+        if -CLOCKS <= before <= BEFORE and change.kind.happened:
             yield max(before, timedelta(0)), change
 
 
-def _kind(change: Change) -> str:
-    return NUMBERS.sub("#", REPEATED.sub("", change.what))
-
-
 def _together(seen: Sequence[tuple[timedelta, Change]]) -> First | None:
-    """The changes of one kind that were at a similar distance; None where there are not two."""
+    """The same change, each time that it was at a similar distance; None where there are not two."""
     middle = timedelta(seconds=median(before.total_seconds() for before, _ in seen))
     tolerated = max(SIMILAR, middle / 2)
     alike = [(before, change) for before, change in seen if abs(before - middle) <= tolerated]
     return First(alike[-1][1], tuple(before for before, _ in alike)) if len(alike) > 1 else None
-
-
-def _asked(change: Change) -> bool:
-    """Whether it says who wanted it: a login or a command names its user, which is less."""
-    return bool(change.who) and not change.what.startswith(change.who)
 
 
 # --- words -----------------------------------------------------------------------------------------------------
@@ -135,9 +117,10 @@ def _distance(before: Sequence[timedelta]) -> str:
 
 
 def _what(change: Change) -> str:
-    what, who = plain(change.what), plain(change.who)
+    """Who asked for it, or what else was seen at that time; a login or a command names its user by itself."""
+    what, who = plain(change.says), plain(change.who)
     shown = who if len(who) <= LONGEST_WHO else f"{who[:LONGEST_WHO].rstrip()}…"
-    return f"{what}: {shown}" if _asked(change) else what
+    return f"{what}: {shown}" if who and change.kind is ChangeKind.UNIT else what
 
 
 def _advice(before: Plan | None, lasting: Plan | None, first: First | None) -> str:

@@ -6,9 +6,20 @@ from difflib import SequenceMatcher
 
 from bot.incidents.model import Offer
 from bot.text import plain
-from checks.model import Difference
+from checks.model import Difference, Family
 
-KINDS = {"rules": "chains of iptables", "nft": "chains of nftables", "zone": "zones of firewalld", "file": "files"}
+FAMILIES = {
+    Family.SYSCTL: "settings of the kernel",
+    Family.CONNTRACK: "settings of the kernel",
+    Family.FILE: "files",
+    Family.RULES: "chains of iptables",
+    Family.LEGACY_RULES: "chains of iptables",
+    Family.NFT: "chains of nftables",
+    Family.ZONE: "zones of firewalld",
+    Family.KEPT_ZONE: "zones of firewalld",
+    Family.CONTAINER: "containers",
+    Family.UNIT: "units",
+}
 
 FEW_LINES = 6  # that came and went, as announced, are shown one by one
 
@@ -16,11 +27,23 @@ LONGEST_INLINE = 60  # characters of a value that is shown beside its name
 
 
 @dataclass(frozen=True)
+class Line:
+    """One line of a value that came, or went."""
+
+    came: bool
+    text: str
+
+    @property
+    def says(self) -> str:
+        return f"{'+' if self.came else '-'} {self.text}"
+
+
+@dataclass(frozen=True)
 class Changed:
-    """One value that is another one now: in a line, or as the lines that came (``+``) and went (``-``)."""
+    """One value that is another one now: in a line, or as the lines that came and went."""
 
     says: str
-    lines: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
 
 
 def changed(differences: Sequence[Difference], *, announced: bool) -> list[Changed]:
@@ -28,22 +51,23 @@ def changed(differences: Sequence[Difference], *, announced: bool) -> list[Chang
 
     Of an announced one a person wants to know that it came about: a dockerd that starts writes a hundred lines.
     """
-    changes = [_changed(each) for each in differences if each.announced is announced]
+    told = [each for each in differences if each.announced is announced]
+    changes = [_changed(each.name, each.before, each.after) for each in told]
     few = sum(len(each.lines) for each in changes) <= FEW_LINES
-    return changes if few or not announced else list(_counted(changes))
+    return changes if few or not announced else list(_counted([each.family for each in told], changes))
 
 
-def _counted(changes: Sequence[Changed]) -> Iterator[Changed]:
-    """First what is said in a line of its own, then how much of each kind came and went."""
+def _counted(families: Sequence[Family], changes: Sequence[Changed]) -> Iterator[Changed]:
+    """First what is said in a line of its own, then how much of each family came and went."""
     yield from (each for each in changes if not each.lines)
-    by_kind: dict[str, list[Changed]] = {}
-    for each in changes:
+    together: dict[str, list[Changed]] = {}
+    for family, each in zip(families, changes, strict=True):
         if each.lines:
-            by_kind.setdefault(each.says.partition(" ")[0], []).append(each)
-    for kind, of_it in by_kind.items():
-        came, went = (sum(line.startswith(sign) for each in of_it for line in each.lines) for sign in "+-")
-        name = of_it[0].says if len(of_it) == 1 else f"{len(of_it)} {KINDS.get(kind, kind)}"
-        yield Changed(f"{name}: {came} lines came, {went} went")
+            together.setdefault(FAMILIES[family], []).append(each)
+    for called, of_it in together.items():
+        name = of_it[0].says if len(of_it) == 1 else f"{len(of_it)} {called}"
+        came = [line.came for each in of_it for line in each.lines]
+        yield Changed(f"{name}: {sum(came)} lines came, {len(came) - sum(came)} went")
 
 
 def not_restored(undo: Offer) -> list[Changed]:
@@ -53,18 +77,18 @@ def not_restored(undo: Offer) -> list[Changed]:
     now: dict[str, str | None] = {**undo.before.states} if undo.before else {}
     now |= {each.name: each.after for each in undo.applied.differences}
     return [
-        _changed(Difference(name, was, now[name], announced=True))
+        _changed(name, was, now[name])
         for name, was in undo.plan.restores.items()
         if name in now and (now[name] or "") != was
     ]
 
 
-def _changed(difference: Difference) -> Changed:
-    name, before, after = plain(difference.name), difference.before, difference.after
+def _changed(name: str, before: str | None, after: str | None) -> Changed:
+    name = plain(name)
     if before is None:
-        return Changed(f"{name} (new)", tuple(f"+ {line}" for line in (after or "").splitlines()))
+        return Changed(f"{name} (new)", tuple(Line(came=True, text=line) for line in (after or "").splitlines()))
     if after is None:
-        return Changed(f"{name} (gone)", tuple(f"- {line}" for line in before.splitlines()))
+        return Changed(f"{name} (gone)", tuple(Line(came=False, text=line) for line in before.splitlines()))
     if _inline(before) and _inline(after):
         return Changed(f"{name} {plain(before) or 'empty'} → {plain(after) or 'empty'}")
     return Changed(name, tuple(_came_and_went(before.splitlines(), after.splitlines())))
@@ -74,8 +98,8 @@ def _inline(value: str) -> bool:
     return len(value) <= LONGEST_INLINE and len(value.splitlines()) <= 1
 
 
-def _came_and_went(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+def _came_and_went(before: Sequence[str], after: Sequence[str]) -> Iterator[Line]:
     for _, start, end, new_start, new_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if before[start:end] != after[new_start:new_end]:
-            yield from (f"- {line}" for line in before[start:end])
-            yield from (f"+ {line}" for line in after[new_start:new_end])
+            yield from (Line(came=False, text=line) for line in before[start:end])
+            yield from (Line(came=True, text=line) for line in after[new_start:new_end])

@@ -110,3 +110,11 @@ def unasked(report: Report) -> str:
     """The facts that could not be had, with the reasons, in one line; empty where all were."""
     groups = reasons_of(report.unavailable).items()
     return "; ".join(f"{', '.join(facts)}: {why}" for why, facts in groups)
+
+
+def between(change: Change) -> str:
+    """The interval in which a difference came about; empty for what has a time of its own."""
+    if change.since is None:
+        return ""
+    form = "%H:%M:%S" if change.since.date() == change.at.date() else "%Y-%m-%d %H:%M:%S"
+    return f"between {change.since:{form}} and {change.at:{form}} {change.at:%Z}"

@@ -10,9 +10,8 @@ from checks.facts.journal import Kind
 from checks.facts.network_service import NAME as NETWORK
 from checks.facts.network_service import NETWORK_SERVICE, NetworkService
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
-from checks.facts.sysctl_order import IP_FORWARD
 from checks.look import Look
-from checks.model import Evidence
+from checks.model import Aspect, Evidence
 
 _SYSCTL_UNIT = "systemd-sysctl.service"
 _FIREWALLS = ("firewalld.service", "nftables.service", "iptables.service", "ufw.service")
@@ -156,7 +155,8 @@ def _last_on(look: Look) -> datetime | None:
     commands = happened.of_kind(*_COMMANDS) if happened else ()
     known = [event.at for event in commands if _SWITCHES_ON.search(event.what)]
     good = look.before.good
-    if good is not None and good.values.get(IP_FORWARD) == "1":
+    switch = good.of(Aspect.HOST_FORWARDING) if good is not None else None
+    if good is not None and switch is not None and switch.text == "1":
         known.append(good.at)
     settings = look.may(DAEMON)
     started = _docker_started(look, happened)

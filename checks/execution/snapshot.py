@@ -17,18 +17,15 @@ from checks.facts.nftables import NFTABLES
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.sysctl_order import CONNTRACK_MAX, IP_FORWARD, interface_key
 from checks.facts.units import UNITS, Unit, known
-from checks.model import Difference, Snapshot
+from checks.model import Difference, Family, Snapshot, Values
 from checks.source import Facts, Source, Unavailable
 from checks.walk.nft_text import rule_text
-
-_READ = "read "
-"""Begins the name of a value that says that a family of names could be had: one of them that is not there is gone."""
 
 _LONGEST = 4000  # characters of a value that is kept as it is: a longer one is told by its sum
 _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}  # in family ip: they are had as rules
 
 T = TypeVar("T")
-_Values = Iterator[tuple[str, str]]
+_Named = Iterator[tuple[str, str]]
 
 
 class _MissingError(Exception):
@@ -36,58 +33,49 @@ class _MissingError(Exception):
 
 
 def snapshot(facts: Facts) -> Snapshot:
-    """The values of a host under their names, see Snapshot; without counters, and without what Docker names anew.
+    """The values of a host under their names, see Values; without counters, and without what Docker names anew.
 
     A veth has another name each time a container starts, and goes with it.
     """
-    states: dict[str, str] = {}
-    moments: dict[str, str] = {}
-    for family, (its_states, its_moments) in _FAMILIES.items():
+    families: dict[Family, Values] = {}
+    for family, (states, moments) in _FAMILIES.items():
         try:
-            found = {name: _short(value) for name, value in its_states(facts)}
-            when = dict(its_moments(facts))
+            families[family] = Values({name: _short(value) for name, value in states(facts)}, dict(moments(facts)))
         except _MissingError:
             continue
-        states |= {f"{_READ}{family}": "yes", **found}
-        moments |= when
-    return Snapshot(states, moments)
+    return Snapshot(families)
 
 
 def differences(before: Snapshot, after: Snapshot, announced: Sequence[str]) -> tuple[Difference, ...]:
     """What differs, by name. ``announced`` are shell patterns of the names that were to change.
 
-    A value of a family that could not be had one of the two times differs from nothing. A moment cannot be brought
-    back: it is told only where it is news, of what was started anew, is as it was, and was not to be touched.
+    A value of a family that could not be had one of the two times differs from nothing.
     """
-    had = {name.removeprefix(_READ) for name in before.states.keys() & after.states.keys() if name.startswith(_READ)}
-    known = {name for name in before.states.keys() | after.states.keys() if _family(name) in had}
-    changed = {name for name in known if before.states.get(name) != after.states.get(name)}
-    moments = {name for name in before.moments.keys() & after.moments.keys() if _family(name) in had}
-    again = {
-        name
-        for name in moments
-        if before.moments[name] != after.moments[name]
-        and name.rpartition(" ")[0] not in changed
-        and not _is_announced(name, announced)
-    }
-    was, now = {**before.states, **before.moments}, {**after.states, **after.moments}
-    return tuple(
-        Difference(name, was.get(name), now.get(name), _is_announced(name, announced))
-        for name in sorted(changed | again)
-    )
+    both = before.families.keys() & after.families.keys()
+    found = [one for family in both for one in _differing(family, before, after, announced)]
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def _differing(family: Family, before: Snapshot, after: Snapshot, announced: Sequence[str]) -> Iterator[Difference]:
+    """What differs of one family.
+
+    A moment cannot be brought back: it is told only where it is news, of what was started anew, is as it was, and was
+    not to be touched.
+    """
+    was, now = before.families[family], after.families[family]
+    for name in was.states.keys() | now.states.keys():
+        old, new = was.states.get(name), now.states.get(name)
+        if old != new:
+            yield Difference(family, name, old, new, _is_announced(name, announced))
+    for of in was.moments.keys() & now.moments.keys():
+        name = f"{of} {family.moment}"
+        again = was.moments[of] != now.moments[of] and was.states.get(of) == now.states.get(of)
+        if again and not _is_announced(name, announced):
+            yield Difference(family, name, was.moments[of], now.moments[of], announced=False)
 
 
 def _is_announced(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _family(name: str) -> str:
-    words = name.split()
-    if words[0] == "zone":
-        return "zone kept" if words[-1] == "kept" and len(words) > 2 else "zone"  # noqa: PLR2004  # zone NAME kept
-    if words[:2] == ["rules", "legacy"]:
-        return "rules legacy"
-    return "conntrack" if name == _CONNTRACK else words[0]
 
 
 def _need(facts: Facts, source: Source[T]) -> T:
@@ -106,10 +94,9 @@ def _short(value: str) -> str:
 # --- the families ----------------------------------------------------------------------------------------------------
 
 _ZONES = "/etc/firewalld/zones/"
-_CONNTRACK = f"sysctl {CONNTRACK_MAX}"
 
 
-def _sysctls(facts: Facts) -> _Values:
+def _sysctls(facts: Facts) -> _Named:
     forwarding = _need(facts, FORWARDING)
     yield f"sysctl {IP_FORWARD}", str(int(forwarding.ip_forward))
     for name, on in forwarding.interfaces.items():
@@ -120,13 +107,13 @@ def _sysctls(facts: Facts) -> _Values:
             yield f"sysctl {interface_key(name, 'rp_filter')}", str(value)
 
 
-def _conntrack(facts: Facts) -> _Values:
+def _conntrack(facts: Facts) -> _Named:
     table = _need(facts, COUNTERS).conntrack
     if table is not None:
-        yield _CONNTRACK, str(table.maximum)
+        yield f"sysctl {CONNTRACK_MAX}", str(table.maximum)
 
 
-def _files(facts: Facts) -> _Values:
+def _files(facts: Facts) -> _Named:
     """Every configuration file, with the lines of it that set what matters; those of zones are told as zones."""
     listed, sysctl = _need(facts, CONFIG_FILES), _need(facts, SYSCTL_FILES)
     for path in sorted({*(file.path for file in listed if not file.path.startswith(_ZONES)), *sysctl.files}):
@@ -134,16 +121,16 @@ def _files(facts: Facts) -> _Values:
         yield f"file {path}", "; ".join(f"{line.key} = {line.value}" for line in lines) or "there"
 
 
-def _written(facts: Facts) -> _Values:
+def _written(facts: Facts) -> _Named:
     for file in _need(facts, CONFIG_FILES):
         if not file.path.startswith(_ZONES):
-            yield f"file {file.path} written", _time(file.written)
+            yield f"file {file.path}", _time(file.written)
 
 
-def _rules(source: Source[Netfilter], prefix: str) -> Callable[[Facts], _Values]:
+def _rules(source: Source[Netfilter], prefix: str) -> Callable[[Facts], _Named]:
     """A built-in chain that accepts and is empty is as good as none: whoever lists a table may have made it."""
 
-    def values(facts: Facts) -> _Values:
+    def values(facts: Facts) -> _Named:
         for table, chains in _need(facts, source).tables.items():
             for chain in chains.values():
                 rules = "; ".join(rule.spec for rule in chain.rules)
@@ -156,7 +143,7 @@ def _rules(source: Source[Netfilter], prefix: str) -> Callable[[Facts], _Values]
     return values
 
 
-def _native(facts: Facts) -> _Values:
+def _native(facts: Facts) -> _Named:
     """Chains of nftables that iptables does not show, Docker's for IPv6 among them."""
     nftables = _need(facts, NFTABLES)
     heads = {(one.family, one.table, one.name): f"{one.hook} {one.priority}, {one.policy}: " for one in nftables}
@@ -168,7 +155,7 @@ def _native(facts: Facts) -> _Values:
         yield f"nft {family} {table} {name}", heads.get(key, "") + (texts or "empty")
 
 
-def _zones(facts: Facts) -> _Values:
+def _zones(facts: Facts) -> _Named:
     """Those that rule something; a firewalld that does not run has none."""
     firewalld = _need(facts, FIREWALLD)
     for zone in firewalld.zones.values():
@@ -176,7 +163,7 @@ def _zones(facts: Facts) -> _Values:
             yield f"zone {zone.name}", _zone(zone)
 
 
-def _kept_zones(facts: Facts) -> _Values:
+def _kept_zones(facts: Facts) -> _Named:
     """Those of the next start; a firewalld that does not run does not tell."""
     firewalld = _need(facts, FIREWALLD)
     if firewalld.installed and not firewalld.running:
@@ -197,18 +184,18 @@ def _zone(zone: Zone) -> str:
     return "; ".join([f"target {zone.target}", *said])
 
 
-def _containers(facts: Facts) -> _Values:
+def _containers(facts: Facts) -> _Named:
     """Without their addresses, which Docker gives out anew at each start."""
     for one in _need(facts, CONTAINERS):
         yield f"container {one.name}", f"{one.status}, restart policy {one.restart_policy}, id {one.id[:12]}"
 
 
-def _started(facts: Facts) -> _Values:
+def _started(facts: Facts) -> _Named:
     for one in _need(facts, CONTAINERS):
-        yield f"container {one.name} started", one.started_at
+        yield f"container {one.name}", one.started_at
 
 
-def _units(facts: Facts) -> _Values:
+def _units(facts: Facts) -> _Named:
     """Whether one that is not active has failed or was stopped is no state that a fix could bring back."""
     for name, unit in _every_unit(facts).items():
         if unit.installed:
@@ -224,30 +211,30 @@ def _every_unit(facts: Facts) -> dict[str, Unit]:
     return told
 
 
-def _active_since(facts: Facts) -> _Values:
+def _active_since(facts: Facts) -> _Named:
     for name, unit in _every_unit(facts).items():
         if unit.active_since is not None and unit.is_active:
-            yield f"unit {name} started", _time(unit.active_since)
+            yield f"unit {name}", _time(unit.active_since)
 
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _never(_: Facts) -> _Values:
+def _never(_: Facts) -> _Named:
     return iter(())
 
 
-_FAMILIES: dict[str, tuple[Callable[[Facts], _Values], Callable[[Facts], _Values]]] = {
-    "sysctl": (_sysctls, _never),
-    "conntrack": (_conntrack, _never),
-    "file": (_files, _written),
-    "rules": (_rules(NETFILTER, "rules"), _never),
-    "rules legacy": (_rules(LEGACY, "rules legacy"), _never),
-    "nft": (_native, _never),
-    "zone": (_zones, _never),
-    "zone kept": (_kept_zones, _never),
-    "container": (_containers, _started),
-    "unit": (_units, _active_since),
+_FAMILIES: dict[Family, tuple[Callable[[Facts], _Named], Callable[[Facts], _Named]]] = {
+    Family.SYSCTL: (_sysctls, _never),
+    Family.CONNTRACK: (_conntrack, _never),
+    Family.FILE: (_files, _written),
+    Family.RULES: (_rules(NETFILTER, "rules"), _never),
+    Family.LEGACY_RULES: (_rules(LEGACY, "rules legacy"), _never),
+    Family.NFT: (_native, _never),
+    Family.ZONE: (_zones, _never),
+    Family.KEPT_ZONE: (_kept_zones, _never),
+    Family.CONTAINER: (_containers, _started),
+    Family.UNIT: (_units, _active_since),
 }
-"""What the names of a family begin with, see `_family`; its states, and its moments."""
+"""The states of each family, and the moments of some of them, each by the name of its state."""

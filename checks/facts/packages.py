@@ -48,11 +48,20 @@ _RPM = re.compile(r"(?P<seconds>\d+) (?P<name>\S+) (?P<version>\S+)")
 
 @dataclass(frozen=True)
 class PackageChange:
-    """``at`` is by the host's clock. ``did`` is for a person: ``upgraded from 1.0 to 1.1``."""
+    """``at`` is by the host's clock. ``did`` is what was done: ``upgraded``. Versions are empty where not told."""
 
     at: datetime
     name: str
     did: str
+    old: str = ""
+    new: str = ""
+
+    @property
+    def says(self) -> str:
+        """For a person: ``upgraded from 1.0 to 1.1``."""
+        if self.old:
+            return f"{self.did} from {self.old} to {self.new}"
+        return f"{self.did}: {self.new}" if self.new else self.did
 
 
 def parse(outputs: Outputs) -> tuple[PackageChange, ...] | Unavailable:
@@ -86,18 +95,18 @@ def _changes(lines: list[str], zone: timezone) -> Iterator[PackageChange]:
 
 def _by_dpkg(match: re.Match[str], zone: timezone) -> PackageChange:
     local = datetime.strptime(match["at"], "%Y-%m-%d %H:%M:%S").replace(tzinfo=zone)
-    did = {
-        "install": f"installed: {match['new']}",
-        "upgrade": f"upgraded from {match['old']} to {match['new']}",
-        "remove": "removed",
-        "purge": "removed with its configuration",
+    did, old, new = {
+        "install": ("installed", "", match["new"]),
+        "upgrade": ("upgraded", match["old"], match["new"]),
+        "remove": ("removed", "", ""),
+        "purge": ("removed with its configuration", "", ""),
     }[match["did"]]
-    return PackageChange(local.astimezone(UTC), match["name"], did)
+    return PackageChange(local.astimezone(UTC), match["name"], did, old, new)
 
 
 def _by_rpm(match: re.Match[str]) -> PackageChange:
     at = datetime.fromtimestamp(int(match["seconds"]), UTC)
-    return PackageChange(at, match["name"], f"installed or upgraded: {match['version']}")
+    return PackageChange(at, match["name"], "installed or upgraded", new=match["version"])
 
 
 # rpm is asked for names, which it looks up: all of its packages would take it a second.

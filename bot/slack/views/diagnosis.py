@@ -159,5 +159,6 @@ def _timeline(report: Report) -> Iterator[str]:
     yield "*What changed before*"
     for change in telling(report.timeline, MOST_CHANGES):
         by = f" ({valued(change.who, 200)})" if change.who else ""
-        yield f"• {when(change.at)} {valued(change.what, 300)}{by}"
+        between = f" between {when(change.since)} and {when(change.at)}" if change.since else ""
+        yield f"• {when(change.at)} {valued(change.says, 300)}{between}{by}"
     yield from _more(max(len(report.timeline) - MOST_CHANGES, 0), report)

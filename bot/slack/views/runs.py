@@ -134,7 +134,7 @@ def _listed(title: str, changes: Sequence[Changed]) -> Iterator[str]:
 def _diff(changes: Sequence[Changed], run: str) -> Iterator[str]:
     """The lines that came and went, each under the name of what holds them; what has no room is counted."""
     shown: list[str] = []
-    lines = [line for each in changes if each.lines for line in (each.says, *each.lines)]
+    lines = [says for each in changes if each.lines for says in (each.says, *(line.says for line in each.lines))]
     for line in lines:
         short = cut(line, LONGEST_LINE)
         if len("\n".join([*shown, short])) > LONGEST_DIFF:

@@ -17,6 +17,7 @@ from checks.model import (
     Digest,
     Ended,
     Evidence,
+    Family,
     Finding,
     FixId,
     Host,
@@ -32,6 +33,7 @@ from checks.model import (
     Step,
     StepResult,
     Trouble,
+    Values,
     Vantage,
     Verdict,
 )
@@ -162,7 +164,7 @@ class Looker:
         """Nothing here plans."""
 
 
-BEFORE = Snapshot({"sysctl net.ipv4.ip_forward": "0"})
+BEFORE = Snapshot({Family.SYSCTL: Values({"sysctl net.ipv4.ip_forward": "0"})})
 
 
 class Mender:

@@ -5,28 +5,37 @@ from datetime import timedelta
 
 import pytest
 
-from checks.digest import FILE, digest
+from bot.wording.reports import between
+from checks.digest import digest
 from checks.facts.sysctl_order import IP_FORWARD
 from checks.look import Before, Look
-from checks.model import Change, Digest
+from checks.model import Aspect, Change, ChangeKind, Digest, Value
 from checks.timeline import differences, timeline
 from tests import histories, looks
 from tests.histories import NOW, at, journal, look, record, restart, sudo, unit
 
-GOOD = Digest(at("14:03:10"), {IP_FORWARD: "1"})
+ON, OFF = Value(Aspect.HOST_FORWARDING, "1"), Value(Aspect.HOST_FORWARDING, "0")
+GOOD = Digest(at("14:03:10"), {IP_FORWARD: ON})
 LOGIN = record("14:02:50", "Accepted publickey for ops from 10.0.0.5 port 50 ssh2", SYSLOG_IDENTIFIER="sshd")
 
 
 def shown(seen: Look) -> str:
-    return "\n".join(f"{change.at:%H:%M:%S} {change.what} [{change.who}]" for change in timeline(seen))
+    return "\n".join(line(change) for change in timeline(seen))
 
 
-def between(**values: tuple[str | None, str | None]) -> list[str]:
-    """The differences of two looks, by what each value was and is; None where it could not be had."""
-    names = {name: name.replace("__", FILE + "/") for name in values}
-    was = {names[name]: old for name, (old, _) in values.items() if old is not None}
-    now = {names[name]: new for name, (_, new) in values.items() if new is not None}
+def line(change: Change) -> str:
+    interval = f" {between(change)}" if change.since else ""
+    return f"{change.at:%H:%M:%S} {change.says}{interval} [{change.who}]"
+
+
+def compared(*values: tuple[Aspect, str, str | None, str | None]) -> list[str]:
+    """What differs between two looks: of each value its aspect, its name, and what it was and is."""
+    was = {name: Value(aspect, old) for aspect, name, old, _ in values if old != MISSING}
+    now = {name: Value(aspect, new) for aspect, name, _, new in values if new != MISSING}
     return [change.what for change in differences(Digest(at("14:03:10"), was), Digest(NOW, now))]
+
+
+MISSING = "could not be had"
 
 
 # --- two looks -------------------------------------------------------------------------------------------------
@@ -45,50 +54,63 @@ def test_the_story_is_told_in_the_order_in_which_it_happened() -> None:
             "[webpanel (in webpanel.service) ran `sudo /bin/systemctl restart network`]"
         ),
         "14:03:16 it did not answer from outside for the first time []",
-        "14:03:20 net.ipv4.ip_forward was 1 at 14:03:10, and is 0 at 14:03:20 UTC []",
+        "14:03:20 net.ipv4.ip_forward changed from 1 to 0 between 14:03:10 and 14:03:20 UTC []",
     ]
 
 
-def test_both_times_of_a_difference_are_said_with_their_days_where_these_differ() -> None:
-    long_ago = Digest(at("14:03:10") - timedelta(days=2), {"a": "1"})
-    [change] = differences(long_ago, Digest(NOW, {"a": "2"}))
-    assert change == Change(NOW, "a was 1 at 2026-11-22 14:03:10, and is 2 at 2026-11-24 14:03:20 UTC")
+def test_a_difference_says_what_it_is_of_and_the_two_looks_between_which_it_came_about() -> None:
+    long_ago = Digest(at("14:03:10") - timedelta(days=2), {IP_FORWARD: ON})
+    [change] = differences(long_ago, Digest(NOW, {IP_FORWARD: OFF}))
+    assert change == Change(
+        ChangeKind.DIFFERENCE, (IP_FORWARD, "1", "0"), NOW, f"{IP_FORWARD} changed from 1 to 0", since=long_ago.at
+    )
 
 
 def test_what_could_not_be_had_this_time_or_that_time_is_no_difference() -> None:
-    assert between(a=("1", None), b=(None, "2"), c=("3", "3")) == []
+    other = Aspect.OTHER
+    assert compared((other, "a", "1", MISSING), (other, "b", MISSING, "2"), (other, "c", "3", "3")) == []
 
 
 def test_the_host_s_switch_says_as_much_as_those_of_its_interfaces() -> None:
-    values = {IP_FORWARD: ("1", "0"), "net.ipv4.conf.eth0.forwarding": ("1", "0")}
-    good, now = (Digest(when, {name: both[i] for name, both in values.items()}) for i, when in enumerate((NOW, NOW)))
-    assert [change.what.split()[0] for change in differences(good, now)] == [IP_FORWARD]
+    interface = (Aspect.INTERFACE_FORWARDING, "net.ipv4.conf.eth0.forwarding", "1", "0")
+    assert compared((Aspect.HOST_FORWARDING, IP_FORWARD, "1", "0"), interface) == [f"{IP_FORWARD} changed from 1 to 0"]
+    assert compared((Aspect.HOST_FORWARDING, IP_FORWARD, "1", "1"), interface) == [
+        "net.ipv4.conf.eth0.forwarding changed from 1 to 0"
+    ]
 
 
 def test_another_container_is_not_told_by_its_start_and_address_too() -> None:
-    states = {"container": ("a 1", "a 2"), "container started": ("t", "u"), "address of the container": ("x", "none")}
-    good, now = (Digest(when, {name: both[i] for name, both in states.items()}) for i, when in enumerate((NOW, NOW)))
-    assert [change.what.split(" was")[0] for change in differences(good, now)] == ["container"]
+    follow = [(Aspect.CONTAINER_START, "container started", "t", "u"), (Aspect.CONTAINER_START, "address", "x", None)]
+    assert compared((Aspect.CONTAINER, "container", "a 1", "a 2"), *follow) == ["container changed from a 1 to a 2"]
+    assert compared(*follow) == ["address changed from x to none", "container started changed from t to u"]
 
 
 def test_without_its_chains_no_rule_of_docker_s_is_told() -> None:
-    good = Digest(at("14:03:10"), {"chain DOCKER": "there", "DNAT rule of port 5000": "-p tcp"})
-    now = Digest(NOW, {"chain DOCKER": "missing", "DNAT rule of port 5000": "none"})
-    assert [change.what.split(" was")[0] for change in differences(good, now)] == ["chain DOCKER"]
+    rule = (Aspect.DNAT_RULE, "DNAT rule of port 5000", "-p tcp", None)
+    assert compared((Aspect.DOCKER_CHAINS, "chain DOCKER", "there", "missing"), rule) == [
+        "chain DOCKER changed from there to missing"
+    ]
 
 
-@pytest.mark.parametrize("state", [{"container": "none"}, {"container's state": "exited"}])
-def test_a_rule_of_docker_s_that_went_with_its_container_is_not_told(state: dict[str, str]) -> None:
-    good = Digest(at("14:03:10"), {"DNAT rule of port 5000": "-p tcp"})
-    assert list(differences(good, Digest(NOW, {"DNAT rule of port 5000": "none", **state}))) == []
-    assert len(list(differences(good, Digest(NOW, {"DNAT rule of port 5000": "none"})))) == 1
+@pytest.mark.parametrize(
+    "state", [(Aspect.CONTAINER, "container", MISSING, None), (Aspect.CONTAINER_STATE, "state", MISSING, "exited")]
+)
+def test_a_rule_of_docker_s_that_went_with_its_container_is_not_told(
+    state: tuple[Aspect, str, str | None, str | None],
+) -> None:
+    rule = (Aspect.DNAT_RULE, "DNAT rule of port 5000", "-p tcp", None)
+    assert compared(rule, state) == []
+    assert compared(rule) == ["DNAT rule of port 5000 changed from `-p tcp` to none"]
 
 
 def test_a_rule_stands_in_backticks_and_a_unit_that_is_told_by_its_start_is_not_told_again() -> None:
-    good = Digest(at("14:03:10"), {"what drops": "none", "firewalld.service": "inactive"})
-    now = Digest(NOW, {"what drops": "-p tcp -j DROP", "firewalld.service": "active"})
+    drops, unit = ("what drops", Value(Aspect.OTHER, None)), ("firewalld.service", Value(Aspect.UNIT, "inactive"))
+    good = Digest(at("14:03:10"), dict((drops, unit)))
+    now = Digest(
+        NOW, {"what drops": Value(Aspect.OTHER, "-p tcp -j DROP"), "firewalld.service": Value(Aspect.UNIT, "active")}
+    )
     [change] = differences(good, now, {"firewalld.service"})
-    assert change.what == "what drops was none at 14:03:10, and is `-p tcp -j DROP` at 14:03:20 UTC"
+    assert change.what == "what drops changed from none to `-p tcp -j DROP`"
 
 
 def test_one_reading_is_told_once_as_the_last_good_look() -> None:
@@ -98,9 +120,9 @@ def test_one_reading_is_told_once_as_the_last_good_look() -> None:
 
 
 def test_a_configuration_file_that_is_gone_is_a_difference_where_files_could_be_listed() -> None:
-    [gone] = between(__a=("2026", None), __b=("2026", "2026"))
-    assert gone == "/a was there at 14:03:10 UTC, and is not any more"
-    assert between(__a=("2026", None), c=("1", "1")) == []
+    gone = (Aspect.FILE, "/a", "2026", MISSING)
+    assert compared(gone, (Aspect.FILE, "/b", "2026", "2026")) == ["/a went away"]
+    assert compared(gone, (Aspect.OTHER, "c", "1", "1")) == []
 
 
 # --- the host's journal ----------------------------------------------------------------------------------------
@@ -140,8 +162,8 @@ def test_of_many_changes_the_newest_are_kept() -> None:
     files = "".join(f"{int(at('14:03:12').timestamp())} root /etc/sysctl.d/{n}.conf\n" for n in range(40))
     changes = timeline(look(journal(*many), good=GOOD, outputs={"config-files": f"{files}end\n"}))
     assert len(changes) == 30
-    of_history = [change for change in changes if "container" not in change.what]  # that is as old as its recording
-    assert of_history[-1].what.startswith(IP_FORWARD)
+    of_history = [change for change in changes if change.kind is not ChangeKind.CONTAINER]  # as old as its recording
+    assert of_history[-1].of == (IP_FORWARD, "1", "0")
 
 
 def test_a_journal_that_was_too_long_is_said_to_begin_late() -> None:
@@ -211,9 +233,9 @@ def test_a_digest_tells_healthy_from_broken_by_the_values_that_broke(platform: s
     broken = digest(looks.look(platform, "ip-forward-off", looks.TIMED_OUT))
     assert well is not None
     assert broken is not None
-    assert (well.values[IP_FORWARD], broken.values[IP_FORWARD]) == ("1", "0")
-    assert well.values["chain DOCKER"] == "there"
-    assert "--dport 5000" in well.values["DNAT rule of port 5000"]
+    assert (well.of(Aspect.HOST_FORWARDING), broken.of(Aspect.HOST_FORWARDING)) == (ON, OFF)
+    assert well.values["chain DOCKER"] == Value(Aspect.DOCKER_CHAINS, "there")
+    assert "--dport 5000" in well.values["DNAT rule of port 5000"].says
 
 
 def test_a_value_that_could_not_be_had_is_not_in_the_digest() -> None:
@@ -221,7 +243,7 @@ def test_a_value_that_could_not_be_had_is_not_in_the_digest() -> None:
     blind = digest(looks.without(seen, "iptables", "sudo-refused"))
     assert blind is not None
     assert "chain DOCKER" not in blind.values
-    assert blind.values[IP_FORWARD] == "1"
+    assert blind.values[IP_FORWARD] == ON
 
 
 def test_a_digest_holds_nothing_that_moves_by_itself() -> None:

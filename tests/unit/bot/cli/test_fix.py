@@ -19,12 +19,12 @@ from bot.store import Store, StoreError
 from checks.check import Checker
 from checks.commands import typed
 from checks.execution.apply import Event, Happened, Order, Tell
-from checks.model import Applied, Difference, Finding, FixId, NoChange, Outcome, Report, Verdict
+from checks.model import Applied, Difference, Family, Finding, FixId, NoChange, Outcome, Report, Verdict
 from tests.unit.bot.cli.cli_world import configured, invoke
 from tests.unit.bot.slack.view_samples import HEALTHY, PLAN, REPORT, applied
 
 T = TypeVar("T")
-SWITCHED = Difference("sysctl net.ipv4.ip_forward", "0", "1", announced=True)
+SWITCHED = Difference(Family.SYSCTL, "sysctl net.ipv4.ip_forward", "0", "1", announced=True)
 EVERYBODY = ["fix", "host1", "enable-ip-forward", "--yes"]
 
 

@@ -12,7 +12,7 @@ from bot.config import load
 from bot.store import Store
 from checks.check import Checker
 from checks.errors import SshUnreachableError
-from checks.model import Digest, Host, Report, Status
+from checks.model import Aspect, Digest, Host, Report, Status, Value
 from tests.unit.bot.cli.cli_world import configured, invoke
 from tests.unit.bot.cli.test_known_hosts import line
 from tests.unit.bot.slack.view_samples import HEALTHY
@@ -118,7 +118,7 @@ def test_check_knows_how_it_was_when_the_bot_last_saw_it_well(config: Path, monk
     assert invoke("check", "host1", "-c", config).exit_code == 1
     assert known == []
     assert sorted(path.name for path in config.parent.iterdir()) == [config.name]
-    good = replace(HEALTHY, digest=Digest(HEALTHY.at, {"net.ipv4.ip_forward": "1"}))
+    good = replace(HEALTHY, digest=Digest(HEALTHY.at, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, "1")}))
     asyncio.run(_kept(f"sqlite:///{config.parent}/dockerhealth.db", good))
     assert invoke("check", "host1", "-c", config).exit_code == 1
     assert known == [(good.host, good.service, good.digest)]

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from rich.console import Console
 
@@ -17,7 +18,7 @@ from bot.cli.render_report import (
 )
 from bot.incidents.model import Approval
 from checks.commands import typed
-from checks.model import Diagnosis, FixId, Lasts, NoChange, Outcome, Status, StepResult, Trouble
+from checks.model import Change, ChangeKind, Diagnosis, FixId, Lasts, NoChange, Outcome, Status, StepResult, Trouble
 from tests.unit.bot.slack.view_samples import (
     BY_HAND,
     CAUSE,
@@ -272,8 +273,10 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
     assert made["timeline"] == [
         {
             "at": "2026-03-04T03:01:40+00:00",
-            "what": "net.ipv4.ip_forward went from 1 to 0",
+            "what": "network.service restarted",
             "who": "root via webadmin",
+            "kind": "unit",
+            "since": None,
         }
     ]
     assert made["fixes"][0] == {
@@ -289,6 +292,17 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
         "by_hand": "",
     }
     assert json.dumps(made)
+
+
+def test_a_difference_is_told_with_its_interval_in_text_and_json() -> None:
+    since = NOW - timedelta(minutes=5)
+    change = Change(ChangeKind.DIFFERENCE, ("a", "1", "0"), NOW, "a changed from 1 to 0", since=since)
+    report = replace(REPORT, timeline=(change,))
+    words = "a changed from 1 to 0 between 03:07:40 and 03:12:40 UTC"
+    assert f"2026-03-04 03:12:40 UTC {words}" in shown(lambda console: print_report(console, report))
+    assert report_json(report)["timeline"] == [
+        {"at": NOW.isoformat(), "what": words, "who": None, "kind": "difference", "since": since.isoformat()}
+    ]
 
 
 def test_json_of_a_healthy_service_has_no_cause() -> None:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.incidents.model import Approval, Incident, Kind, Offer, State
-from bot.incidents.recurrence import OF_THE_LOOK, recurrence
+from bot.incidents.recurrence import recurrence
 from checks.look import Before
-from checks.model import Applied, Change, Lasts, Outcome, Plan
+from checks.model import Applied, Change, ChangeKind, Lasts, Outcome, Plan
 from checks.timeline import timeline
-from tests.histories import NOW, at, journal, look, restart, sudo
+from tests.histories import NOW, at, journal, look, record, restart, sudo
 from tests.unit.bot.samples import T0, broken, fixed, healthy, incident, offer, plan
 from tests.unit.checks.test_timeline import GOOD
 
@@ -33,7 +33,8 @@ def was(days: float = 0, *changes: Change, plans: Sequence[Plan] = (STOP_GAP, pl
 
 
 def restarted(days: float = 0, before: float = 2, who: str = ASKER, unit: str = "network.service") -> Change:
-    return Change(T0 - days * DAY - before * SECOND, f"{unit} restarted", who)
+    at = T0 - days * DAY - before * SECOND
+    return Change(ChangeKind.UNIT, (unit, "restarted"), at, f"{unit} restarted", who, asked=bool(who))
 
 
 def said(*incidents: Incident) -> str:
@@ -142,20 +143,46 @@ def test_what_was_there_once_or_long_before_or_afterwards_is_left_out() -> None:
         )
 
 
-def test_numbers_times_and_ids_make_no_other_kind_of_change() -> None:
-    kinds = [
-        ("ops logged in over SSH from 10.0.0.5 port 50812", "ops logged in over SSH from 10.0.0.7 port 4"),
-        ("container 3f2a91c07b1d ended with 137", "container 77aa01c0ffee ended with 1"),
-        ("dockerd says: exit", "dockerd says: exit (the last of 3 times)"),
-    ]
-    for first, second in kinds:
-        changes = [Change(T0 - DAY - 3 * SECOND, first), Change(T0 - 3 * SECOND, second)]
-        assert f"3 s after {second}" in said(was(1, changes[0]), was(0, changes[1]))
+def test_a_change_is_known_by_what_it_is_of_and_not_by_its_words() -> None:
+    first = Change(ChangeKind.CONTAINER, ("ended",), T0 - DAY - 3 * SECOND, "container a ended with 137")
+    second = replace(first, at=T0 - 3 * SECOND, what="container b ended with 1", times=3)
+    assert "3 s after container b ended with 1 (the last of 3 times)" in said(was(1, first), was(0, second))
+    for other in (replace(second, of=("started",)), replace(second, kind=ChangeKind.UNIT)):
+        assert said(was(1, first), was(0, other)) == f"Second time in 7 days. {LASTING}"
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.DIFFERENCE, ChangeKind.LOOK])
+def test_what_only_a_look_found_or_says_of_itself_is_not_taken_for_what_came_first(kind: ChangeKind) -> None:
+    both = [replace(restarted(days), kind=kind) for days in (1, 0)]
+    assert said(was(1, both[0]), was(0, both[1])) == f"Second time in 7 days. {LASTING}"
+
+
+def test_the_same_thing_with_other_numbers_is_the_same_to_a_real_timeline() -> None:
+    def told(day: int, *records: tuple[str, str]) -> tuple[Change, ...]:
+        written = [record("14:03:15", message, SYSLOG_IDENTIFIER=by, _TRANSPORT="kernel") for by, message in records]
+        changes = timeline(look(journal(*written), good=GOOD))
+        recorded = [change for change in changes if change.kind in {ChangeKind.LOGIN, ChangeKind.MESSAGE}]
+        return tuple(replace(change, at=change.at - NOW + T0 - day * DAY) for change in recorded)
+
+    for first, second, says in (
+        (
+            ("sshd", "Accepted publickey for ops from 10.0.0.5 port 50812 ssh2"),
+            ("sshd", "Accepted publickey for ops from 10.0.0.7 port 4 ssh2"),
+            "ops logged in over SSH from 10.0.0.7",
+        ),
+        (
+            ("kernel", "Out of memory: Killed process 1234 (registry)"),
+            ("kernel", "Out of memory: Killed process 77 (registry)"),
+            "the kernel says: Out of memory: Killed process 77 (registry)",
+        ),
+    ):
+        assert f"each time 5 s after {says}" in said(was(1, *told(1, first)), was(0, *told(0, second)))
 
 
 def test_what_somebody_asked_for_comes_before_what_only_happened_and_what_is_earliest_before_the_rest() -> None:
     def both(days: float) -> tuple[Change, ...]:
-        login = Change(T0 - (days * DAY) - 9 * SECOND, "ops logged in over SSH from 10.0.0.5", "ops")
+        at = T0 - (days * DAY) - 9 * SECOND
+        login = Change(ChangeKind.LOGIN, ("ops",), at, "ops logged in over SSH from 10.0.0.5", "ops")
         docker = restarted(days, 1, "", "docker.service")
         return login, docker, restarted(days, 3), restarted(days, 5, "", "firewalld.service")
 
@@ -178,9 +205,11 @@ def test_what_a_real_timeline_says_of_its_looks_is_not_taken_for_what_came_first
         request = [sudo("14:03:13", "webpanel", "/bin/systemctl restart network", "webpanel.service")] if asked else []
         seen = look(journal(*request, *restart("14:03:14", "network.service")), good=GOOD)
         changes = timeline(replace(seen, before=Before(GOOD, at("14:03:12"), at("14:03:16"))))
-        of_looks = [change for change in changes if OF_THE_LOOK.match(change.what)]
+        of_looks = [change for change in changes if not change.kind.happened]
         assert len(of_looks) == 4, "healthy, answered, did not answer, and the switch"
-        happened = [change for change in changes if change in of_looks or change.what.startswith("network.service")]
+        restarts = [change for change in changes if change.of == ("network.service", "restarted")]
+        assert [change.asked for change in restarts] == [asked]
+        happened = [*of_looks, *restarts]
         return tuple(replace(change, at=change.at - NOW + clock) for change in happened)
 
     times = [was(day, *told(T0 - day * DAY + 2 * SECOND)) for day in (1, 0)]
@@ -226,10 +255,12 @@ def test_a_lasting_fix_of_something_else_is_none_of_this() -> None:
     assert "No fix for it lasts" in said(was(1), was(0, plans=[risk]))
 
 
-whats = st.sampled_from(["network.service restarted", "docker.service stopped", "ops logged in", "x"])
 changes = st.builds(
-    lambda what, who, days, before: Change(T0 - days * DAY - before * SECOND, what, who),
-    whats,
+    lambda kind, of, who, days, before: Change(
+        kind, (of,), T0 - days * DAY - before * SECOND, f"{kind} {of}", who, asked=who == ASKER
+    ),
+    st.sampled_from([ChangeKind.UNIT, ChangeKind.LOGIN, ChangeKind.DIFFERENCE]),
+    st.sampled_from(["network.service", "x"]),
     st.sampled_from(["", ASKER, "ops"]),
     st.integers(0, 3),
     st.floats(-10, 400),

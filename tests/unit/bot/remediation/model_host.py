@@ -12,6 +12,7 @@ from checks.execution.apply import Event, Happened, Order, Tell
 from checks.model import (
     Applied,
     Difference,
+    Family,
     FixId,
     Outcome,
     Plan,
@@ -20,6 +21,7 @@ from checks.model import (
     Service,
     Snapshot,
     StepResult,
+    Values,
 )
 from tests.unit.bot.remediation.lives import Life, Time, Turns
 from tests.unit.bot.samples import HOST, broken, good, healthy, not_looked_at, plan
@@ -124,7 +126,7 @@ class ModelHost:
             self.stale.add(order.run)
             return Applied(Outcome.STALE, "Nothing was run: the host changed")
         service = order.plan.service
-        before = Snapshot({value_of(service): self.values[service]})
+        before = Snapshot({Family.SYSCTL: Values({value_of(service): self.values[service]})})
         await tell(Event(Happened.UNCHANGED, "as planned", before=before))
         self.kept_before.add(order.run)
         await self._reaches("before the step", life)
@@ -172,7 +174,7 @@ class ModelHost:
         self.values[of.service] = after
         status = {"failed": 1, "contact lost": None}.get(outcome, 0)
         result = StepResult(of.steps[0], status, "said")
-        changed = (Difference(name, before, after, announced=True),) if after != before else ()
+        changed = (Difference(Family.SYSCTL, name, before, after, announced=True),) if after != before else ()
         ends = {"unhelpful": Outcome.NOT_FIXED, "failed": Outcome.FAILED, "contact lost": Outcome.UNKNOWN}
         end = ends.get(outcome, Outcome.UNDONE if of.undoes else Outcome.FIXED)
         readings = (good(self._loop.clock()),) if after == WELL else ()

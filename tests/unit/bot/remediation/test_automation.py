@@ -11,13 +11,13 @@ from bot.incidents.audit import flaw
 from bot.incidents.model import AUTO, CameBack, RanOften, State, Stopped
 from bot.slack.views import alert
 from bot.store import Store
-from checks.model import Applied, Difference, FixId, Outcome, Plan, StepResult
+from checks.model import Applied, Difference, Family, FixId, Outcome, Plan, StepResult
 from tests.unit.bot.life import POLICIES, Bot
 from tests.unit.bot.samples import Clock, Looker, Mender, broken, click, fixed, healthy, plan
 
 RULE = AutoRule(FixId.ENABLE_IP_FORWARD, "host1", per_day=2, returns_within=timedelta(minutes=10))
 AUTOMATIC = replace(POLICIES, auto=(RULE,))
-SWITCHED = Difference("sysctl net.ipv4.ip_forward", "0", "1", announced=True)
+SWITCHED = Difference(Family.SYSCTL, "sysctl net.ipv4.ip_forward", "0", "1", announced=True)
 
 
 @pytest.fixture

@@ -7,8 +7,11 @@ import pytest
 
 from bot.incidents.model import Incident, State, Transition
 from bot.slack.views import alert
+from bot.slack.views.markup import when
 from checks.commands import typed
 from checks.model import (
+    Change,
+    ChangeKind,
     Confidence,
     Diagnosis,
     Evidence,
@@ -97,7 +100,7 @@ def test_proof_comes_before_the_button_and_the_button_before_the_rest() -> None:
     text = str(alert(OPEN, NOW).attachments)
     places = [
         text.index(part)
-        for part in ("ip_forward = 0`", "timed out", "approve:", "*Runs*", "went from 1", "*Ruled out*")
+        for part in ("ip_forward = 0`", "timed out", "approve:", "*Runs*", "network.service restarted", "*Ruled out*")
     ]
     assert places == sorted(places)
 
@@ -122,9 +125,19 @@ def test_what_could_not_be_told_names_what_was_missing() -> None:
 
 
 def test_the_timeline_says_when_what_and_who_in_each_readers_own_time() -> None:
-    line = next(line for line in body(alert(OPEN, NOW)).splitlines() if "went from 1 to 0" in line)
+    line = next(line for line in body(alert(OPEN, NOW)).splitlines() if "network.service restarted" in line)
     assert line.startswith("• <!date^1772593300^{date_short_pretty} {time_secs}|2026-03-04 03:01:40 UTC>")
     assert line.endswith("(root via webadmin)")
+
+
+def test_both_times_of_a_difference_are_each_readers_own_too() -> None:
+    at = NOW - timedelta(minutes=11)
+    of = ("net.ipv4.ip_forward", "1", "0")
+    what = "net.ipv4.ip_forward changed from 1 to 0"
+    switched = Change(ChangeKind.DIFFERENCE, of, at, what, since=at - timedelta(minutes=5))
+    message = alert(replace(OPEN, report=replace(REPORT, timeline=(switched,))), NOW)
+    line = next(line for line in body(message).splitlines() if what in line)
+    assert line == f"• {when(at)} {what} between {when(at - timedelta(minutes=5))} and {when(at)}"
 
 
 def test_the_smallest_fix_stands_first_and_stands_out() -> None:

@@ -16,9 +16,11 @@ from bot.slack.views.markup import code, cut, fitted, preformatted, prose, value
 from checks.model import (
     Applied,
     Change,
+    ChangeKind,
     Diagnosis,
     Difference,
     Evidence,
+    Family,
     Finding,
     FixId,
     Lasts,
@@ -32,6 +34,7 @@ from checks.model import (
     Step,
     StepResult,
     Trouble,
+    Values,
     Vantage,
     Verdict,
 )
@@ -103,6 +106,16 @@ plans = st.builds(
     by_hand=st.just("") | long_text,
 )
 readings = many(st.sampled_from(Vantage).map(reading), 20)
+changes = st.builds(
+    Change,
+    st.sampled_from(ChangeKind),
+    st.just(()),
+    times,
+    long_text,
+    text,
+    times=st.integers(1, 9),
+    since=st.none() | times,
+)
 reports = st.builds(
     Report,
     text,
@@ -113,12 +126,15 @@ reports = st.builds(
     st.builds(Diagnosis, many(findings, 3), many(findings, 4), many(findings, 40), many(findings, 5)),
     many(plans, 2),
     many(st.builds(NoChange, text, long_text), 3),
-    many(st.builds(Change, times, long_text, text), 30),
+    many(changes, 30),
     st.none() | st.builds(Trouble, text, long_text),
     st.floats(0, 1e6),
 )
 results = st.builds(StepResult, steps, st.none() | st.integers(0, 255), long_text, st.floats(0, 1e4))
-differences = st.builds(Difference, long_text, st.none() | lines, st.none() | lines, st.booleans())
+values = st.builds(Values, st.dictionaries(text, lines, max_size=3))
+differences = st.builds(
+    Difference, st.sampled_from(Family), long_text, st.none() | lines, st.none() | lines, st.booleans()
+)
 applied = st.builds(
     Applied,
     st.sampled_from(Outcome),
@@ -142,7 +158,7 @@ offers = st.builds(
     st.booleans(),
     st.integers(1, 3),
     many(approvals, 3),
-    st.none() | st.builds(Snapshot, st.dictionaries(text, lines, max_size=3)),
+    st.none() | st.builds(Snapshot, st.dictionaries(st.sampled_from(Family), values, max_size=3)),
 )
 stopped = st.builds(Stopped, text, st.builds(CameBack, st.timedeltas()) | st.builds(RanOften, st.integers()))
 transitions = st.builds(
@@ -246,7 +262,7 @@ def test_values_stand_out_in_running_text() -> None:
 
 
 def test_a_message_too_long_loses_the_least_important_parts_first_and_says_so() -> None:
-    change = Change(NOW, "c" * 150, "w" * 50)
+    change = Change(ChangeKind.COMMAND, ("w", "c"), NOW, "c" * 150, "w" * 50)
     ruled_out = Finding("x" * 50, "registry", Verdict.PASS, "", why="w" * 150)
     back = (Step("d" * 80, ("echo", "y" * 80)),)
     long_plan = replace(
@@ -264,7 +280,7 @@ def test_a_message_too_long_loses_the_least_important_parts_first_and_says_so() 
     assert problems(message) == []
     assert "Left out to fit: timeline" in shown
     assert "dockerhealth check host1 registry" in shown
-    assert "went from 1 to 0" not in shown
+    assert "network.service restarted" not in shown
     assert "net.ipv4.ip_forward = 0" in shown
     assert "approve:enable-ip-forward" in buttons(message)
     assert shown.count("*Runs*") == 2

@@ -8,7 +8,7 @@ from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transiti
 from bot.slack.message import Message
 from bot.slack.views import alert
 from checks.commands import typed
-from checks.model import Difference, Evidence, FixId, Outcome, Risk, StepResult
+from checks.model import Difference, Evidence, Family, FixId, Outcome, Risk, StepResult
 from tests.unit.bot.slack.view_samples import (
     APPROVER,
     BY_HAND,
@@ -172,7 +172,11 @@ def test_a_run_that_changed_nothing_else_does_not_speak_of_it() -> None:
 
 def test_many_changed_lines_are_counted_and_stand_in_the_audit_log() -> None:
     rules = Difference(
-        "rules nat DOCKER", "\n".join(f"-A DOCKER {n} {'x' * 80}" for n in range(90)), None, announced=False
+        Family.RULES,
+        "rules nat DOCKER",
+        "\n".join(f"-A DOCKER {n} {'x' * 80}" for n in range(90)),
+        None,
+        announced=False,
     )
     text = body(after(ran(Outcome.FAILED, rules)))
     assert "lines more, all of it: dockerhealth audit --run offer-1" in text
@@ -243,7 +247,7 @@ def test_everyone_who_approved_is_named() -> None:
 
 def test_where_everything_is_long_the_outcome_and_what_nobody_announced_are_still_there() -> None:
     long = "x" * 3000
-    changes = tuple(Difference(f"rules {n} {long}", long, None, announced=n % 2 == 0) for n in range(20))
+    changes = tuple(Difference(Family.RULES, f"rules {n} {long}", long, None, announced=n % 2 == 0) for n in range(20))
     cause = replace(CAUSE, evidence=(Evidence("fact", long),) * 12, advice=(long,))
     plan = replace(PLAN, title=long, steps=PLAN.steps * 6, preflight=(long,) * 9, notes=(long,) * 9, blast_radius=long)
     offers = tuple(

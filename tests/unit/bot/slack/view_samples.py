@@ -11,10 +11,12 @@ from bot.slack.message import Message
 from checks.model import (
     Applied,
     Change,
+    ChangeKind,
     Diagnosis,
     Difference,
     Ended,
     Evidence,
+    Family,
     Finding,
     FixId,
     Lacking,
@@ -104,7 +106,16 @@ REPORT = Report(
         not_told=(Finding("blocked-before-host", "registry", Verdict.SKIP, "", why="no second host to try from"),),
     ),
     plans=(PLAN, RESTART),
-    timeline=(Change(NOW - timedelta(minutes=11), "net.ipv4.ip_forward went from 1 to 0", "root via webadmin"),),
+    timeline=(
+        Change(
+            ChangeKind.UNIT,
+            ("network.service", "restarted"),
+            NOW - timedelta(minutes=11),
+            "network.service restarted",
+            "root via webadmin",
+            asked=True,
+        ),
+    ),
     took_ms=812,
 )
 HEALTHY = replace(
@@ -145,9 +156,13 @@ def applied(outcome: Outcome, says: str = "That is how it ended.", output: str =
     return Applied(outcome, says, results, (reading(Vantage.OUTSIDE, ms=4),))
 
 
-FORWARDING = Difference("sysctl net.ipv4.ip_forward", "0", "1", announced=True)
-FILE = Difference("file /etc/sysctl.d/99-zz-dockerhealth.conf", None, "net.ipv4.ip_forward = 1", announced=True)
-RULES = Difference("rules nat DOCKER", "-A DOCKER -i docker0 -j RETURN\n-A DOCKER -j DNAT", "", announced=False)
+FORWARDING = Difference(Family.SYSCTL, "sysctl net.ipv4.ip_forward", "0", "1", announced=True)
+FILE = Difference(
+    Family.FILE, "file /etc/sysctl.d/99-zz-dockerhealth.conf", None, "net.ipv4.ip_forward = 1", announced=True
+)
+RULES = Difference(
+    Family.RULES, "rules nat DOCKER", "-A DOCKER -i docker0 -j RETURN\n-A DOCKER -j DNAT", "", announced=False
+)
 
 ACKNOWLEDGED = moved(OPEN, State.ACKNOWLEDGED, "U0CARES")
 FIXING = moved(replace(OPEN, offers=(approved(progress="step 2 of 2: load it"), RESTART_OFFER)), State.FIXING, APPROVER)

@@ -11,13 +11,16 @@ import pytest
 from bot.cli.baselines import good_looks
 from bot.monitoring.monitor import Watch
 from bot.store import Store
-from checks.model import Digest
+from checks.model import Aspect, Digest, Value
 from tests.unit.bot.life import WATCHING
 from tests.unit.bot.samples import HOST, SERVICE, T0, Clock, Looker, broken, healthy
 
-GOOD = Digest(T0, {"net.ipv4.ip_forward": "1"})
-LATER = Digest(T0 + timedelta(minutes=5), {"net.ipv4.ip_forward": "1", "firewalld": "running"})
-BAD = Digest(T0 + timedelta(minutes=9), {"net.ipv4.ip_forward": "0"})
+ON, OFF = Value(Aspect.HOST_FORWARDING, "1"), Value(Aspect.HOST_FORWARDING, "0")
+GOOD = Digest(T0, {"net.ipv4.ip_forward": ON})
+LATER = Digest(
+    T0 + timedelta(minutes=5), {"net.ipv4.ip_forward": ON, "firewalld.service": Value(Aspect.UNIT, "active, enabled")}
+)
+BAD = Digest(T0 + timedelta(minutes=9), {"net.ipv4.ip_forward": OFF})
 
 
 @pytest.fixture

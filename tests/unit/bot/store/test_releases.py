@@ -201,5 +201,6 @@ async def test_what_is_over_leaves_only_the_way_back_on_offer(store: Store, bot:
 
 async def test_how_services_were_when_they_were_well_is_remembered(store: Store) -> None:
     [(host, service, digest)] = await store.good_looks.all()
-    assert (host, service, dict(digest.values)) == ("undone", "registry", {"sysctl net.ipv4.ip_forward": "1"})
+    assert (host, service) == ("undone", "registry")
+    assert {name: value.text for name, value in digest.values.items()} == {"sysctl net.ipv4.ip_forward": "1"}
     assert {report.host for report in await store.incidents.last_reports()} > {"undone", "preventing", ALL_HOSTS}

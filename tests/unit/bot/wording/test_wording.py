@@ -8,11 +8,21 @@ import pytest
 from bot.incidents.model import Approval
 from bot.incidents.runs import approvals, fixed_by, newest_run, still_needed
 from bot.wording.plans import LASTS, OUTCOMES, UNDO_OUTCOMES, comes_back, ending, who
-from bot.wording.reports import LONGEST_PLACE, brief, by_reason, evidence, ladder, telling, trouble
+from bot.wording.reports import (
+    LONGEST_PLACE,
+    between,
+    brief,
+    by_reason,
+    evidence,
+    ladder,
+    telling,
+    trouble,
+)
 from checks.model import (
     LADDER,
     SSH,
     Change,
+    ChangeKind,
     Evidence,
     Finding,
     Lasts,
@@ -98,9 +108,21 @@ def test_trouble_that_the_proof_says_is_not_said_twice() -> None:
 
 def test_of_many_changes_the_newest_are_told_and_those_that_name_somebody() -> None:
     who = {0: "ann", 1: "bob", 9: "cid"}
-    changes = [Change(NOW + timedelta(seconds=second), str(second), who.get(second, "")) for second in range(10)]
+    changes = [
+        Change(ChangeKind.COMMAND, (), NOW + timedelta(seconds=second), str(second), who.get(second, ""))
+        for second in range(10)
+    ]
     assert [change.what for change in telling(changes, 4)] == ["1", "7", "8", "9"]
     assert telling(changes, 10) == changes
+
+
+def test_a_difference_is_told_with_its_interval_and_what_was_repeated_with_its_number() -> None:
+    switched = Change(ChangeKind.DIFFERENCE, ("a", "1", "0"), NOW, "a changed from 1 to 0", since=NOW)
+    assert (switched.says, between(switched)) == ("a changed from 1 to 0", "between 03:12:40 and 03:12:40 UTC")
+    long_ago = replace(switched, since=NOW - timedelta(days=2))
+    assert between(long_ago) == "between 2026-03-02 03:12:40 and 2026-03-04 03:12:40 UTC"
+    often = Change(ChangeKind.COMMAND, ("ops", "true"), NOW, "ops ran `true`", "ops", times=3)
+    assert (often.says, between(often)) == ("ops ran `true` (the last of 3 times)", "")
 
 
 # --- people, plans and runs ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from checks.execution.snapshot import differences, snapshot
 from checks.facts import ALL_FACTS
-from checks.model import Difference, Output, Snapshot
+from checks.model import Difference, Family, Output, Snapshot, Values
 from checks.source import Facts
 from tests import recordings
 
@@ -40,7 +40,9 @@ def without(facts: Facts, probes: set[str]) -> Facts:
 def test_the_same_facts_differ_in_nothing(path: Path) -> None:
     found = snapshot(recordings.load(path))
     assert differences(found, snapshot(recordings.load(path)), ()) == ()
-    assert not any("veth" in name for name in (*found.states, *found.moments))
+    named = [name for values in found.families.values() for name in (*values.states, *values.moments)]
+    assert named
+    assert not any("veth" in name for name in named)
 
 
 @settings(deadline=None)  # whole recordings are read
@@ -98,20 +100,21 @@ def test_a_native_table_is_named_by_its_chain() -> None:
 
 
 def test_a_restart_that_nobody_announced_is_told_by_its_moment_and_a_start_by_its_state() -> None:
-    running = Snapshot({"read container": "yes", "container web": "running"}, {"container web started": "10:00"})
-    again = Snapshot(running.states, {"container web started": "10:05"})
-    stopped = Snapshot({**running.states, "container web": "exited"}, {"container web started": "09:00"})
+    running, again, stopped = (
+        Snapshot({Family.CONTAINER: Values({"container web": state}, {"container web": started})})
+        for state, started in (("running", "10:00"), ("running", "10:05"), ("exited", "09:00"))
+    )
     assert differences(running, again, ("container other*",)) == (
-        Difference("container web started", "10:00", "10:05", announced=False),
+        Difference(Family.CONTAINER, "container web started", "10:00", "10:05", announced=False),
     )
     assert differences(running, again, ("container web*",)) == ()
     assert [one.name for one in differences(stopped, running, ())] == ["container web"]
 
 
 def test_the_last_container_that_is_gone_is_gone() -> None:
-    before = Snapshot({"read container": "yes", "container web": "running"})
-    assert differences(before, Snapshot({"read container": "yes"}), ()) == (
-        Difference("container web", "running", None, announced=False),
+    before = Snapshot({Family.CONTAINER: Values({"container web": "running"})})
+    assert differences(before, Snapshot({Family.CONTAINER: Values({})}), ()) == (
+        Difference(Family.CONTAINER, "container web", "running", None, announced=False),
     )
     assert differences(before, Snapshot({}), ()) == ()
 
