@@ -12,6 +12,7 @@ from checks.digest import digest
 from checks.doctor import NEEDED, Checked, examine
 from checks.facts import ALL_FACTS
 from checks.fixes import ALL_FIXES
+from checks.intervals import continued
 from checks.look import Look
 from checks.model import (
     UNDETERMINED,
@@ -41,6 +42,7 @@ class Checker:
         """``concurrency``: hosts that are looked into at the same time; outside readings are not counted."""
         self._clock = clock
         self._survey = Survey(hosts, clock, concurrency)
+        self._newest: dict[tuple[str, str], Report] = {}  # of each host and service
 
     @property
     def hosts(self) -> Mapping[str, Host]:
@@ -66,11 +68,17 @@ class Checker:
         started = time.perf_counter()
         looks = await self._survey.look(host, services)
         took = (time.perf_counter() - started) * 1000
-        found = [(report(look, self._clock(), took), look.facts) for look in looks]
+        found = [(self._following(report(look, self._clock(), took)), look.facts) for look in looks]
         for one, _ in found:
             if one.status is Status.HEALTHY and one.digest is not None:
                 self.remember(one.host, one.service, one.digest)
         return found
+
+    def _following(self, found: Report) -> Report:
+        """The report, as the one that follows the newest of its service, whose place it takes."""
+        key = found.host, found.service
+        self._newest[key] = continued(found, self._newest.get(key))
+        return self._newest[key]
 
     async def doctor(self, host: Host) -> tuple[Checked, ...]:
         """What dockerhealth needs of a host, and what of it is there. Raises LookError."""

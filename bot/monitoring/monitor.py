@@ -20,6 +20,7 @@ from bot.monitoring.watcher_offline import CutOff
 from bot.monitoring.watcher_offline_rules import cut_off
 from bot.store import RunEnded, Store
 from bot.tasks import Tasks
+from checks.intervals import continued
 from checks.model import Digest, Host, Plan, Reading, Report, Service, Status
 
 UNEXPLAINED_FOR = timedelta(seconds=15)
@@ -193,7 +194,7 @@ class Watch:
         """Look now, because ``who`` asked. A fault that can be mended becomes an incident without further readings."""
         reports = await self._looks.look(host, self._clock())
         wanted = [report for report in reports if service is None or report.service == service.name]
-        return tuple([Checked(report, await self._absorb(report, asked_by=who)) for report in wanted])
+        return tuple([await self._absorb(report, asked_by=who) for report in wanted])
 
     async def prevent(self, report: Report, plan: Plan, who: str) -> Incident | None:
         """Make an incident of a risk of a service that is well, because ``who`` wants it mended. None if it has one."""
@@ -223,8 +224,8 @@ class Watch:
         for report in reports:
             await self._absorb(report)
 
-    async def _absorb(self, report: Report, asked_by: str | None = None) -> Incident | None:
-        """Store what a look found. Returns the live incident of the service, if any."""
+    async def _absorb(self, report: Report, asked_by: str | None = None) -> Checked:
+        """Store what a look found. Returns it as stored, and the service's live incident."""
         key = report.host, report.service
         async with self._lifecycle.locks[key]:
             await self._store.good_looks.keep(report)
@@ -240,13 +241,14 @@ class Watch:
                     incident = await self._lifecycle.newest(key)
             if incident is None or incident.state is State.RESOLVED:
                 await self._store.incidents.save_look(report)
-                return None
+                return Checked(report, None)
+            report = continued(report, incident.report)
             if incident.state is State.FIXING or predates_a_fix(incident, report) or told:
-                return incident
+                return Checked(report, incident)
             now = self._clock()
             changed = renewed(incident.offers, report, self._watching.policies, now, _offer_id)
             await self._store.incidents.save_report(incident.id, report, changed, now)
-            return await self._store.incidents.get(incident.id)
+            return Checked(report, await self._store.incidents.get(incident.id))
 
     # --- what is known ---
 

@@ -93,6 +93,21 @@ async def test_packets_of_a_host_that_does_not_forward_are_lost(bookworm: Site) 
         assert (reading.phase, reading.ended) == (Phase.CONNECT, Ended.TIMED_OUT)
 
 
+async def test_looks_at_one_change_say_the_same_interval_each_time(bookworm: Site) -> None:
+    [well] = await bookworm.checker.check(bookworm.host)
+    await bookworm.demo.break_by(Fault.FORWARDING_OFF)
+    reports = [report for _ in range(3) for report in await bookworm.checker.check(bookworm.host)]
+    told = [
+        (change.since, change.at)
+        for report in reports
+        for change in report.timeline
+        if change.of == ("net.ipv4.ip_forward", "1", "0")
+    ]
+    assert well.digest
+    assert reports[0].digest
+    assert told == [(well.digest.at, reports[0].digest.at)] * 3
+
+
 async def test_a_host_whose_chains_are_gone_refuses(trixie: Site) -> None:
     await trixie.demo.break_by(Fault.CHAINS_GONE)
     reading = await trixie.checker.reach(trixie.host, trixie.service)

@@ -6,10 +6,12 @@ from datetime import timedelta
 import pytest
 
 from bot.wording.reports import between
+from checks.check import report
 from checks.digest import digest
 from checks.facts.sysctl_order import IP_FORWARD
+from checks.intervals import continued
 from checks.look import Before, Look
-from checks.model import Aspect, Change, ChangeKind, Digest, Value
+from checks.model import Aspect, Change, ChangeKind, Digest, Report, Status, Value
 from checks.timeline import differences, timeline
 from tests import histories, looks
 from tests.histories import NOW, at, journal, look, record, restart, sudo, unit
@@ -123,6 +125,63 @@ def test_a_configuration_file_that_is_gone_is_a_difference_where_files_could_be_
     gone = (Aspect.FILE, "/a", "2026", MISSING)
     assert compared(gone, (Aspect.FILE, "/b", "2026", "2026")) == ["/a went away"]
     assert compared(gone, (Aspect.OTHER, "c", "1", "1")) == []
+
+
+# --- one look after another ------------------------------------------------------------------------------------
+
+
+def found(clock: str, value: Value | None, good: Digest = GOOD, status: Status = Status.UNHEALTHY) -> Report:
+    """A look at that time that finds forwarding to be so, or cannot tell, compared with the last good one."""
+    now = Digest(at(clock), {} if value is None else {IP_FORWARD: value})
+    seen = report(replace(look(journal(), good=GOOD)), now.at, 100)
+    return replace(seen, status=status, digest=now, timeline=tuple(differences(good, now)))
+
+
+def followed(*looks: Report) -> list[list[str]]:
+    """The timelines of looks of which each follows the one before."""
+    told: list[Report] = []
+    for each in looks:
+        told.append(continued(each, told[-1] if told else None))
+    return [[line(change) for change in each.timeline] for each in told]
+
+
+CHANGED = f"{IP_FORWARD} changed from 1 to 0 between"
+
+
+def test_a_difference_is_dated_once_however_often_it_is_looked_at() -> None:
+    looks = [found(clock, OFF) for clock in ("14:03:20", "14:03:45", "14:04:16")]
+    assert followed(*looks) == [[f"14:03:20 {CHANGED} 14:03:10 and 14:03:20 UTC []"]] * 3
+
+
+def test_it_came_about_after_the_last_look_at_which_the_value_was_the_old_one_healthy_or_not() -> None:
+    _, changed, later = followed(found("14:03:20", ON), found("14:03:45", OFF), found("14:04:16", OFF))
+    assert changed == later == [f"14:03:45 {CHANGED} 14:03:20 and 14:03:45 UTC []"]
+
+
+def test_a_value_that_went_back_and_is_another_one_again_has_changed_anew() -> None:
+    looks = [found("14:03:20", OFF), found("14:03:45", ON), found("14:04:16", OFF)]
+    assert followed(*looks)[2] == [f"14:04:16 {CHANGED} 14:03:45 and 14:04:16 UTC []"]
+
+
+def test_a_good_look_in_between_shows_that_it_went_back() -> None:
+    better = Digest(at("14:03:30"), {IP_FORWARD: ON})
+    assert followed(found("14:03:20", OFF), found("14:04:16", OFF, good=better))[1] == [
+        f"14:04:16 {CHANGED} 14:03:30 and 14:04:16 UTC []"
+    ]
+
+
+def test_a_look_that_cannot_tell_the_value_keeps_what_was_told_of_it() -> None:
+    looks = [found("14:03:20", OFF), found("14:03:45", None, status=Status.UNKNOWN), found("14:04:16", OFF)]
+    assert followed(*looks) == [[f"14:03:20 {CHANGED} 14:03:10 and 14:03:20 UTC []"]] * 3
+
+
+def test_what_was_before_the_last_good_look_is_no_longer_told() -> None:
+    well = found("14:03:20", OFF, status=Status.HEALTHY)
+    assert followed(well, found("14:03:45", None, status=Status.UNKNOWN))[1] == []
+
+
+def test_a_look_without_one_before_it_says_the_interval_that_it_knows() -> None:
+    assert followed(found("14:04:16", OFF)) == [[f"14:04:16 {CHANGED} 14:03:10 and 14:04:16 UTC []"]]
 
 
 # --- the host's journal ----------------------------------------------------------------------------------------

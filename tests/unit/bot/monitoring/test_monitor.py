@@ -1,7 +1,8 @@
 """The conductor, with a scripted host, on a real store: from readings to incidents."""
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from bot.approvals.offers import usable
 from bot.incidents.model import State
@@ -10,6 +11,8 @@ from bot.monitoring.tracker import DIAGNOSIS_GRACE
 from bot.slack.listeners import glance
 from bot.slack.views import alert, overview
 from bot.store import Store
+from checks.model import Aspect, Change, Digest, Report, Value
+from checks.timeline import differences
 from tests.unit.bot.life import Bot
 from tests.unit.bot.samples import (
     HOST,
@@ -182,3 +185,73 @@ async def test_an_incident_survives_a_restart_and_resolves_after_it(
     await second.reads("ok ok")
     assert (await second.incident()).state is State.RESOLVED
     await second.close()
+
+
+# --- what changed before ---
+
+
+def forwarding(value: str, at: datetime) -> Digest:
+    return Digest(at, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, value)})
+
+
+def switched_off(at: datetime) -> Report:
+    """What a look finds that knows nothing of those before it: it compares the host with the last good one."""
+    now = forwarding("0", at)
+    return replace(broken(plan(), at=at), digest=now, timeline=tuple(differences(forwarding("1", T0), now)))
+
+
+def switched_on_and_still_broken(at: datetime) -> Report:
+    return replace(broken(plan(), at=at), digest=forwarding("1", at))
+
+
+async def told(bot: Bot) -> list[tuple[float, float]]:
+    """Between which seconds the store's report says that something changed."""
+    report = (await bot.incident()).report
+    assert report
+    return [interval(change) for change in report.timeline]
+
+
+def interval(change: Change) -> tuple[float, float]:
+    assert change.since
+    return (change.since - T0).total_seconds(), (change.at - T0).total_seconds()
+
+
+async def test_a_change_has_one_interval_whoever_looks_and_also_after_a_restart(
+    bot: Bot, store: Store, clock: Clock, mender: Mender
+) -> None:
+    bot.looker.report = switched_off
+    await bot.reads("fail fail")
+    assert await told(bot) == [(0, 1)]
+    bot.clock.passes(300)
+    await bot.watch.look(HOST)
+    assert await told(bot) == [(0, 1)]
+    await bot.close()
+
+    second = Bot(store, clock, bot.looker, mender)
+    await second.watch.start()
+    clock.passes(30)
+    await second.settled()
+    assert await told(second) == [(0, 1)]
+    clock.passes(30)
+    [checked] = await second.watch.check(HOST, who=STRANGER)
+    assert [interval(change) for change in checked.report.timeline] == await told(second) == [(0, 1)]
+
+    second.looker.report = switched_on_and_still_broken
+    clock.passes(30)
+    await second.watch.look(HOST)
+    assert await told(second) == []
+    second.looker.report = switched_off
+    clock.passes(30)
+    await second.watch.look(HOST)
+    assert await told(second) == [(392, 422)]
+    await second.close()
+
+
+async def test_a_host_that_cannot_be_looked_at_for_a_while_makes_no_other_interval_of_a_change(bot: Bot) -> None:
+    bot.looker.report = switched_off
+    await bot.reads("fail fail")
+    for report in (not_looked_at, switched_off):
+        bot.looker.report = report
+        bot.clock.passes(60)
+        await bot.watch.look(HOST)
+        assert await told(bot) == [(0, 1)]
