@@ -89,7 +89,7 @@ class Checker:
         self._survey.remember(host, service, good)
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
-        """Let plans say how long their steps took on a host the last time: what each does, to its seconds."""
+        """Let plans say how long their steps took on a host the last time: the command of each, to its seconds."""
         self._survey.learn(host, experience)
 
     def connection(self, host: Host) -> Connection:

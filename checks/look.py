@@ -57,7 +57,7 @@ class Before:
     answered_at: datetime | None = None  # the newest reading from outside that was good
     failed_at: datetime | None = None  # the first one after it that was not
     earlier: Digest | None = None  # of the healthy look before ``good``
-    experience: Mapping[str, float] = field(default_factory=dict)  # what a step does to the seconds that it last took
+    experience: Mapping[str, float] = field(default_factory=dict)  # a step's command to the seconds that it last took
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from checks.digest import digest
-from checks.evidence.history import Act, History, history, skew, told
+from checks.evidence.history import Act, Did, History, history, skew, told
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.engine import Container
 from checks.facts.journal import Event, Kind
@@ -149,7 +149,7 @@ def _of_units(happened: History) -> Iterator[Change]:
     for act in happened.acts:
         if act.unit in _CHANGING and not happened.consequence(act):
             who, asked = _asked(happened, act)
-            yield Change(ChangeKind.UNIT, (act.unit, act.did), act.at, f"{act.unit} {act.did}", who, asked)
+            yield Change(ChangeKind.UNIT, (act.unit, act.did.value), act.at, f"{act.unit} {act.did}", who, asked)
 
 
 _CHANGING = {*_WATCHED, "containerd.service", "iptables.service", "nftables.service", "ufw.service"}
@@ -220,8 +220,8 @@ def _last_of_units(look: Look, happened: History | None) -> Iterator[Change]:
         at = since - behind
         acts = happened.acts_of(unit.name) if happened else ()
         if not any(act.at - _SAME <= at <= act.until + _SAME for act in acts):
-            did = "started" if unit.is_active else "stopped"
-            yield Change(ChangeKind.UNIT, (unit.name, did), at, f"{unit.name} {did}")
+            did = Did.STARTED if unit.is_active else Did.STOPPED
+            yield Change(ChangeKind.UNIT, (unit.name, did.value), at, f"{unit.name} {did}")
 
 
 def _files(look: Look) -> Iterator[Change]:

@@ -18,6 +18,7 @@ CLOCKS = timedelta(seconds=2)
 """By how much the host's clock may be ahead without anybody noticing."""
 
 SIMILAR = timedelta(seconds=10)
+SECOND = timedelta(seconds=1)
 LONGEST_WHO = 160  # characters
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -110,9 +111,9 @@ def _ordinal(number: int) -> str:
 
 
 def _distance(before: Sequence[timedelta]) -> str:
-    shortest, longest = length(min(before)), length(max(before))
-    if longest == "0 s":
+    if max(before) < SECOND:
         return "just after"
+    shortest, longest = length(min(before)), length(max(before))
     return f"{longest} after" if shortest == longest else f"{shortest} to {longest} after"
 
 

@@ -125,9 +125,9 @@ def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
 
 
 def seconds_of_steps(applied: Iterable[str]) -> dict[str, float]:
-    """What each step that succeeded does, to the seconds that it took; of several the last one counts."""
+    """The command of each step that succeeded, to the seconds that it took; of several the last one counts."""
     results = (result for text in applied for result in _APPLIED.validate_json(text).results)
-    return {result.step.does: result.seconds for result in results if result.ok}
+    return {result.step.command: result.seconds for result in results if result.ok}
 
 
 def past_run(host: str, row: Row[Any]) -> Run:

@@ -52,7 +52,7 @@ def _interface_forwarding_off(look: Look) -> Judgement:
     off = _off(look, forwarding)
     if not off:
         routes = (look.way.inbound, look.way.outbound)
-        return passed(_switched_on(forwarding, [_ingress(route) for route in routes if route is not None]))
+        return passed(_switched_on(forwarding, [route.interface for route in routes if route is not None]))
     if look.outside.ok:
         return passed(f"net.ipv4.conf.{off[0][0]}.forwarding = 0, yet it {look.outside.says} from outside")
     evidence: list[Evidence] = []
@@ -79,13 +79,8 @@ def _off(look: Look, forwarding: Forwarding) -> list[tuple[str, Route, str]]:
     return [
         (name, route, what)
         for route, what in ways
-        if route is not None and not forwarding.interfaces.get(name := _ingress(route), True)
+        if route is not None and not forwarding.interfaces.get(name := route.interface, True)
     ]
-
-
-def _ingress(route: Route) -> str:
-    """The interface that the packet of a question comes in by: ``... iif NAME``."""
-    return route.question.rpartition(" ")[2]
 
 
 def _switched_on(forwarding: Forwarding, names: list[str]) -> str:

@@ -61,7 +61,7 @@ def _reverse_path_filter(look: Look) -> Judgement:
         return passed(f"`{asked.question}` is answered: {asked.answer}")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    interface = arrival.question.rpartition(" ")[2]
+    interface = arrival.interface
     strict = forwarding.filters_strictly(interface)
     values = f"net.ipv4.conf.{{all,{interface}}}.rp_filter = {forwarding.rp_filter.get('all')}, " + str(
         forwarding.rp_filter.get(interface)

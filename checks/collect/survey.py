@@ -61,7 +61,7 @@ class Survey:
         self._before[key] = replace(before, good=good, earlier=before.good)
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
-        """Know how long steps took on a host the last time: what each does, to its seconds."""
+        """Know how long steps took on a host the last time: the command of each, to its seconds."""
         self._experience[host] = experience
 
     async def look(self, host: Host, services: Sequence[Service]) -> tuple[Look, ...]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from checks.facts.journal import JOURNAL, Event, Kind
 from checks.facts.system import SYSTEM
@@ -30,23 +31,39 @@ _SHORT = 80  # characters of a line that only coincides
 _STOPS, _STARTS = {Kind.STOPPING, Kind.STOPPED}, {Kind.STARTING, Kind.STARTED}
 _UNIT_KINDS = {*_STOPS, *_STARTS, Kind.FAILED, Kind.RELOADING, Kind.RELOADED}
 _REQUESTS = (Kind.SUDO, Kind.CRON, Kind.POLKIT, Kind.ANSIBLE)
-_VERBS = {
-    "restarted": "stop|restart|try-restart|condrestart|reload-or-restart|kill",
-    "stopped": "stop|restart|try-restart|condrestart|kill|disable|mask|isolate",
-    "started": "start|restart|enable|reload-or-restart|isolate",
-    "reloaded": "reload|reload-or-restart|force-reload",
-}
 _SESSION = re.compile(r"session-(\w+)\.scope")
+
+
+class Did(StrEnum):
+    """What became of a unit, as it is said of it."""
+
+    STARTING = "starting"
+    STARTED = "started"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    RESTARTING = "stopped and is starting"
+    RESTARTED = "restarted"
+    RELOADING = "reloading"
+    RELOADED = "reloaded"
+    FAILED = "failed"
+
+
+_VERBS = {
+    Did.RESTARTED: "stop|restart|try-restart|condrestart|reload-or-restart|kill",
+    Did.STOPPED: "stop|restart|try-restart|condrestart|kill|disable|mask|isolate",
+    Did.STARTED: "start|restart|enable|reload-or-restart|isolate",
+    Did.RELOADED: "reload|reload-or-restart|force-reload",
+}
 
 
 @dataclass(frozen=True)
 class Act:
-    """What became of a unit: ``restarted``, ``stopped``, ``started``, ``failed``, ``reloaded``..."""
+    """What became of a unit, from the first record of it to the last."""
 
     unit: str
     at: datetime
     until: datetime
-    did: str
+    did: Did
 
     def within(self, other: "Act") -> bool:
         return other.at <= self.at and self.until <= other.until
@@ -177,19 +194,15 @@ def _act(events: Sequence[Event]) -> Act:
     return Act(events[0].unit, events[0].at, events[-1].at, _did([event.kind for event in events]))
 
 
-def _did(kinds: Sequence[Kind]) -> str:
-    last = kinds[-1]
-    if last is Kind.FAILED:
-        return "failed"
+def _did(kinds: Sequence[Kind]) -> Did:
+    last, stopped = kinds[-1], not _STOPS.isdisjoint(kinds)
     if last in _STARTS:
-        restarted = not _STOPS.isdisjoint(kinds)
-        done = Kind.STARTED in kinds
-        return (
-            ("restarted" if restarted else "started") if done else f"{'stopped and is ' if restarted else ''}starting"
-        )
+        if Kind.STARTED in kinds:
+            return Did.RESTARTED if stopped else Did.STARTED
+        return Did.RESTARTING if stopped else Did.STARTING
     if last in _STOPS:
-        return "stopped" if Kind.STOPPED in kinds else "stopping"
-    return last.value
+        return Did.STOPPED if Kind.STOPPED in kinds else Did.STOPPING
+    return {Kind.FAILED: Did.FAILED, Kind.RELOADING: Did.RELOADING, Kind.RELOADED: Did.RELOADED}[last]
 
 
 # --- who asked -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from checks.evidence.history import Act, History, clock, history, skew, told
+from checks.evidence.history import Act, Did, History, clock, history, skew, told
 from checks.facts.daemon import DAEMON
 from checks.facts.journal import Kind
 from checks.facts.network_service import NAME as NETWORK
@@ -67,7 +67,7 @@ def who_stopped(look: Look, name: str) -> tuple[Evidence, ...]:
     happened = history(look)
     if happened is None:
         return ()
-    stops = [act for act in happened.acts_of(name) if act.did in {"stopped", "stopping", "failed"}]
+    stops = [act for act in happened.acts_of(name) if act.did in {Did.STOPPED, Did.STOPPING, Did.FAILED}]
     if stops:
         return tuple(_by_act(happened, stops[-1]))
     command = re.compile(rf"\bdocker\b.*\b(stop|kill|rm|restart|pause|down)\b.*(?<![\w.-]){re.escape(name)}(?![\w.-])")
@@ -138,10 +138,10 @@ def _by_sysctl_files(look: Look, happened: History, since: datetime | None) -> I
         )
 
 
-def _ways_off(look: Look) -> set[str]:
+def _ways_off(look: Look) -> set[Did]:
     """After a restart forwarding is on again where a file says so: then only a stop leaves it off."""
     line = _deciding_line(look)
-    return {"stopped"} if line is not None and line.is_on else {"stopped", "restarted"}
+    return {Did.STOPPED} if line is not None and line.is_on else {Did.STOPPED, Did.RESTARTED}
 
 
 def _deciding_line(look: Look) -> SysctlLine | None:
@@ -168,7 +168,9 @@ def _last_on(look: Look) -> datetime | None:
 def _docker_started(look: Look, happened: History | None) -> datetime | None:
     """When dockerd began its last start: what happens from then on meets a dockerd that is there, or comes up."""
     acts = (
-        [act for act in happened.acts_of("docker.service") if act.did in {"started", "restarted"}] if happened else []
+        [act for act in happened.acts_of("docker.service") if act.did in {Did.STARTED, Did.RESTARTED}]
+        if happened
+        else []
     )
     if acts:
         return acts[-1].until
@@ -189,7 +191,8 @@ def _between(since: datetime | None) -> str:
 
 
 def _by_act(happened: History, act: Act) -> Iterator[Evidence]:
-    yield Evidence("journal", f"{act.unit} was {act.did} at {clock(act.at)}".replace("was failed", "failed"))
+    was = "" if act.did is Did.FAILED else "was "
+    yield Evidence("journal", f"{act.unit} {was}{act.did} at {clock(act.at)}")
     yield from _askers(happened, act)
 
 

@@ -82,11 +82,16 @@ class Listener:
 
 @dataclass(frozen=True)
 class Route:
-    """The kernel's answer for one direction. ``device`` is where the packet would leave, None if nowhere."""
+    """The kernel's answer for one direction.
+
+    ``device`` is where the packet would leave, None if nowhere. ``interface`` is by which it comes in, empty for the
+    host's own.
+    """
 
     question: str
     answer: str
     device: str | None
+    interface: str = ""
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,8 @@ def _listener(word: str) -> Listener:
 def _route(question: list[str], text: str) -> Route:
     answer = " ".join(text.split())
     device = re.match(r"[\d.]+ (?:.*? )?dev (\S+)", answer)
-    return Route("ip route get " + " ".join(question), answer, device[1] if device else None)
+    interface = question[-1] if "iif" in question else ""
+    return Route("ip route get " + " ".join(question), answer, device[1] if device else None, interface)
 
 
 def _gaps(path: Path) -> Gaps:

@@ -67,7 +67,7 @@ def _prepare_restart(look: Look, finding: Finding) -> Remedy:
         raise RefusedError(f"container {container.name} was run with --rm: stopping it would remove it")
     name = _checked(container)
     restart = Step(f"restart container {name}", ("docker", "restart", name), root=False, timeout=_LONG)
-    seconds = look.before.experience.get(restart.does)
+    seconds = look.before.experience.get(restart.command)
     usual = "it stops, within 10 s or by force, and starts again"
     return Remedy(
         steps=(restart,),

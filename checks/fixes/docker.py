@@ -98,7 +98,7 @@ def _who_stops(engine: EngineInfo, running: list[Container]) -> str:
 
 
 def _how_long(look: Look) -> str:
-    seconds = look.before.experience.get(_RESTART.does)
+    seconds = look.before.experience.get(_RESTART.command)
     if seconds is None:
         return (
             "Usually for some seconds, 15 and more where a container does not end by itself: never timed on this host."

@@ -18,7 +18,7 @@ def _prepare_filter(look: Look, _: Finding) -> Remedy:
     forwarding, spoofed = look.need(FORWARDING), taken_for_spoofed(look)
     if spoofed is None:
         raise RefusedError("the kernel takes no client's packet for a spoofed one")
-    interface = spoofed.question.rpartition(" ")[2]
+    interface = spoofed.interface
     if not forwarding.filters_strictly(interface):
         raise RefusedError(f"the reverse path filter of {interface} is not strict: it is not what drops them")
     setting, was = loose_filter_of(interface), forwarding.rp_filter.get(interface, 0)

@@ -499,6 +499,8 @@ async def test_how_long_a_step_took_the_last_time_is_known_to_every_process(stor
     await stored(store, offer())
     assert await claim(store)
     step = plan().steps[0]
-    done = replace(fixed(), results=(StepResult(step, 0, "", 12.5), StepResult(replace(step, does="fail"), 1, "", 3.0)))
+    told_otherwise, failing = replace(step, does="do the same"), replace(step, argv=("false",))
+    results = (StepResult(step, 0, "", 3.5), StepResult(told_otherwise, 0, "", 12.5), StepResult(failing, 1, "", 3.0))
+    done = replace(fixed(), results=results)
     await finish(store, done)
-    assert await other.runs.experience(HOST.name) == {step.does: 12.5}
+    assert await other.runs.experience(HOST.name) == {step.command: 12.5}

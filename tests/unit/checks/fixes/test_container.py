@@ -102,7 +102,7 @@ def test_a_container_that_a_stop_would_remove_is_not_restarted() -> None:
 
 
 def test_how_long_a_restart_took_the_last_time_is_said() -> None:
-    seen = replace(hanging(BOOKWORM), before=Before(experience={"restart container registry": 10.4}))
+    seen = replace(hanging(BOOKWORM), before=Before(experience={"docker restart registry": 10.4}))
     assert "10 s the last time on this host" in plans(seen)["restart-container"].blast_radius
 
 
