@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from bot.approvals.auto import Run
 from bot.incidents.model import Approval, Incident, Kind, Offer, State, Stopped, Transition
+from checks.commands import typed
 from checks.model import Applied, Outcome, Plan, Report, Snapshot
 
 _REPORT = TypeAdapter(Report)
@@ -127,7 +128,7 @@ def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
 def seconds_of_steps(applied: Iterable[str]) -> dict[str, float]:
     """The command of each step that succeeded, to the seconds that it took; of several the last one counts."""
     results = (result for text in applied for result in _APPLIED.validate_json(text).results)
-    return {result.step.command: result.seconds for result in results if result.ok}
+    return {typed(result.step): result.seconds for result in results if result.ok}
 
 
 def past_run(host: str, row: Row[Any]) -> Run:

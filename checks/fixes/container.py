@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from checks.causes.docker_rules import stale_rules
+from checks.commands import typed
 from checks.facts.engine import Container
 from checks.fixes import preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
@@ -67,7 +68,7 @@ def _prepare_restart(look: Look, finding: Finding) -> Remedy:
         raise RefusedError(f"container {container.name} was run with --rm: stopping it would remove it")
     name = _checked(container)
     restart = Step(f"restart container {name}", ("docker", "restart", name), root=False, timeout=_LONG)
-    seconds = look.before.experience.get(restart.command)
+    seconds = look.before.experience.get(typed(restart))
     usual = "it stops, within 10 s or by force, and starts again"
     return Remedy(
         steps=(restart,),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from checks.causes.docker_rules import missing_parts
+from checks.commands import typed
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
 from checks.fixes import preflight
 from checks.fixes.container import start
@@ -98,7 +99,7 @@ def _who_stops(engine: EngineInfo, running: list[Container]) -> str:
 
 
 def _how_long(look: Look) -> str:
-    seconds = look.before.experience.get(_RESTART.command)
+    seconds = look.before.experience.get(typed(_RESTART))
     if seconds is None:
         return (
             "Usually for some seconds, 15 and more where a container does not end by itself: never timed on this host."

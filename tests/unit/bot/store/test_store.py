@@ -37,6 +37,7 @@ from bot.store.database import ConflictError
 from bot.store.mapping import report_from, report_json
 from bot.store.runs import DECISION_HOLDS, Claim, End
 from bot.store.tables import metadata
+from checks.commands import typed
 from checks.model import Applied, Phase, Plan, Reading, Report, StepResult
 from tests.unit.bot.samples import BEFORE, HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
 
@@ -503,4 +504,4 @@ async def test_how_long_a_step_took_the_last_time_is_known_to_every_process(stor
     results = (StepResult(step, 0, "", 3.5), StepResult(told_otherwise, 0, "", 12.5), StepResult(failing, 1, "", 3.0))
     done = replace(fixed(), results=results)
     await finish(store, done)
-    assert await other.runs.experience(HOST.name) == {step.command: 12.5}
+    assert await other.runs.experience(HOST.name) == {typed(step): 12.5}
