@@ -19,7 +19,8 @@ from bot.remediation.runner import Fixing, Hands
 from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.check import Checker
-from checks.execution.apply import Event, Happened, Order, Tell, apply, resume
+from checks.execution.apply import apply, resume
+from checks.execution.order import Event, Happened, Order, Tell
 from checks.execution.undo import undo
 from checks.model import Applied, FixId, Host, NoChange, NoUndo, Plan, Report, Service, Snapshot
 

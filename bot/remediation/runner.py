@@ -20,7 +20,7 @@ from bot.incidents.model import AUTO, Approval, Incident, Offer, ended, fixing
 from bot.store import LeaseLostError, Store, StoreError
 from bot.store.runs import Claim, End
 from bot.tasks import Tasks
-from checks.execution.apply import Event, Order, Tell
+from checks.execution.order import Event, Order, Tell
 from checks.execution.undo import undo
 from checks.model import Applied, NoUndo, Outcome, Snapshot
 

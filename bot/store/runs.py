@@ -18,7 +18,7 @@ from bot.store.database import ConflictError, Database, Transaction
 from bot.store.incidents import Incidents, due, move, withdraw
 from bot.store.mapping import applied_values, offer_values, past_run, seconds_of_steps, snapshot_json
 from bot.store.tables import host_locks, incidents, offers, reports, transitions
-from checks.execution.apply import Happened
+from checks.execution.order import Happened
 from checks.model import Applied, Snapshot
 
 DECISION_HOLDS = timedelta(seconds=30)

@@ -6,14 +6,12 @@ said in the end was seen on the host.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from checks.check import Checker
 from checks.commands import carried_out, shell_line
 from checks.errors import LookError
 from checks.execution import receipts
+from checks.execution.order import Event, Happened, Order, Tell
 from checks.execution.outcome import Broken, Seen, broken_off, cause_gone, planned, restored, verified, why_stale
 from checks.execution.receipts import RebootedError, Receipt, State
 from checks.execution.snapshot import differences, snapshot
@@ -48,41 +46,6 @@ AWAY_FOR_MOST = 300.0
 _PAUSE = 0.5
 _RETRY = 2.0
 _SHOWN = 500  # characters of a step's output that a message shows
-
-
-class Happened(StrEnum):
-    """What is told while a plan is carried out. The names stand in the audit log."""
-
-    LOOKING = "looking-again"
-    UNCHANGED = "unchanged"  # the plan is still the right one; carries the host as it is before the first step
-    STEP_STARTED = "step-started"
-    STEP_ENDED = "step-ended"
-    WAITING = "waiting"  # for a host that went away
-    RESUMED = "resumed"  # by the next life of a process that was stopped
-    VERIFYING = "verifying"
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened, in words for a person, and with the values for the record."""
-
-    what: Happened
-    says: str
-    data: Mapping[str, str | int | float | None] = field(default_factory=dict)
-    before: Snapshot | None = None
-
-
-Tell = Callable[[Event], Awaitable[None]]
-"""Returns once the event is kept. What it raises stops the run before the next step."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """An approved plan: the run that carries it out, and who gave the word."""
-
-    run: str
-    plan: Plan
-    by: str
 
 
 async def plan(checker: Checker, host: Host, service: Service, fix: FixId) -> Plan | NoChange:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from checks.check import Checker
-from checks.execution.apply import Event, Order, apply, plan
+from checks.execution.apply import apply, plan
+from checks.execution.order import Event, Order
 from checks.execution.undo import undo
 from checks.model import Applied, FixId, Host, Login, NoChange, Outcome, Plan, Report, Service
 from tests.lab import conntrack

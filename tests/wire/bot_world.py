@@ -12,7 +12,7 @@ from bot.remediation.runner import Hands
 from bot.slack.client import SlackClient
 from bot.slack.views.blocks import Colour
 from bot.store import Store
-from checks.execution.apply import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, Order, Tell
 from checks.model import Applied, Digest, Host, Plan, Reading, Report, Service, Snapshot
 from tests.unit.bot.samples import broken, failed, fixed, good, healthy, not_looked_at, plan
 

@@ -13,7 +13,8 @@ from bot.demo.hosts import USER, DemoHost, Fault
 from checks.check import Checker
 from checks.commands import shell_line
 from checks.execution import apply as apply_module
-from checks.execution.apply import Event, Happened, Order, apply, plan, resume
+from checks.execution.apply import apply, plan, resume
+from checks.execution.order import Event, Happened, Order
 from checks.model import (
     Applied,
     Finding,

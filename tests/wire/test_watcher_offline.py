@@ -15,7 +15,7 @@ from bot.demo.local_slack import LocalSlack, Message
 from bot.remediation.runner import Hands
 from bot.slack.client import SlackClient
 from bot.store import Store
-from checks.execution.apply import Order, Tell
+from checks.execution.order import Order, Tell
 from checks.model import Applied, Digest, Host, Reading, Report, Service, Snapshot
 from tests.unit.bot.monitoring.test_watcher_offline import offline
 from tests.unit.bot.samples import broken, failed, fixed, good, healthy

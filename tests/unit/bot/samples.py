@@ -10,7 +10,7 @@ from bot.incidents.model import Incident, Offer, State, Transition, opened
 from bot.remediation.runner import Hands
 from bot.slack.message import Message
 from bot.slack.outbox import SendError
-from checks.execution.apply import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, Order, Tell
 from checks.model import (
     Applied,
     Diagnosis,

@@ -18,7 +18,7 @@ from bot.incidents.model import Incident, Kind, State
 from bot.store import Store, StoreError
 from checks.check import Checker
 from checks.commands import typed
-from checks.execution.apply import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, Order, Tell
 from checks.model import Applied, Difference, Family, Finding, FixId, NoChange, Outcome, Report, Verdict
 from tests.unit.bot.cli.cli_world import configured, invoke
 from tests.unit.bot.slack.view_samples import HEALTHY, PLAN, REPORT, applied

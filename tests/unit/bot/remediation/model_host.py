@@ -8,7 +8,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
-from checks.execution.apply import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, Order, Tell
 from checks.model import (
     Applied,
     Difference,

@@ -18,7 +18,7 @@ from bot.approvals.policy import Policies, QuietHours, policy_of
 from bot.incidents.model import Approval, State
 from bot.remediation.runner import LEASE, Run
 from bot.store import Store
-from checks.execution.apply import Order, Tell
+from checks.execution.order import Order, Tell
 from checks.model import Applied, Outcome, Risk
 from tests.unit.bot.life import POLICIES, Bot, Groups
 from tests.unit.bot.samples import (

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bot.approvals.decision import Click
 from bot.incidents.audit import flaw
 from bot.store import Store
-from checks.execution.apply import Happened
+from checks.execution.order import Happened
 from checks.model import Service
 from tests.unit.bot.remediation.interleavings import Bot, World
 from tests.unit.bot.remediation.model_host import (
