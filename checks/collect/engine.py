@@ -1,26 +1,23 @@
 """Asks a host's Docker Engine with the Docker SDK, through the SSH connection that is there already."""
 
 import asyncio
-import contextlib
-import json
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncssh
-import docker
-import docker.errors
-import requests.exceptions
 
 from checks.collect.ssh import Connection
 from checks.model import Output
 from checks.source import EngineProbe
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 _SOCKET = "/var/run/docker.sock"
-_TIMEOUT = 5  # seconds, one API call; nothing more is asked of an Engine that was silent that long
-_FIRST_TIMEOUT = 2  # for its version: an Engine that hangs, or that systemd starts in vain, is known by then
 _THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="docker-engine")
 """Of their own, so that Engines that hang do not take those that the event loop has for everything else."""
 
@@ -41,7 +38,7 @@ class Engine:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._forward: asyncssh.SSHListener | None = None
         self._forwarded_by: asyncssh.SSHClientConnection | None = None
-        self._client: docker.DockerClient | None = None
+        self._client: DockerClient | None = None
         self._asking: Future[Answers] | None = None
         self._busy = asyncio.Lock()
 
@@ -83,33 +80,12 @@ class Engine:
         return path
 
     def _ask(self, socket: Path, probes: Sequence[EngineProbe]) -> Answers:
-        answers = Answers({}, {})
+        """Runs in a thread, in which the SDK is imported too: meanwhile the host works on the gather script."""
+        from checks.collect import engine_api  # noqa: PLC0415  # the SDK, which not every look comes to need
+
         try:
-            client = self._connected(socket)
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            answers.missing.update({probe.name: _reason(error) for probe in probes})
-            return answers
-        for number, probe in enumerate(probes):
-            try:
-                answers.outputs[probe.name] = Output(json.dumps(probe.call(client)))
-            except requests.exceptions.Timeout as error:
-                answers.missing.update({silent.name: _reason(error) for silent in probes[number:]})
-                break
-            except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-                answers.missing[probe.name] = _reason(error)
-        return answers
-
-    def _connected(self, socket: Path) -> docker.DockerClient:
-        if self._client is None:
-            client = docker.DockerClient(base_url=f"unix://{socket}", version="auto", timeout=_FIRST_TIMEOUT)
-            client.api.timeout = _TIMEOUT
-            client.api.trust_env = False  # the proxies and passwords of our surroundings are not for this socket
-            self._client = client
-        return self._client
-
-
-def _reason(error: Exception) -> str:
-    """Docker's own words, without the layers that wrapped them."""
-    with contextlib.suppress(IndexError):
-        error = error.args[0] if isinstance(error.args[0], Exception) else error
-    return f"the Docker Engine did not answer: {str(error)[:200]}"
+            if self._client is None:
+                self._client = engine_api.connected(socket)
+        except engine_api.ERRORS as error:
+            return Answers({}, {probe.name: engine_api.reason(error) for probe in probes})
+        return Answers(*engine_api.ask(self._client, probes))

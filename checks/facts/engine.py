@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import docker.errors
-
 from checks.facts.made import Made, parse_made
 from checks.source import EngineProbe, Outputs, Source, UnparsableError
 
@@ -255,21 +253,25 @@ def _ask_info(client: Any) -> dict[str, Any]:
 
 
 def _ask_containers(client: Any) -> list[Any]:
+    from docker.errors import NotFound  # noqa: PLC0415  # the SDK, only where it is there already
+
     inspected = []
     for one in client.api.containers(all=True, limit=_INSPECTED):
         try:
             inspected.append(client.api.inspect_container(one["Id"]))
-        except docker.errors.NotFound:
+        except NotFound:
             continue  # it went between the two calls
     return inspected
 
 
 def _ask_logs(client: Any) -> dict[str, list[str]]:
+    from docker.errors import APIError  # noqa: PLC0415  # as above
+
     logs = {}
     for one in client.api.containers(filters={"status": "restarting"}, all=True, limit=_LOGS):
         try:
             log = client.api.logs(one["Id"], tail=_LOG_LINES)
-        except docker.errors.APIError:
+        except APIError:
             continue  # it went, or its log driver cannot be read
         lines = log.decode(errors="replace").splitlines()
         logs[one["Id"]] = [line[:_LOG_WIDTH] for line in lines if line.strip()][-_LOG_LINES:]
