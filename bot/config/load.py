@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import EnvSettingsSource
 
 from bot.config.document import Document, parse
 from bot.config.mistakes import ConfigError, Keys, Mistake, described, path_text
@@ -99,10 +98,15 @@ class _Overrides:
         self.environ = environ
         self.mistakes: list[Mistake] = []
         self.names = {_keys(name): name for name in environ if name.upper().startswith(ENV_PREFIX)}
-        source = EnvSettingsSource(Settings)
-        source.env_vars = {name.lower(): value for name, value in environ.items() if value}
-        self.data: dict[str, Any] = source() | self._slack()
+        self.data = self._named() | self._slack()
         self.mistakes += self._unknown()
+
+    def _named(self) -> dict[str, Any]:
+        if set(self.names.values()) <= {PLACE_VARIABLE}:
+            return {}
+        from bot.config import environment  # noqa: PLC0415  # heavy, and few set a variable
+
+        return environment.read(self.environ)
 
     def name_of(self, keys: Keys) -> str | None:
         """The variable that set a value, if one did."""

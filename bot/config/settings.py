@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic.json_schema import GenerateJsonSchema, SkipJsonSchema
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.config.approvals import ApprovalSettings
 from bot.config.section import Section
@@ -108,18 +107,10 @@ class _FileSchema(GenerateJsonSchema):
         return written(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything that dockerhealth is told. It reads nothing itself: ``load`` hands it what it is made of."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        title="dockerhealth",
-        env_prefix=ENV_PREFIX,
-        env_nested_delimiter=ENV_NESTING,
-        env_ignore_empty=True,  # compose files pass unset variables on as empty ones
-        enable_decoding=False,  # values are written as in the file, never as JSON
-    )
+    model_config = ConfigDict(title="dockerhealth")
 
     slack: SlackSettings = SlackSettings()
     ssh: SshSettings = SshSettings()
@@ -134,17 +125,6 @@ class Settings(BaseSettings):
     slack_bot_token: SkipJsonSchema[SecretStr | None] = None
     slack_app_token: SkipJsonSchema[SecretStr | None] = None
     slack_api_url: SkipJsonSchema[ApiUrl] = "https://slack.com/api/"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
 
     @classmethod
     def file_schema(cls) -> dict[str, Any]:
