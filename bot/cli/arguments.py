@@ -1,6 +1,7 @@
 """What the commands share: which file, host and service were meant, and what to say when that is not clear."""
 
 import difflib
+import gc
 import os
 import pwd
 from collections.abc import Iterable, Iterator
@@ -11,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from checks.model import FixId, Host, Service
-
 if TYPE_CHECKING:
     from bot.config import Settings
+    from checks.model import Host, Service
 
 HEALTHY, UNHEALTHY, NOT_TOLD = 0, 1, 2
 EXIT_USAGE = 64
@@ -55,6 +55,13 @@ def wrong(message: str) -> NoReturn:
     raise typer.Exit(EXIT_USAGE)
 
 
+def here_to_stay() -> None:
+    """Collect garbage again, where ``main`` switched that off: for commands that go on for minutes."""
+    if not gc.isenabled():
+        gc.freeze()  # what has been imported is left out of it
+        gc.enable()
+
+
 def settings_of(config: Path | None) -> "Settings":
     """The settings, or the end of the program with every mistake in them."""
     from bot.config import ConfigError, find, load  # noqa: PLC0415  # heavy, and ``--help`` does not need it
@@ -66,13 +73,13 @@ def settings_of(config: Path | None) -> "Settings":
         wrong(f"{error}\n{count} mistake{'' if count == 1 else 's'} in the configuration.")
 
 
-def host_of(settings: "Settings", name: str) -> Host:
+def host_of(settings: "Settings", name: str) -> "Host":
     if name not in settings.hosts:
         wrong(f"there is no host {name!r}. {nearest(name, settings.hosts)}")
     return settings.hosts[name].host(name, settings.ssh)
 
 
-def service_of(host: Host, name: str | None) -> Service:
+def service_of(host: "Host", name: str | None) -> "Service":
     """The service of that name; without a name, the only one there is."""
     names = [service.name for service in host.services]
     if name is None:
@@ -82,13 +89,6 @@ def service_of(host: Host, name: str | None) -> Service:
     if name not in names:
         wrong(f"{host.name} has no service {name!r}. {nearest(name, names)}")
     return host.service(name)
-
-
-def fix_of(name: str) -> FixId:
-    try:
-        return FixId(name)
-    except ValueError:
-        wrong(f"there is no fix {name!r}. {nearest(name, FixId)}")
 
 
 def person() -> str:

@@ -1,5 +1,6 @@
 """The last good looks that a bot's store keeps, for a command that only looks: nothing is made, nothing is written."""
 
+import functools
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,6 @@ from pydantic import TypeAdapter
 
 from checks.model import Digest
 
-_DIGEST = TypeAdapter(Digest)
 _PATIENCE = 1.0  # seconds, for a lock of the bot's
 
 
@@ -23,6 +23,12 @@ def good_looks(url: str) -> tuple[tuple[str, str, Digest], ...]:
         # Without SQLAlchemy, whose import alone takes as long as a check.
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=_PATIENCE)) as connection:
             rows = connection.execute("SELECT host, service, digest FROM good_looks").fetchall()
-        return tuple((host, service, _DIGEST.validate_json(digest)) for host, service, digest in rows)
+        return tuple((host, service, _reader().validate_json(digest)) for host, service, digest in rows)
     except (sqlite3.Error, ValueError):
         return ()
+
+
+@functools.cache
+def _reader() -> TypeAdapter[Digest]:
+    """Made only where there is a look to read."""
+    return TypeAdapter(Digest)
