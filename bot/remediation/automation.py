@@ -37,13 +37,16 @@ class Automation:
         self._policies = policies
         self._clock = clock
         self._tasks = Tasks()
+        self._no_more: Callable[[], None] = lambda: None
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def start(self) -> None:
         """Consider every incident that a look says something of, from now on."""
-        self._store.announcements.on(DiagnosisStored, self._diagnosed)
+        self._no_more = self._store.announcements.on(DiagnosisStored, self._diagnosed)
 
     async def close(self) -> None:
+        """End what is being considered. What is said from now on is for the next process, which looks afresh."""
+        self._no_more()
         await self._tasks.close(grace=2)
 
     def _diagnosed(self, stored: DiagnosisStored) -> None:

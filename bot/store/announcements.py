@@ -39,10 +39,14 @@ class Announcements:
     def __init__(self) -> None:
         self._listeners: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
 
-    def on(self, kind: type[A], listener: Callable[[A], None]) -> None:
-        """Call ``listener`` with each announcement of this kind from now on. It must not block, nor raise."""
+    def on(self, kind: type[A], listener: Callable[[A], None]) -> Callable[[], None]:
+        """Call ``listener`` with each announcement of this kind from now on. Returns what ends that.
+
+        A listener must not block, nor raise.
+        """
         self._listeners[kind].append(listener)
+        return lambda: self._listeners[kind].remove(listener)
 
     def announce(self, announcement: Announcement) -> None:
-        for listener in self._listeners[type(announcement)]:
+        for listener in tuple(self._listeners[type(announcement)]):
             listener(announcement)
