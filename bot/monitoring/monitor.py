@@ -89,6 +89,7 @@ class Watch:
         self._clock = clock
         self._looks = Looks(self._check, clock)
         self._tasks = Tasks()
+        self._no_more: Callable[[], None] = lambda: None  # ends that the ends of fixes are told here
         self._lifecycle = Lifecycle(store, watching.channel)
         self._cut_off = CutOff(
             self.hosts.values(),
@@ -106,7 +107,7 @@ class Watch:
 
         Each of those gets a fresh look, and so does what a fix ended for from now on.
         """
-        self._store.announcements.on(RunEnded, self._fix_ended)
+        self._no_more = self._store.announcements.on(RunEnded, self._fix_ended)
         for host, service, good in await self._store.good_looks.all():
             self._looker.remember(host, service, good)
         for incident in await self._store.incidents.live():
@@ -114,6 +115,8 @@ class Watch:
             self.look_again(incident.host)
 
     async def close(self) -> None:
+        """End every look, and begin no other."""
+        self._no_more()
         await self._looks.close()
         await self._tasks.close(grace=2)
 

@@ -37,7 +37,7 @@ class Automation:
         self._policies = policies
         self._clock = clock
         self._tasks = Tasks()
-        self._no_more: Callable[[], None] = lambda: None
+        self._no_more: Callable[[], None] = lambda: None  # ends that diagnoses are told here
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def start(self) -> None:

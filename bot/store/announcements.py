@@ -45,8 +45,12 @@ class Announcements:
         A listener must not block, nor raise.
         """
         self._listeners[kind].append(listener)
-        return lambda: self._listeners[kind].remove(listener)
+
+        def end() -> None:
+            self._listeners[kind] = [each for each in self._listeners[kind] if each is not listener]
+
+        return end
 
     def announce(self, announcement: Announcement) -> None:
-        for listener in tuple(self._listeners[type(announcement)]):
+        for listener in self._listeners[type(announcement)]:
             listener(announcement)

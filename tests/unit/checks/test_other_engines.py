@@ -259,5 +259,5 @@ def test_a_switch_of_backends_is_not_told_as_chains_that_went_missing() -> None:
     assert before is not None
     assert after is not None
     changed_values = " ".join(change.what for change in differences(before, after))
-    assert "Docker was 28.5.2+dfsg4" in changed_values
+    assert "Docker changed from 28.5.2+dfsg4" in changed_values
     assert "chain DOCKER" not in changed_values

@@ -1,5 +1,6 @@
 """A risk of a service that is well is mended. If the service fails all the same, that is an outage like any other."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -34,8 +35,10 @@ RAN = (StepResult(plan().steps[0], 0, ""),)
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: Mender) -> Bot:
-    return Bot(store, clock, Looker(clock), mender)
+async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, Looker(clock), mender)
+    yield bot
+    await bot.close()
 
 
 def at_risk() -> Report:
