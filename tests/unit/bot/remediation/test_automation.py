@@ -1,6 +1,7 @@
 """What is done without being asked, on a real store: begun, counted, stopped, taken back, and told in the alert."""
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,8 +22,10 @@ SWITCHED = Difference(Family.SYSCTL, "sysctl net.ipv4.ip_forward", "0", "1", ann
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: Mender) -> Bot:
-    return Bot(store, clock, Looker(clock), mender, AUTOMATIC)
+async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, Looker(clock), mender, AUTOMATIC)
+    yield bot
+    await bot.close()
 
 
 async def comes_back(bot: Bot, after: float, of: Plan | None = None) -> None:
