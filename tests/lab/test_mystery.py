@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.cli.baselines import good_looks
-from bot.slack.views.markup import JOINER
+from bot.slack.views.markup import JOINER, when
 from tests.lab.faults import network_service
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
@@ -46,7 +46,7 @@ async def test_the_alert_says_what_switched_forwarding_off_and_when_and_who_aske
         assert SCRIPT in alert.shown
         assert "sysctl -w net.ipv4.ip_forward=0" in alert.shown
         assert asker in alert.shown
-        assert "net.ipv4.ip_forward was 1 at" in alert.shown, alert.shown
+        assert "net.ipv4.ip_forward changed from 1 to 0 between" in alert.shown, alert.shown
 
 
 async def test_what_it_was_like_is_known_after_a_restart_of_the_bot_and_at_the_terminal(
@@ -60,5 +60,5 @@ async def test_what_it_was_like_is_known_after_a_restart_of_the_bot_and_at_the_t
         async with people.bot():
             alert = await people.alerted(CAUSE, since)
         shown = alert.shown.replace(JOINER, "")  # it keeps Slack from taking a part of a time for an emoji
-        assert f"net.ipv4.ip_forward was 1 at {good.at:%H:%M:%S}" in shown
+        assert f"net.ipv4.ip_forward changed from 1 to 0 between {when(good.at)} and" in shown
         assert good_looks(people.settings.store) == (("host1", "registry", good),)
