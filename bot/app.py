@@ -10,13 +10,13 @@ import structlog
 from pydantic import SecretStr
 
 from bot.config import Settings
-from bot.incidents.model import Rules
-from bot.monitoring.monitor import Looker, Watch, Watching
-from bot.monitoring.scheduler import Schedule
+from bot.incidents.model import Thresholds
+from bot.monitoring.monitor import HostChecker, Monitor, MonitorSettings
+from bot.monitoring.scheduler import Scheduler
 from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
-from bot.remediation.clicks import Clicks, Identity
-from bot.remediation.runner import Fixing, Hands
+from bot.remediation.clicks import AppIdentity, Clicks
+from bot.remediation.runner import Executor, Runner
 from bot.slack import views
 from bot.slack.client import SlackClient
 from bot.slack.listeners import Listeners
@@ -46,26 +46,28 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         _slack(bot_token, settings.slack_api_url) as slack,
         _checker(settings) as checker,
     ):
-        hands = Hands(partial(apply, checker), partial(resume, checker))
+        hands = Executor(partial(apply, checker), partial(resume, checker))
         await Bot(settings, store, slack, checker, hands).run(app_token, stop)
 
 
 class Bot:
     """The parts of a running bot, wired."""
 
-    def __init__(self, settings: Settings, store: Store, slack: SlackClient, looker: Looker, hands: Hands) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, slack: SlackClient, looker: HostChecker, hands: Executor
+    ) -> None:
         self._settings = settings
         self._store = store
         self._slack = slack
         self._outbox = Outbox(store, slack, views.alert, now)
-        self._watch = Watch(
+        self._watch = Monitor(
             settings.host_list(),
             looker,
             store,
             watching(settings),
             clock=now,
         )
-        self._fixing = Fixing(
+        self._fixing = Runner(
             store,
             hands,
             policies=settings.approvals.policies(),
@@ -75,7 +77,7 @@ class Bot:
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
         """Watch, show, and answer until ``stop`` is set; then end what runs, in the order in which it depends."""
-        schedule = Schedule(
+        schedule = Scheduler(
             self._watch,
             self._fixing,
             reach_every=self._settings.checks.reach_every,
@@ -109,7 +111,7 @@ class Bot:
             return
         policies = self._settings.approvals.policies()
         approvals = ApprovalService(self._store, self._fixing, self._slack, policies=policies, clock=now)
-        clicks = Clicks(self._store, approvals, lambda: Identity(team, socket.app_id), clock=now)
+        clicks = Clicks(self._store, approvals, lambda: AppIdentity(team, socket.app_id), clock=now)
         listeners = Listeners(self._watch, clicks, self._store, self._slack, clock=now)
         socket = Socket(listeners.app(self._slack.without_token()), app_token)
         log.info("started", hosts=len(self._watch.hosts), team=team)
@@ -147,9 +149,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def watching(settings: Settings) -> Watching:
-    return Watching(
-        rules=Rules(settings.checks.open_after, settings.checks.resolve_after),
+def watching(settings: Settings) -> MonitorSettings:
+    return MonitorSettings(
+        rules=Thresholds(settings.checks.open_after, settings.checks.resolve_after),
         policies=settings.approvals.policies(),
         channel=settings.slack.alert_channel,
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.causes.cause import examine
 from checks.evidence.ladder import layer
-from checks.evidence.packet import known_eaters
+from checks.evidence.packet import known_blockers
 from checks.look import Look
 from checks.model import LADDER, UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Verdict
 
@@ -68,7 +68,7 @@ def _seen(look: Look, not_told: Sequence[Finding]) -> Iterator[Evidence]:
     where = layer(look)
     if where:
         yield Evidence("path", f"what is broken is {where}")
-    for eater in known_eaters(look):
+    for eater in known_blockers(look):
         yield from eater.evidence
     untold = f"suspects that could not be told: {len(not_told)}"
     yield Evidence("diagnosis", untold if not_told else "every known suspect is ruled out")

@@ -10,7 +10,7 @@ from checks.facts.netfilter import NETFILTER, Netfilter
 from checks.facts.nftables import DOCKER_TABLE, NFTABLES
 from checks.facts.path import PATH, Way
 from checks.facts.units import UNITS, Unit
-from checks.model import Digest, Ended, Host, Missing, Reading, Service, Trouble, Vantage
+from checks.model import Digest, Host, Missing, ReachOutcome, Reading, Service, Trouble, Vantage
 from checks.source import Facts, Source, Unavailable
 
 T = TypeVar("T")
@@ -164,4 +164,4 @@ class Look:
     def answers_at(self, vantage: Vantage) -> bool | None:
         """Whether the service answers from a vantage on the host; None where that was not tried."""
         rung = next((rung for rung in self.way.rungs if rung.vantage is vantage), None)
-        return None if rung is None else rung.ended is Ended.ANSWERED
+        return None if rung is None else rung.ended is ReachOutcome.ANSWERED

@@ -103,7 +103,7 @@ class Phase(StrEnum):
     HTTP = "http"
 
 
-class Ended(StrEnum):
+class ReachOutcome(StrEnum):
     """How an attempt ended."""
 
     ANSWERED = "answered"  # as a healthy service does
@@ -128,7 +128,7 @@ class Reading:
 
     vantage: Vantage
     phase: Phase
-    ended: Ended
+    ended: ReachOutcome
     ms: float  # the whole attempt
     at: datetime
     status: int | None = None  # of the HTTP answer, where there was one
@@ -140,7 +140,7 @@ class Reading:
 
     @property
     def ok(self) -> bool:
-        return self.ended is Ended.ANSWERED
+        return self.ended is ReachOutcome.ANSWERED
 
     @property
     def says(self) -> str:

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from checks.answer import judge
 from checks.facts.path import Rung
-from checks.model import Ended, Reading, ServiceKind
+from checks.model import ReachOutcome, Reading, ServiceKind
 
 
-def judged(rung: Rung, kind: ServiceKind) -> tuple[Ended, str]:
+def judged(rung: Rung, kind: ServiceKind) -> tuple[ReachOutcome, str]:
     """How the attempt of a rung ended for a service of this kind, and details."""
     if rung.status is None:
         return rung.ended, ""

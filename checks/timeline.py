@@ -11,7 +11,7 @@ from checks.digest import digest
 from checks.evidence.history import Act, Did, History, history, skew, told
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.engine import Container
-from checks.facts.journal import Event, Kind
+from checks.facts.journal import Event, EventKind
 from checks.facts.packages import PACKAGES
 from checks.facts.units import NETWORK_UNITS, UNITS, known
 from checks.look import Look, MissingError
@@ -169,7 +169,9 @@ def _of_people(happened: History) -> Iterator[Change]:
     """Commands and logins that are not named with a unit's change already; what was repeated stands there once."""
     seen: dict[tuple[str, str], list[Event]] = {}
     requests = happened.requests
-    for event in happened.of_kind(Kind.SUDO, Kind.POLKIT, Kind.ANSIBLE, Kind.LOGIN, Kind.DOCKERD, Kind.KERNEL):
+    for event in happened.of_kind(
+        EventKind.SUDO, EventKind.POLKIT, EventKind.ANSIBLE, EventKind.LOGIN, EventKind.DOCKERD, EventKind.KERNEL
+    ):
         if event not in requests:
             seen.setdefault((event.who, _what(event)), []).append(event)
     for (who, what), events in seen.items():
@@ -180,9 +182,9 @@ def _of_people(happened: History) -> Iterator[Change]:
 def _thing(event: Event) -> tuple[ChangeKind, tuple[str, ...]]:
     """What an event is another time. Numbers and ids in what the host wrote, a pid say, make no other thing of it."""
     match event.kind:
-        case Kind.LOGIN:
+        case EventKind.LOGIN:
             return ChangeKind.LOGIN, (event.who,)
-        case Kind.DOCKERD | Kind.KERNEL:
+        case EventKind.DOCKERD | EventKind.KERNEL:
             return ChangeKind.MESSAGE, (event.kind.value, _NUMBERS.sub("#", event.what))
         case _:
             return ChangeKind.COMMAND, (event.who, _NUMBERS.sub("#", event.what))
@@ -190,11 +192,11 @@ def _thing(event: Event) -> tuple[ChangeKind, tuple[str, ...]]:
 
 def _what(event: Event) -> str:
     match event.kind:
-        case Kind.LOGIN:
+        case EventKind.LOGIN:
             return f"{event.who} logged in {event.what}"
-        case Kind.DOCKERD:
+        case EventKind.DOCKERD:
             return f"dockerd says: {event.what}"
-        case Kind.KERNEL:
+        case EventKind.KERNEL:
             return f"the kernel says: {event.what}"
         case _:
             return told(event)

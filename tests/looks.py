@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from checks.look import Look
-from checks.model import Ended, Host, Output, Phase, Reading, Service, Trouble, Vantage
+from checks.model import Host, Output, Phase, ReachOutcome, Reading, Service, Trouble, Vantage
 from checks.source import Facts
 from tests import recordings
 
 
-def reading(ended: Ended, status: int | None = None) -> Reading:
-    phase = Phase.HTTP if ended is Ended.ANSWERED else Phase.CONNECT
+def reading(ended: ReachOutcome, status: int | None = None) -> Reading:
+    phase = Phase.HTTP if ended is ReachOutcome.ANSWERED else Phase.CONNECT
     return Reading(Vantage.OUTSIDE, phase, ended, 3.0, recordings.RECORDED_AT, status)
 
 
-ANSWERED = reading(Ended.ANSWERED, 200)
-TIMED_OUT = reading(Ended.TIMED_OUT)
-REFUSED = reading(Ended.REFUSED)
+ANSWERED = reading(ReachOutcome.ANSWERED, 200)
+TIMED_OUT = reading(ReachOutcome.TIMED_OUT)
+REFUSED = reading(ReachOutcome.REFUSED)
 
 
 def host_at(address: str, container: str | None = "registry") -> Host:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from checks.look import Look, Recount
-from checks.model import Ended, Host, Output, Phase, Reading, Service, ServiceKind, Trouble, Vantage
+from checks.model import Host, Output, Phase, ReachOutcome, Reading, Service, ServiceKind, Trouble, Vantage
 from checks.source import Facts, Outputs
 
 FOLDER = Path(__file__).parent / "recorded"
@@ -199,7 +199,7 @@ def _reading_of(recorded: Mapping[str, Any]) -> Reading:
     return Reading(
         Vantage.OUTSIDE,
         Phase(recorded["phase"]),
-        Ended(recorded["ended"]),
+        ReachOutcome(recorded["ended"]),
         recorded["ms"],
         RECORDED_AT,
         recorded["status"],

@@ -14,10 +14,10 @@ from bot.incidents.model import (
     Approval,
     CameBack,
     Incident,
+    IncidentState,
     LastEnded,
     Offer,
     RanOften,
-    State,
     Stopped,
     Why,
 )
@@ -27,7 +27,7 @@ DAY = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class Run:
+class PastRun:
     """A plan that was approved, ``at`` that time. ``ended_at`` and ``outcome`` are None while it is carried out."""
 
     host: str
@@ -46,7 +46,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Fault:
+class PastFault:
     """A cause that was there: an incident of it was opened, or opened again."""
 
     host: str
@@ -61,8 +61,8 @@ class History:
     It has to reach back to the last fix that a person approved, however long ago: what it leaves out stops nothing.
     """
 
-    runs: tuple[Run, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    runs: tuple[PastRun, ...] = ()
+    faults: tuple[PastFault, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _candidate(incident: Incident, now: datetime) -> Offer | None:
     """The offer of the newest look's first plan, where that mends a proven root cause and nobody has taken over."""
     report = incident.report
     root = report.diagnosis.root if report else None
-    if incident.state is not State.OPEN or report is None or root is None or not report.plans:
+    if incident.state is not IncidentState.OPEN or report is None or root is None or not report.plans:
         return None
     plan = report.plans[0]
     proven = root.verdict is Verdict.FAIL and root.confidence is Confidence.PROVEN
@@ -116,7 +116,7 @@ def _began(incident: Incident) -> datetime:
     return again[-1] if again else incident.opened_at
 
 
-def _stopped(runs: list[Run], faults: list[datetime], rule: AutoRule, now: datetime) -> Why | None:
+def _stopped(runs: list[PastRun], faults: list[datetime], rule: AutoRule, now: datetime) -> Why | None:
     """Why it is not carried out any more; None while it may be. Before a fix that a person approved nothing counts."""
     decided = [number for number, run in enumerate(runs) if not run.automatic and not run.undoes]
     since = runs[decided[-1] + 1 :] if decided else runs
@@ -127,7 +127,7 @@ def _stopped(runs: list[Run], faults: list[datetime], rule: AutoRule, now: datet
     return RanOften(len(today)) if len(today) >= rule.per_day else None
 
 
-def _reasons(runs: list[Run], faults: list[datetime], rule: AutoRule) -> Iterator[Why]:
+def _reasons(runs: list[PastRun], faults: list[datetime], rule: AutoRule) -> Iterator[Why]:
     """What speaks against another run, oldest first."""
     for run in runs:
         if run.undoes:

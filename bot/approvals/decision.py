@@ -8,10 +8,10 @@ from enum import StrEnum
 from bot.approvals.approvers import Approvers, Unreachable, Withheld
 from bot.approvals.offers import usable
 from bot.approvals.policy import Policy
-from bot.incidents.model import TERMINAL, Approval, Incident, Offer, State
+from bot.incidents.model import TERMINAL, Approval, Incident, IncidentState, Offer
 
 
-class No(StrEnum):
+class RefusalReason(StrEnum):
     """Why an attempt to approve changes nothing."""
 
     ELSEWHERE = "elsewhere"  # not from our workspace, app, channel or message
@@ -39,7 +39,7 @@ class No(StrEnum):
 class Refusal:
     """Why not, and what it takes to say so."""
 
-    reason: No
+    reason: RefusalReason
     incident: Incident | None = None  # for HOST_BUSY, the one whose fix runs
     offer: Offer | None = None  # the one that was clicked; for BUSY and HOST_BUSY, the one that runs
     names: tuple[str, ...] = ()  # who could approve; for GROUP_UNKNOWN, the groups; for CHANNEL, the channels
@@ -50,7 +50,7 @@ class Refusal:
     @property
     def outdated(self) -> bool:
         """Whether a fresh look would make offers that can be approved."""
-        return self.reason in {No.EXPIRED, No.WITHDRAWN}
+        return self.reason in {RefusalReason.EXPIRED, RefusalReason.WITHDRAWN}
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def decide(  # noqa: PLR0913  # an approval rests on each of these
     """
     offer = next((offer for offer in incident.offers if offer.id == click.target), None)
     if offer is None:
-        return Refusal(No.GONE)
+        return Refusal(RefusalReason.GONE)
     refusal = (
         _not_here(incident, offer, click, home, policy)
         or _not_allowed(incident, offer, policy)
@@ -137,7 +137,9 @@ def decide(  # noqa: PLR0913  # an approval rests on each of these
     takes = max(policy.people, offer.people)  # what was shown holds, too
     missing = takes - len(before | {click.user})
     if missing > 0 and click.user in before:
-        return Refusal(No.SAME_PERSON, incident, offer, tuple(name for name in approvers.names if name not in before))
+        return Refusal(
+            RefusalReason.SAME_PERSON, incident, offer, tuple(name for name in approvers.names if name not in before)
+        )
     approval = Approval(who=click.user, at=now, digest=offer.digest)
     return Agreed(incident, offer, approval, takes, missing) if missing > 0 else Approved(incident, offer, approval)
 
@@ -155,35 +157,37 @@ def _not_here(incident: Incident, offer: Offer, click: Click, home: Place | None
         return None
     # A login is no name that Slack could have told: whoever bears one is at a terminal, or is not who they say.
     if click.place is None or click.user.startswith(TERMINAL) or not at_home(click.place, home):
-        return Refusal(No.ELSEWHERE, incident, offer)
+        return Refusal(RefusalReason.ELSEWHERE, incident, offer)
     if policy.channels and click.place.channel not in policy.channels:
-        return Refusal(No.CHANNEL, incident, offer, names=policy.channels)
+        return Refusal(RefusalReason.CHANNEL, incident, offer, names=policy.channels)
     return None
 
 
 def _not_allowed(incident: Incident, offer: Offer, policy: Policy) -> Refusal | None:
     why = offer.plan.by_hand or policy.forbidden_by
-    return Refusal(No.NOT_ALLOWED, incident, offer, why=why) if why else None
+    return Refusal(RefusalReason.NOT_ALLOWED, incident, offer, why=why) if why else None
 
 
 def _not_them(incident: Incident, offer: Offer, who: str, policy: Policy, approvers: Approvers) -> Refusal | None:
     if not approvers:
-        return Refusal(No.NO_APPROVERS)
+        return Refusal(RefusalReason.NO_APPROVERS)
     if who in approvers:
         if policy.not_requester and who in requesters(incident):
-            return Refusal(No.REQUESTER, incident, offer, tuple(name for name in approvers.names if name != who))
+            return Refusal(
+                RefusalReason.REQUESTER, incident, offer, tuple(name for name in approvers.names if name != who)
+            )
         return None
     untold = None if who.startswith(TERMINAL) else _untold(approvers)
-    return untold or Refusal(No.NOT_AN_APPROVER, names=approvers.names)
+    return untold or Refusal(RefusalReason.NOT_AN_APPROVER, names=approvers.names)
 
 
 def _untold(approvers: Approvers) -> Refusal | None:
     """Why it cannot be told whether someone is in a group; first what trying again may mend."""
     groups = sorted(approvers.groups.items())
     if unreachable := tuple(group for group, members in groups if isinstance(members, Unreachable)):
-        return Refusal(No.GROUP_UNKNOWN, names=unreachable)
+        return Refusal(RefusalReason.GROUP_UNKNOWN, names=unreachable)
     withheld = {group: members for group, members in groups if isinstance(members, Withheld)}
-    return Refusal(No.GROUP_WITHHELD, withheld=withheld) if withheld else None
+    return Refusal(RefusalReason.GROUP_WITHHELD, withheld=withheld) if withheld else None
 
 
 def requesters(incident: Incident) -> frozenset[str]:
@@ -193,22 +197,22 @@ def requesters(incident: Incident) -> frozenset[str]:
 
 def _too_late(incident: Incident, offer: Offer, now: datetime) -> Refusal | None:
     if offer.approval is not None:
-        return Refusal(No.CLAIMED, incident, offer)
-    if incident.state is State.RESOLVED and not offer.plan.undoes:
-        return Refusal(No.RESOLVED, incident, offer)
-    if incident.state is State.FIXING:
+        return Refusal(RefusalReason.CLAIMED, incident, offer)
+    if incident.state is IncidentState.RESOLVED and not offer.plan.undoes:
+        return Refusal(RefusalReason.RESOLVED, incident, offer)
+    if incident.state is IncidentState.FIXING:
         running = next((each for each in incident.offers if each.approval and not each.applied), None)
-        return Refusal(No.BUSY, incident, running)
+        return Refusal(RefusalReason.BUSY, incident, running)
     if offer.withdrawn:
-        return Refusal(No.WITHDRAWN, incident, offer)
+        return Refusal(RefusalReason.WITHDRAWN, incident, offer)
     if not usable(offer, now):
-        return Refusal(No.EXPIRED, incident, offer)
+        return Refusal(RefusalReason.EXPIRED, incident, offer)
     return None
 
 
 def _quiet(incident: Incident, offer: Offer, policy: Policy, now: datetime) -> Refusal | None:
     until = policy.quiet_hours.until(now) if policy.quiet_hours else None
-    return Refusal(No.QUIET, incident, offer, until=until) if until else None
+    return Refusal(RefusalReason.QUIET, incident, offer, until=until) if until else None
 
 
 def _agreed(incident: Incident, offer: Offer, policy: Policy, approvers: Approvers, now: datetime) -> frozenset[str]:

@@ -75,7 +75,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Rule:
+class ApprovalRule:
     """Terms for the fixes, hosts and risks that it names; where it names none, for all of them."""
 
     name: str  # its place in the configuration
@@ -122,7 +122,7 @@ class Policies:
     channels: tuple[str, ...] = ()
     not_requester: bool = False
     quiet_hours: QuietHours | None = None
-    rules: tuple[Rule, ...] = ()  # a later one goes over an earlier
+    rules: tuple[ApprovalRule, ...] = ()  # a later one goes over an earlier
     auto: tuple[AutoRule, ...] = ()
 
     def of(self, fix: str, host: str, risk: Risk) -> Policy:

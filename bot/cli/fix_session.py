@@ -12,15 +12,15 @@ from bot.approvals.decision import Agreed, Approved, Click, Refusal
 from bot.approvals.offers import offered, usable
 from bot.config import Settings
 from bot.incidents.audit import planned, refused
-from bot.incidents.model import Incident, Kind, Offer, Rules, State, Transition, opened
-from bot.monitoring.monitor import Checked, Watch, Watching
+from bot.incidents.model import Incident, IncidentKind, IncidentState, Offer, Thresholds, Transition, opened
+from bot.monitoring.monitor import CheckResult, Monitor, MonitorSettings
 from bot.remediation.approval_service import ApprovalService, nowhere
-from bot.remediation.runner import Fixing, Hands
+from bot.remediation.runner import Executor, Runner
 from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.check import Checker
 from checks.execution.apply import apply, resume
-from checks.execution.order import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.execution.undo import undo
 from checks.model import Applied, FixId, Host, NoChange, NoUndo, Plan, Report, Service, Snapshot
 
@@ -37,7 +37,7 @@ class Proposal:
     offer: Offer | None = None
 
 
-class Mending:
+class FixSession:
     def __init__(  # noqa: PLR0913, PLR0917  # each is a thing of its own; ``open`` names them
         self, settings: Settings, checker: Checker, store: Store, directory: Directory, who: str, say: Say
     ) -> None:
@@ -46,18 +46,18 @@ class Mending:
         self._who = who
         self._say = say
         self._policies = settings.approvals.policies()
-        rules = Rules(settings.checks.open_after, settings.checks.resolve_after)
-        watching = Watching(rules, self._policies, settings.slack.alert_channel)
-        self._watch = Watch(
+        rules = Thresholds(settings.checks.open_after, settings.checks.resolve_after)
+        watching = MonitorSettings(rules, self._policies, settings.slack.alert_channel)
+        self._watch = Monitor(
             checker.hosts.values(),
             checker,
             store,
             watching,
             clock=_now,
         )
-        self._fixing = Fixing(
+        self._fixing = Runner(
             store,
-            Hands(self._aloud(partial(apply, checker)), self._resume),
+            Executor(self._aloud(partial(apply, checker)), self._resume),
             policies=self._policies,
             clock=_now,
         )
@@ -68,7 +68,7 @@ class Mending:
         """Raises StoreError."""
         store = await Store.open(settings.store)
         checker = Checker(settings.host_list(), clock=_now)
-        return cls(settings, checker, store, Groups(settings), who, say)
+        return cls(settings, checker, store, SlackGroups(settings), who, say)
 
     async def close(self) -> None:
         """End what was begun here. What still runs then goes on on its host, and the next process takes it up."""
@@ -163,7 +163,9 @@ class Mending:
         """The incident and the offer, as they would be where they are made only once the proposal is approved."""
         offer = proposal.offer or offered(proposal.plan, self._policies, _now(), "not-yet-put-up")
         if proposal.incident is None:
-            opening = Transition(None, State.OPEN, "a risk is to be mended", _now(), self._who, Kind.PREVENTION)
+            opening = Transition(
+                None, IncidentState.OPEN, "a risk is to be mended", _now(), self._who, IncidentKind.PREVENTION
+            )
             incident = opened("not-yet-opened", proposal.plan.host, proposal.plan.service, opening)
         else:
             incident = proposal.incident
@@ -171,18 +173,20 @@ class Mending:
 
     # --- telling ---
 
-    def _aloud(self, work: Callable[[Order, Tell], Awaitable[Applied]]) -> Callable[[Order, Tell], Awaitable[Applied]]:
-        async def told(order: Order, tell: Tell) -> Applied:
+    def _aloud(
+        self, work: Callable[[Order, OnEvent], Awaitable[Applied]]
+    ) -> Callable[[Order, OnEvent], Awaitable[Applied]]:
+        async def told(order: Order, tell: OnEvent) -> Applied:
             return await work(order, self._telling(tell))
 
         return told
 
-    async def _resume(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:
+    async def _resume(self, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:
         applied = await resume(self._checker, order, before, self._telling(tell))
         self._say(f"{order.plan.title}, which was left unfinished, has ended: {applied.says}")
         return applied
 
-    def _telling(self, tell: Tell) -> Tell:
+    def _telling(self, tell: OnEvent) -> OnEvent:
         async def both(event: Event) -> None:
             await tell(event)
             if event.what is not Happened.STEP_ENDED:  # what follows says so
@@ -191,7 +195,7 @@ class Mending:
         return both
 
 
-class Groups:
+class SlackGroups:
     """Who is in a user group, for the few times that a terminal asks: nobody knows without a token for Slack."""
 
     def __init__(self, settings: Settings) -> None:
@@ -208,9 +212,9 @@ class Groups:
             await slack.close()
 
 
-def _proposal(checked: Checked, fix: FixId, now: datetime) -> Proposal | NoChange:
+def _proposal(checked: CheckResult, fix: FixId, now: datetime) -> Proposal | NoChange:
     report, incident = checked.report, checked.incident
-    if incident is not None and incident.state is State.FIXING:
+    if incident is not None and incident.state is IncidentState.FIXING:
         return NoChange(fix, f"another fix runs on {incident.host} just now")
     for offer in incident.offers if incident else ():
         if incident and (offer.plan.fix, offer.plan.undoes) == (fix, "") and usable(offer, now):

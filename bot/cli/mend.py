@@ -13,7 +13,7 @@ from bot import logs
 from bot.approvals.decision import Agreed, Refusal
 from bot.cli import arguments
 from bot.cli.arguments import HEALTHY, NOT_TOLD, UNHEALTHY
-from bot.cli.fix_session import Mending, Proposal
+from bot.cli.fix_session import FixSession, Proposal
 from bot.cli.render_refusal import print_agreed, print_refusal
 from bot.cli.render_report import print_applied, print_no_change, print_offer, print_plan
 from bot.config import Settings
@@ -64,7 +64,7 @@ async def _planned(settings: Settings, host: Host, service: Service, fix: FixId)
 
 
 async def _planned_undo(settings: Settings, host: Host, run: str | None) -> Plan | NoUndo:
-    mending = await Mending.open(settings, arguments.person(), lambda _: None)
+    mending = await FixSession.open(settings, arguments.person(), lambda _: None)
     try:
         proposal = await mending.propose_undo(host, run)
     finally:
@@ -83,7 +83,7 @@ def _show(planned: Plan | NoChange | NoUndo) -> int:
 def _mend(
     settings: Settings,
     host: Host,
-    propose: Callable[[Mending], Coroutine[Any, Any, Proposal | NoChange | NoUndo]],
+    propose: Callable[[FixSession], Coroutine[Any, Any, Proposal | NoChange | NoUndo]],
     *,
     ask: bool,
 ) -> int:
@@ -97,7 +97,7 @@ def _mend(
 
     with asyncio.Runner() as runner:  # the person is asked between its runs: Ctrl-C then does what it should
         try:
-            mending = runner.run(Mending.open(settings, arguments.person(), say))
+            mending = runner.run(FixSession.open(settings, arguments.person(), say))
         except StoreError as error:
             arguments.wrong(str(error))
         try:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from rich.console import Console
 
-from bot.approvals.decision import Agreed, No, Refusal
+from bot.approvals.decision import Agreed, Refusal, RefusalReason
 from bot.incidents.model import TERMINAL
 from bot.text import plain
 
@@ -47,27 +47,31 @@ def _withheld(no: Refusal) -> str:
     return f"Slack does not tell who is in {said or 'a group of approvers'}: trying again will not help. {todo}"
 
 
-WORDS: dict[No, Callable[[Refusal], str]] = {
-    No.ELSEWHERE: lambda _: "This can be approved only in Slack.",
-    No.CHANNEL: lambda no: f"This can be approved only in {', '.join(no.names)}.",
-    No.GONE: lambda _: "There is no such offer any more: check again.",
-    No.NOT_ALLOWED: lambda no: f"Nobody may approve this: {no.why}. A person has to run the commands.",
-    No.NO_APPROVERS: lambda _: (
+WORDS: dict[RefusalReason, Callable[[Refusal], str]] = {
+    RefusalReason.ELSEWHERE: lambda _: "This can be approved only in Slack.",
+    RefusalReason.CHANNEL: lambda no: f"This can be approved only in {', '.join(no.names)}.",
+    RefusalReason.GONE: lambda _: "There is no such offer any more: check again.",
+    RefusalReason.NOT_ALLOWED: lambda no: f"Nobody may approve this: {no.why}. A person has to run the commands.",
+    RefusalReason.NO_APPROVERS: lambda _: (
         "Nobody may approve this: the configuration has no approvals.approvers for it. Whoever runs dockerhealth has "
         f"to name some; of those at a terminal, as {TERMINAL}LOGIN."
     ),
-    No.NOT_AN_APPROVER: lambda no: f"You may not approve this. {_ask(no)}",
-    No.GROUP_UNKNOWN: lambda no: f"Slack did not tell who is in {', '.join(no.names)}: try again in a minute.",
-    No.GROUP_WITHHELD: _withheld,
-    No.REQUESTER: lambda no: f"You asked for this look, so someone else has to approve what it found. {_ask(no)}",
-    No.CLAIMED: lambda _: "This was approved already, and is not run again.",
-    No.BUSY: lambda no: f"Another fix runs just now{_running(no)}.",
-    No.HOST_BUSY: lambda no: f"Another fix runs on this host just now{_running(no)}.",
-    No.OVERTAKEN: lambda _: "Something changed at this very moment: check again.",
-    No.RESOLVED: lambda _: "The service is well again.",
-    No.WITHDRAWN: lambda _: "The host has changed since this was planned: check again.",
-    No.EXPIRED: lambda _: "This offer has expired: check again.",
-    No.QUIET: lambda no: f"These are quiet hours{_at(no.until)}: nobody may approve this.",
-    No.SAME_PERSON: lambda no: f"You approved this already; it takes someone else as well. {_ask(no)}",
-    No.NOT_OPEN: lambda _: "It has been taken care of already.",
+    RefusalReason.NOT_AN_APPROVER: lambda no: f"You may not approve this. {_ask(no)}",
+    RefusalReason.GROUP_UNKNOWN: lambda no: (
+        f"Slack did not tell who is in {', '.join(no.names)}: try again in a minute."
+    ),
+    RefusalReason.GROUP_WITHHELD: _withheld,
+    RefusalReason.REQUESTER: lambda no: (
+        f"You asked for this look, so someone else has to approve what it found. {_ask(no)}"
+    ),
+    RefusalReason.CLAIMED: lambda _: "This was approved already, and is not run again.",
+    RefusalReason.BUSY: lambda no: f"Another fix runs just now{_running(no)}.",
+    RefusalReason.HOST_BUSY: lambda no: f"Another fix runs on this host just now{_running(no)}.",
+    RefusalReason.OVERTAKEN: lambda _: "Something changed at this very moment: check again.",
+    RefusalReason.RESOLVED: lambda _: "The service is well again.",
+    RefusalReason.WITHDRAWN: lambda _: "The host has changed since this was planned: check again.",
+    RefusalReason.EXPIRED: lambda _: "This offer has expired: check again.",
+    RefusalReason.QUIET: lambda no: f"These are quiet hours{_at(no.until)}: nobody may approve this.",
+    RefusalReason.SAME_PERSON: lambda no: f"You approved this already; it takes someone else as well. {_ask(no)}",
+    RefusalReason.NOT_OPEN: lambda _: "It has been taken care of already.",
 }

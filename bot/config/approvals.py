@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
+from bot.approvals.policy import ApprovalRule, AutoRule, Policies, QuietHours, Terms
 from bot.config.mistakes import Keys, found_text, nearest
 from bot.config.section import Section
 from bot.config.values import Approvers, Channels, Count, Duration, Fix, People, Slug, TimeOfDay, Zone
@@ -78,8 +78,8 @@ class RuleSettings(Section):
             allowed=self.allowed,
         )
 
-    def rule(self, name: str) -> Rule:
-        return Rule(
+    def rule(self, name: str) -> ApprovalRule:
+        return ApprovalRule(
             name, self.terms(), frozenset(self.fixes or ()), frozenset(self.hosts or ()), frozenset(self.risks or ())
         )
 

@@ -12,7 +12,7 @@ ALL_HOSTS = "all hosts"
 """The host of the one incident that stands for all services, which has no service."""
 
 
-class Kind(StrEnum):
+class IncidentKind(StrEnum):
     """What an incident is about."""
 
     OUTAGE = "outage"  # of a service
@@ -20,7 +20,7 @@ class Kind(StrEnum):
     CUT_OFF = "cut-off"  # the watcher itself reaches no host: of ALL_HOSTS
 
 
-class State(StrEnum):
+class IncidentState(StrEnum):
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     FIXING = "fixing"
@@ -31,12 +31,12 @@ class State(StrEnum):
 class Transition:
     """One change of an incident. ``old`` is None for the opening; ``who`` is empty for dockerhealth itself."""
 
-    old: State | None
-    new: State
+    old: IncidentState | None
+    new: IncidentState
     reason: str  # for people
     at: datetime
     who: str = ""
-    kind: Kind | None = None  # what the incident is about from here on; None where that stays
+    kind: IncidentKind | None = None  # what the incident is about from here on; None where that stays
     since: datetime | None = None  # when what it tells began: the first reading of a row, say; None: at that time
 
     @property
@@ -46,7 +46,7 @@ class Transition:
     @property
     def opens(self) -> bool:
         """Whether a fault began with it: that of a new incident, of one that was over, or the one to be prevented."""
-        return self.new is State.OPEN and (self.old in {None, State.RESOLVED} or self.kind is not None)
+        return self.new is IncidentState.OPEN and (self.old in {None, IncidentState.RESOLVED} or self.kind is not None)
 
 
 AUTO = "auto"
@@ -128,7 +128,7 @@ class Incident:
     id: str
     host: str
     service: str
-    state: State
+    state: IncidentState
     opened_at: datetime
     transitions: tuple[Transition, ...]
     report: Report | None = None  # the newest diagnosis; None until the first look has ended
@@ -136,12 +136,12 @@ class Incident:
     resolved_at: datetime | None = None
     recurs: str = ""  # what is known of the same fault before, in words: how often, and what each time came first
     stopped: Stopped | None = None
-    kind: Kind = Kind.OUTAGE
+    kind: IncidentKind = IncidentKind.OUTAGE
     risk: str = ""  # the title of what it was opened to prevent, whatever it is about now
 
     @property
     def name(self) -> str:
-        return self.host if self.kind is Kind.CUT_OFF else f"{self.host}/{self.service}"
+        return self.host if self.kind is IncidentKind.CUT_OFF else f"{self.host}/{self.service}"
 
 
 # --- the state machine -----------------------------------------------------------------------------------------
@@ -149,11 +149,11 @@ class Incident:
 REOPEN_WITHIN = timedelta(minutes=2)
 """A fault that is back this soon after its recovery is the same fault: no new message for it."""
 
-LIVE = frozenset({State.OPEN, State.ACKNOWLEDGED, State.FIXING})
+LIVE = frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.FIXING})
 
 
 @dataclass(frozen=True)
-class Rules:
+class Thresholds:
     """How many readings in a row it takes."""
 
     open_after: int
@@ -175,20 +175,22 @@ class Streak:
         return Streak(failed=self.failed + 1, since=self.since if self.failed else reading.at)
 
 
-def step(incident: Incident | None, streak: Streak, reading: Reading, rules: Rules, now: datetime) -> Transition | None:
+def step(
+    incident: Incident | None, streak: Streak, reading: Reading, rules: Thresholds, now: datetime
+) -> Transition | None:
     """What the newest reading changes. ``streak`` contains it; ``incident`` is the service's newest, if it has one.
 
     A transition from None opens a new incident; one from RESOLVED opens the given one again. A fix that runs decides
     about its incident itself: its own steps may make the service come and go.
     """
     state = incident.state if incident else None
-    if state is State.FIXING:
+    if state is IncidentState.FIXING:
         return None
     if reading.ok:
         if state not in LIVE or streak.good < rules.resolve_after:
             return None
         says = f"{_in_a_row(streak.good)} from outside: {reading.says}"
-        return Transition(state, State.RESOLVED, says, now, since=streak.since)
+        return Transition(state, IncidentState.RESOLVED, says, now, since=streak.since)
     if streak.failed < rules.open_after:
         return None
     says = f"{_in_a_row(streak.failed)} from outside failed: {reading.says}"
@@ -201,7 +203,7 @@ def opening(  # noqa: PLR0913  # what a transition says
     now: datetime,
     who: str = "",
     *,
-    kind: Kind = Kind.OUTAGE,
+    kind: IncidentKind = IncidentKind.OUTAGE,
     since: datetime | None = None,
 ) -> Transition | None:
     """The transition by which a fault becomes an incident: a new one, or the one that was resolved a moment ago.
@@ -209,19 +211,19 @@ def opening(  # noqa: PLR0913  # what a transition says
     That of a fault that was to be prevented becomes the fault's own. None where it has one already, or a fix runs.
     """
     if incident and incident.state in LIVE:
-        if incident.state is State.FIXING or incident.kind is not Kind.PREVENTION:
+        if incident.state is IncidentState.FIXING or incident.kind is not IncidentKind.PREVENTION:
             return None
-        return Transition(incident.state, State.OPEN, reason, now, who, kind, since)
+        return Transition(incident.state, IncidentState.OPEN, reason, now, who, kind, since)
     if incident and incident.resolved_at and now - incident.resolved_at <= REOPEN_WITHIN:
-        return Transition(State.RESOLVED, State.OPEN, f"back again: {reason}", now, who, kind, since)
-    return Transition(None, State.OPEN, reason, now, who, kind, since)
+        return Transition(IncidentState.RESOLVED, IncidentState.OPEN, f"back again: {reason}", now, who, kind, since)
+    return Transition(None, IncidentState.OPEN, reason, now, who, kind, since)
 
 
 def acknowledge(incident: Incident, who: str, now: datetime) -> Transition | None:
     """Someone takes care. None where there is nothing to acknowledge any more."""
-    if incident.state is not State.OPEN:
+    if incident.state is not IncidentState.OPEN:
         return None
-    return Transition(State.OPEN, State.ACKNOWLEDGED, "someone takes care of it", now, who)
+    return Transition(IncidentState.OPEN, IncidentState.ACKNOWLEDGED, "someone takes care of it", now, who)
 
 
 def fixing(incident: Incident, plan: Plan, who: str, now: datetime) -> Transition | None:
@@ -229,28 +231,28 @@ def fixing(incident: Incident, plan: Plan, who: str, now: datetime) -> Transitio
 
     What was done is taken back on an incident that is over, too.
     """
-    may = {State.OPEN, State.ACKNOWLEDGED} | ({State.RESOLVED} if plan.undoes else set())
+    may = {IncidentState.OPEN, IncidentState.ACKNOWLEDGED} | ({IncidentState.RESOLVED} if plan.undoes else set())
     if incident.state not in may:
         return None
-    return Transition(incident.state, State.FIXING, f"approved: {plan.title}", now, who)
+    return Transition(incident.state, IncidentState.FIXING, f"approved: {plan.title}", now, who)
 
 
-def ended(incident: Incident, applied: Applied, now: datetime) -> Transition:
+def after_run(incident: Incident, applied: Applied, now: datetime) -> Transition:
     """What the end of a plan makes of its incident: RESOLVED only where the service is known to be well.
 
     Where it was well before, it is so afterwards if it answers, however the plan ended. What was over stays over after
     a plan of which no step ran, unless it is seen not to answer.
     """
     seen, since = _seen(applied)
-    over = incident.transitions[-1].old is State.RESOLVED
-    was_well = over or incident.kind is Kind.PREVENTION
+    over = incident.transitions[-1].old is IncidentState.RESOLVED
+    was_well = over or incident.kind is IncidentKind.PREVENTION
     if applied.outcome is Outcome.FIXED and seen:
-        return Transition(incident.state, State.RESOLVED, applied.says, now, since=since)
+        return Transition(incident.state, IncidentState.RESOLVED, applied.says, now, since=since)
     says = f"{applied.outcome}: {applied.says}"
     if (seen and (was_well or applied.outcome is Outcome.UNDONE)) or (over and seen is None and not applied.ran):
-        return Transition(incident.state, State.RESOLVED, says, now, since=since)
-    kind = Kind.OUTAGE if was_well and seen is False else None
-    return Transition(incident.state, State.OPEN, says, now, kind=kind, since=since if kind else None)
+        return Transition(incident.state, IncidentState.RESOLVED, says, now, since=since)
+    kind = IncidentKind.OUTAGE if was_well and seen is False else None
+    return Transition(incident.state, IncidentState.OPEN, says, now, kind=kind, since=since if kind else None)
 
 
 def _seen(applied: Applied) -> tuple[bool | None, datetime | None]:
@@ -270,7 +272,7 @@ def moved(incident: Incident, transition: Transition) -> Incident:
         incident,
         state=transition.new,
         transitions=(*incident.transitions, transition),
-        resolved_at=transition.at if transition.new is State.RESOLVED else None,
+        resolved_at=transition.at if transition.new is IncidentState.RESOLVED else None,
         kind=transition.kind or incident.kind,
     )
 
@@ -279,22 +281,22 @@ def opened(incident_id: str, host: str, service: str, transition: Transition, ri
     """The new incident that a transition from None opens. ``risk`` is the title of what it is to prevent."""
     if transition.old is not None:
         raise ValueError(f"the transition opens an incident again that was {transition.old}")
-    kind = transition.kind or Kind.OUTAGE
+    kind = transition.kind or IncidentKind.OUTAGE
     return Incident(incident_id, host, service, transition.new, transition.began, (transition,), kind=kind, risk=risk)
 
 
 def downtime(incident: Incident, now: datetime) -> timedelta:
     """How long a service was down by ``now``: without the time between, in which it answered."""
     total = timedelta()
-    kind: Kind | None = None
+    kind: IncidentKind | None = None
     down: datetime | None = None  # since when, while it is
     until: datetime | None = None  # the end of the time that is counted already
     for change in incident.transitions:
         kind = change.kind or kind
-        if change.new is State.RESOLVED and down is not None:
+        if change.new is IncidentState.RESOLVED and down is not None:
             until = max(change.began, down)
             total, down = total + (until - down), None
-        elif change.new is State.OPEN and down is None and kind is not Kind.PREVENTION:
+        elif change.new is IncidentState.OPEN and down is None and kind is not IncidentKind.PREVENTION:
             down = max(change.began, until or change.began)
     return total if down is None else total + max(now - down, timedelta())
 
@@ -306,4 +308,4 @@ def _in_a_row(count: int) -> str:
 def predates_a_fix(incident: Incident, report: Report) -> bool:
     """Whether a fix of the incident ended after the report's look began: what it saw may be gone."""
     began = report.at - timedelta(milliseconds=report.took_ms)
-    return any(change.old is State.FIXING and change.at > began for change in incident.transitions)
+    return any(change.old is IncidentState.FIXING and change.at > began for change in incident.transitions)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
 
-from bot.incidents.model import Incident, Kind
+from bot.incidents.model import Incident, IncidentKind
 from bot.incidents.runs import fixed_by
 from bot.text import length, plain
 from checks.model import UNDETERMINED, Change, ChangeKind, Lasts, Outcome, Plan
@@ -47,7 +47,7 @@ def _cause(incident: Incident) -> str:
 
     Nothing was broken where something was to be prevented.
     """
-    if incident.kind is Kind.PREVENTION:
+    if incident.kind is IncidentKind.PREVENTION:
         return ""
     root = incident.report.diagnosis.root if incident.report else None
     if root is not None:

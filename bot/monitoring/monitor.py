@@ -13,10 +13,20 @@ import structlog
 
 from bot.approvals.offers import renewed
 from bot.approvals.policy import Policies
-from bot.incidents.model import Incident, Kind, Rules, State, Streak, Transition, opening, predates_a_fix, step
-from bot.monitoring.shared_checks import Looks, Reports
-from bot.monitoring.tracker import Lifecycle
-from bot.monitoring.watcher_offline import CutOff
+from bot.incidents.model import (
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Streak,
+    Thresholds,
+    Transition,
+    opening,
+    predates_a_fix,
+    step,
+)
+from bot.monitoring.shared_checks import Reports, SharedChecks
+from bot.monitoring.tracker import IncidentTracker
+from bot.monitoring.watcher_offline import WatcherOffline
 from bot.monitoring.watcher_offline_rules import cut_off
 from bot.store import RunEnded, Store
 from bot.tasks import Tasks
@@ -32,7 +42,7 @@ EXPLAINED_FOR = timedelta(minutes=1)
 log = structlog.get_logger()
 
 
-class Looker(Protocol):
+class HostChecker(Protocol):
     """What finds out how a host is: checks.check.Checker."""
 
     async def reach(self, host: Host, service: Service) -> Reading: ...
@@ -45,16 +55,16 @@ class Looker(Protocol):
 
 
 @dataclass(frozen=True)
-class Watching:
+class MonitorSettings:
     """How it is watched."""
 
-    rules: Rules
+    rules: Thresholds
     policies: Policies  # of what it offers
     channel: str  # where alerts are posted
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """What a check found out about one service, and the incident whose offers fit it."""
 
     report: Report
@@ -62,7 +72,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ServiceOverview:
     """How one service is, as far as is known without asking it now."""
 
     host: str
@@ -72,13 +82,13 @@ class Standing:
     report: Report | None  # of the newest look
 
 
-class Watch:
+class Monitor:
     def __init__(
         self,
         hosts: Iterable[Host],
-        looker: Looker,
+        looker: HostChecker,
         store: Store,
-        watching: Watching,
+        watching: MonitorSettings,
         *,
         clock: Callable[[], datetime],
     ) -> None:
@@ -87,11 +97,11 @@ class Watch:
         self._store = store
         self._watching = watching
         self._clock = clock
-        self._looks = Looks(self._check, clock)
+        self._looks = SharedChecks(self._check, clock)
         self._tasks = Tasks()
         self._no_more: Callable[[], None] = lambda: None  # ends that the ends of fixes are told here
-        self._lifecycle = Lifecycle(store, watching.channel)
-        self._cut_off = CutOff(
+        self._lifecycle = IncidentTracker(store, watching.channel)
+        self._cut_off = WatcherOffline(
             self.hosts.values(),
             self._lifecycle,
             self._looks,
@@ -158,9 +168,9 @@ class Watch:
                 self.look_again(host.name)
             return
         since = streak.since or reading.at
-        if transition.new is State.OPEN and not held and self._cut_off.may_be(key, streak):
+        if transition.new is IncidentState.OPEN and not held and self._cut_off.may_be(key, streak):
             self._cut_off.hold(host, service, since)
-        elif await self._lifecycle.move(key, incident, transition) and transition.new is State.OPEN:
+        elif await self._lifecycle.move(key, incident, transition) and transition.new is IncidentState.OPEN:
             self._diagnose(host, service, since)
 
     def _suspect(self, host: Host, streak: Streak) -> None:
@@ -193,7 +203,7 @@ class Watch:
         if host in self.hosts:
             self._tasks.start(self.look(self.hosts[host]), f"look again at {host}")
 
-    async def check(self, host: Host, service: Service | None = None, who: str = "") -> tuple[Checked, ...]:
+    async def check(self, host: Host, service: Service | None = None, who: str = "") -> tuple[CheckResult, ...]:
         """Look now, because ``who`` asked. A fault that can be mended becomes an incident without further readings."""
         reports = await self._looks.look(host, self._clock())
         wanted = [report for report in reports if service is None or report.service == service.name]
@@ -205,7 +215,7 @@ class Watch:
         risk = next((risk.title for risk in report.diagnosis.risks if risk.cause == plan.cause), plan.title)
         async with self._lifecycle.locks[key]:
             reason = f"a risk is to be mended: {risk}"
-            transition = Transition(None, State.OPEN, reason, self._clock(), who, Kind.PREVENTION)
+            transition = Transition(None, IncidentState.OPEN, reason, self._clock(), who, IncidentKind.PREVENTION)
             if not await self._lifecycle.move(key, None, transition, risk):
                 return None
             incident = await self._lifecycle.newest(key)
@@ -227,7 +237,7 @@ class Watch:
         for report in reports:
             await self._absorb(report)
 
-    async def _absorb(self, report: Report, asked_by: str | None = None) -> Checked:
+    async def _absorb(self, report: Report, asked_by: str | None = None) -> CheckResult:
         """Store what a look found. Returns it as stored, and the service's live incident."""
         key = report.host, report.service
         async with self._lifecycle.locks[key]:
@@ -242,31 +252,33 @@ class Watch:
                 transition = opening(incident, f"found by a check: {found}", self._clock(), asked_by, since=since)
                 if transition and await self._lifecycle.move(key, incident, transition):
                     incident = await self._lifecycle.newest(key)
-            if incident is None or incident.state is State.RESOLVED:
+            if incident is None or incident.state is IncidentState.RESOLVED:
                 await self._store.incidents.save_look(report)
-                return Checked(report, None)
+                return CheckResult(report, None)
             report = continued(report, incident.report)
-            if incident.state is State.FIXING or predates_a_fix(incident, report) or told:
-                return Checked(report, incident)
+            if incident.state is IncidentState.FIXING or predates_a_fix(incident, report) or told:
+                return CheckResult(report, incident)
             now = self._clock()
             changed = renewed(incident.offers, report, self._watching.policies, now, _offer_id)
             await self._store.incidents.save_report(incident.id, report, changed, now)
-            return Checked(report, await self._store.incidents.get(incident.id))
+            return CheckResult(report, await self._store.incidents.get(incident.id))
 
     # --- what is known ---
 
-    async def overview(self) -> tuple[Standing, ...]:
+    async def overview(self) -> tuple[ServiceOverview, ...]:
         """All services, in the order of the configuration."""
         live = {(incident.host, incident.service): incident for incident in await self._store.incidents.live()}
         reports = {(report.host, report.service): report for report in await self._store.incidents.last_reports()}
         keys = [(host.name, service.name) for host in self.hosts.values() for service in host.services]
-        return tuple(Standing(*key, self._lifecycle.readings.get(key), live.get(key), reports.get(key)) for key in keys)
+        return tuple(
+            ServiceOverview(*key, self._lifecycle.readings.get(key), live.get(key), reports.get(key)) for key in keys
+        )
 
 
 def outdated(incident: Incident, now: datetime) -> bool:
     """Whether it is time to look again at what is broken. A look may not explain it: it was well just then, say."""
     report = incident.report
-    if report is None or incident.state not in {State.OPEN, State.ACKNOWLEDGED}:
+    if report is None or incident.state not in {IncidentState.OPEN, IncidentState.ACKNOWLEDGED}:
         return False
     return now - report.at >= (EXPLAINED_FOR if report.status is Status.UNHEALTHY else UNEXPLAINED_FOR)
 

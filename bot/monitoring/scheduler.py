@@ -9,18 +9,18 @@ from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 
-from bot.monitoring.monitor import Watch
-from bot.remediation.runner import Fixing
+from bot.monitoring.monitor import Monitor
+from bot.remediation.runner import Runner
 
 JITTER = 0.05  # of an interval, so that many services do not drift into step
 STOP_WITHIN = 6.0  # seconds; the longest reading takes less
 RECOVER_EVERY = timedelta(seconds=5)
 
 
-class Schedule:
+class Scheduler:
     """A job that still runs when it is due again is left out once; what was missed is done once, not many times."""
 
-    def __init__(self, watch: Watch, fixing: Fixing, *, reach_every: timedelta, look_every: timedelta) -> None:
+    def __init__(self, watch: Monitor, fixing: Runner, *, reach_every: timedelta, look_every: timedelta) -> None:
         # It warns of each run that is left out, which a service that does not answer makes the normal case.
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(

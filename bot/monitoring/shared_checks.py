@@ -11,25 +11,25 @@ Reports = tuple[Report, ...]
 
 
 @dataclass(frozen=True)
-class _Look:
+class _SharedCheck:
     began: datetime
     reports: asyncio.Task[Reports]
 
 
-class Looks:
+class SharedChecks:
     """The newest look at each host, running or ended."""
 
     def __init__(self, check: Callable[[Host], Awaitable[Reports]], clock: Callable[[], datetime]) -> None:
         self._check = check
         self._clock = clock
-        self._newest: dict[str, _Look] = {}
+        self._newest: dict[str, _SharedCheck] = {}
 
     async def look(self, host: Host, since: datetime) -> Reports:
         """The reports of a look that began at ``since`` or later; a new one where there is none."""
         newest = self._newest.get(host.name)
         if newest is None or newest.began < since or _failed(newest.reports):
             task = asyncio.create_task(self._run(host), name=f"look at {host.name}")
-            newest = self._newest[host.name] = _Look(self._clock(), task)
+            newest = self._newest[host.name] = _SharedCheck(self._clock(), task)
         # One who stops waiting must not end the look for the others.
         return await asyncio.shield(newest.reports)
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from bot.incidents.model import LIVE, Incident, Key, State, Streak, Transition, opened
+from bot.incidents.model import LIVE, Incident, IncidentState, Key, Streak, Transition, opened
 from bot.store import Store
 from checks.model import Reading
 
@@ -20,7 +20,7 @@ DIAGNOSIS_GRACE = timedelta(seconds=2)
 log = structlog.get_logger()
 
 
-class Lifecycle:
+class IncidentTracker:
     def __init__(self, store: Store, channel: str) -> None:
         """``channel`` is where alerts are posted."""
         self._store = store
@@ -55,7 +55,7 @@ class Lifecycle:
         log.info("incident", host=key[0], service=key[1], state=transition.new, reason=transition.reason)
         return True
 
-    def know(self, key: Key, state: State | None) -> None:
+    def know(self, key: Key, state: IncidentState | None) -> None:
         """Remember whether a service has a live incident."""
         (self.live.add if state in LIVE else self.live.discard)(key)
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.incidents.model import LIVE, Key, Kind, Rules, State, Streak, Transition, opening, step
-from bot.monitoring.shared_checks import Looks, Reports
-from bot.monitoring.tracker import Lifecycle
+from bot.incidents.model import LIVE, IncidentKind, IncidentState, Key, Streak, Thresholds, Transition, opening, step
+from bot.monitoring.shared_checks import Reports, SharedChecks
+from bot.monitoring.tracker import IncidentTracker
 from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.store import Store
 from bot.tasks import Tasks
@@ -26,16 +26,16 @@ HELD_FOR_MOST = 10.0
 log = structlog.get_logger()
 
 
-class CutOff:
+class WatcherOffline:
     def __init__(  # noqa: PLR0913  # each is a thing of its own; watch.py names them
         self,
         hosts: Iterable[Host],
-        lifecycle: Lifecycle,
-        looks: Looks,
+        lifecycle: IncidentTracker,
+        looks: SharedChecks,
         store: Store,
         tasks: Tasks,
         *,
-        rules: Rules,
+        rules: Thresholds,
         open_after_all: Callable[[Host, Service], Awaitable[None]],
         clock: Callable[[], datetime],
     ) -> None:
@@ -110,7 +110,7 @@ class CutOff:
             now = self._seen_at = self._clock()
             incident = await self._lifecycle.newest(EVERYWHERE)
             says = "no host is reached from outside"
-            transition = opening(incident, says, now, kind=Kind.CUT_OFF, since=since)
+            transition = opening(incident, says, now, kind=IncidentKind.CUT_OFF, since=since)
             if transition and await self._lifecycle.move(EVERYWHERE, incident, transition):
                 incident = await self._lifecycle.newest(EVERYWHERE)
             if incident is not None:
@@ -120,6 +120,6 @@ class CutOff:
         async with self._lifecycle.locks[EVERYWHERE]:
             incident = await self._lifecycle.newest(EVERYWHERE)
             if incident is not None and incident.state in LIVE:
-                transition = Transition(incident.state, State.RESOLVED, why, self._clock())
+                transition = Transition(incident.state, IncidentState.RESOLVED, why, self._clock())
                 if await self._lifecycle.move(EVERYWHERE, incident, transition):
                     self._lifecycle.forget_failures()

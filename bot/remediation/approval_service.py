@@ -9,11 +9,11 @@ from datetime import datetime
 import structlog
 
 from bot.approvals.approvers import Directory, approvers_of, involved
-from bot.approvals.decision import Agreed, Approved, Click, No, Place, Refusal, decide
+from bot.approvals.decision import Agreed, Approved, Click, Place, Refusal, RefusalReason, decide
 from bot.approvals.policy import Policies, policy_of
 from bot.incidents.audit import refused
 from bot.incidents.model import Incident, Offer
-from bot.remediation.runner import Fixing, Run
+from bot.remediation.runner import Run, Runner
 from bot.store import Store
 
 ATTEMPTS = 3  # at a decision that others keep overtaking
@@ -32,7 +32,7 @@ class ApprovalService:
     def __init__(
         self,
         store: Store,
-        fixing: Fixing,
+        fixing: Runner,
         directory: Directory,
         *,
         policies: Policies,
@@ -56,21 +56,21 @@ class ApprovalService:
         """
         for _ in range(ATTEMPTS):
             incident = await self._store.incidents.with_offer(click.target)
-            decision = await self.judge(incident, click, home) if incident else Refusal(No.GONE)
+            decision = await self.judge(incident, click, home) if incident else Refusal(RefusalReason.GONE)
             if isinstance(decision, Refusal):
                 return await self.refuse(click, decision)
             if await self._recorded(decision):
                 return decision
             if running := await self._elsewhere(decision.incident):
-                return await self.refuse(click, Refusal(No.HOST_BUSY, *running))
+                return await self.refuse(click, Refusal(RefusalReason.HOST_BUSY, *running))
             # Someone changed the incident between the decision and its record: decide on what it is now.
-        return await self.refuse(click, Refusal(No.OVERTAKEN))
+        return await self.refuse(click, Refusal(RefusalReason.OVERTAKEN))
 
     async def judge(self, incident: Incident, click: Click, home: Home) -> Approved | Agreed | Refusal:
         """Decide whether an approval would count now, and would be enough. Nothing is recorded, nothing begins."""
         offer = next((each for each in incident.offers if each.id == click.target), None)
         if offer is None:
-            return Refusal(No.GONE)
+            return Refusal(RefusalReason.GONE)
         now = self._clock()  # of what is decided upon: whatever is asked from here on may take its time
         policy = policy_of(self._policies, offer.plan)
         approvers = await approvers_of(policy, self._directory, involved(offer, click.user))

@@ -13,9 +13,9 @@ import structlog
 from bot.approvals.auto import AutoApproval, automatic
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
-from bot.incidents.model import AUTO, Incident, Kind, Stopped
+from bot.incidents.model import AUTO, Incident, IncidentKind, Stopped
 from bot.incidents.recurrence import DAYS, recurrence
-from bot.remediation.runner import Fixing
+from bot.remediation.runner import Runner
 from bot.store import DiagnosisStored, Store
 from bot.tasks import Tasks
 from bot.wording.automation import no_longer_by_itself
@@ -27,7 +27,7 @@ class Automation:
     def __init__(
         self,
         store: Store,
-        fixing: Fixing,
+        fixing: Runner,
         policies: Policies,
         *,
         clock: Callable[[], datetime],
@@ -54,7 +54,7 @@ class Automation:
 
     async def _consider_stored(self, incident_id: str) -> None:
         incident = await self._store.incidents.get(incident_id)
-        if incident is not None and incident.kind is Kind.OUTAGE:
+        if incident is not None and incident.kind is IncidentKind.OUTAGE:
             await self.consider(incident)
 
     async def consider(self, incident: Incident) -> None:

@@ -7,7 +7,17 @@ from datetime import datetime
 
 import structlog
 
-from bot.approvals.decision import Acknowledged, Agreed, Approved, Click, No, Place, Refusal, Repeated, at_home
+from bot.approvals.decision import (
+    Acknowledged,
+    Agreed,
+    Approved,
+    Click,
+    Place,
+    Refusal,
+    RefusalReason,
+    Repeated,
+    at_home,
+)
 from bot.incidents.model import Incident, acknowledge
 from bot.remediation.approval_service import ApprovalService
 from bot.store import Store
@@ -18,7 +28,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Identity:
+class AppIdentity:
     """The workspace and the app that clicks must come from. An empty one fits no click."""
 
     team: str
@@ -30,7 +40,7 @@ class Clicks:
         self,
         store: Store,
         approvals: ApprovalService,
-        identity: Callable[[], Identity],
+        identity: Callable[[], AppIdentity],
         *,
         clock: Callable[[], datetime],
     ) -> None:
@@ -51,12 +61,12 @@ class Clicks:
             return Repeated()
         incident = await self._store.incidents.get(click.target)
         if incident is None:
-            return self._refused(click, Refusal(No.GONE))
+            return self._refused(click, Refusal(RefusalReason.GONE))
         if not at_home(click.place, await self._home(incident, click)):
-            return self._refused(click, Refusal(No.ELSEWHERE, incident))
+            return self._refused(click, Refusal(RefusalReason.ELSEWHERE, incident))
         transition = acknowledge(incident, click.user, self._clock())
         if transition is None or not await self._store.incidents.move(incident.id, transition):
-            return self._refused(click, Refusal(No.NOT_OPEN, incident))
+            return self._refused(click, Refusal(RefusalReason.NOT_OPEN, incident))
         return Acknowledged(incident)
 
     async def _home(self, incident: Incident, click: Click) -> Place:

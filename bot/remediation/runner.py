@@ -16,11 +16,11 @@ import structlog
 from bot.approvals.offers import offered
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
-from bot.incidents.model import AUTO, Approval, Incident, Offer, ended, fixing
+from bot.incidents.model import AUTO, Approval, Incident, Offer, after_run, fixing
 from bot.store import LeaseLostError, Store, StoreError
-from bot.store.runs import Claim, End
+from bot.store.runs import Claim, RunEnd
 from bot.tasks import Tasks
-from checks.execution.order import Event, Order, Tell
+from checks.execution.order import Event, OnEvent, Order
 from checks.execution.undo import undo
 from checks.model import Applied, NoUndo, Outcome, Snapshot
 
@@ -33,11 +33,11 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Hands:
+class Executor:
     """The doors of checks through which hosts are changed, behind the checker that they need."""
 
-    apply: Callable[[Order, Tell], Awaitable[Applied]]
-    resume: Callable[[Order, Snapshot | None, Tell], Awaitable[Applied]]
+    apply: Callable[[Order, OnEvent], Awaitable[Applied]]
+    resume: Callable[[Order, Snapshot | None, OnEvent], Awaitable[Applied]]
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class Run:
         )
 
 
-class Fixing:
+class Runner:
     def __init__(
         self,
         store: Store,
-        hands: Hands,
+        hands: Executor,
         *,
         policies: Policies,
         clock: Callable[[], datetime],
@@ -107,7 +107,7 @@ class Fixing:
     async def _carry_out(self, run: Run) -> None:
         """Run a claimed offer's plan to its end, whatever that is, and store it."""
 
-        async def work(tell: Tell) -> Applied:
+        async def work(tell: OnEvent) -> Applied:
             try:
                 return await self._hands.apply(run.order, tell)
             except (LeaseLostError, StoreError):
@@ -140,7 +140,7 @@ class Fixing:
     async def _take_over(self, run: Run) -> None:
         await self._run(run, lambda tell: self._resumed(run, tell))
 
-    async def _resumed(self, run: Run, tell: Tell) -> Applied:
+    async def _resumed(self, run: Run, tell: OnEvent) -> Applied:
         order = run.order
         try:
             return await self._hands.resume(order, await self._before(run), tell)
@@ -160,7 +160,7 @@ class Fixing:
         kept = incident.offers if incident is not None else ()
         return next((offer.before for offer in kept if offer.id == run.offer.id), None)
 
-    async def _run(self, run: Run, work: Callable[[Tell], Awaitable[Applied]]) -> None:
+    async def _run(self, run: Run, work: Callable[[OnEvent], Awaitable[Applied]]) -> None:
         incident, offer = run.incident, run.offer
 
         async def tell(event: Event) -> None:
@@ -205,7 +205,7 @@ class Fixing:
         if fresh is None:
             raise LookupError(f"incident {run.incident.id} is gone from the store")
         entry = run.entry("ended", applied.says, _of_end(applied), now)
-        await self._store.runs.finish(End(fresh, run.offer, applied, ended(fresh, applied, now), back), entry)
+        await self._store.runs.finish(RunEnd(fresh, run.offer, applied, after_run(fresh, applied, now), back), entry)
 
     def _undo_of(self, offer: Offer, applied: Applied) -> Offer | None:
         plan = undo(offer.plan, offer.id, applied)

@@ -16,8 +16,8 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.approvals.decision import Click, Place, Refusal
-from bot.incidents.model import Kind, State, downtime
-from bot.monitoring.monitor import Checked, Standing, Watch
+from bot.incidents.model import IncidentKind, IncidentState, downtime
+from bot.monitoring.monitor import CheckResult, Monitor, ServiceOverview
 from bot.remediation.clicks import Clicks
 from bot.slack import views
 from bot.slack.message import Message
@@ -61,7 +61,7 @@ class Asker:
 
 class Listeners:
     def __init__(
-        self, watch: Watch, clicks: Clicks, store: Store, answerer: Answerer, *, clock: Callable[[], datetime]
+        self, watch: Monitor, clicks: Clicks, store: Store, answerer: Answerer, *, clock: Callable[[], datetime]
     ) -> None:
         self._watch = watch
         self._clicks = clicks
@@ -191,10 +191,10 @@ def click(body: Body) -> Click:
     return Click(id=identity, user=body["user"]["id"], target=action.get("value", ""), place=place)
 
 
-def glance(standing: Standing, now: datetime) -> views.Glance:
+def glance(standing: ServiceOverview, now: datetime) -> views.Glance:
     """One line of the overview."""
     reading, incident = standing.reading, standing.incident
-    if incident is not None and incident.kind is not Kind.PREVENTION:
+    if incident is not None and incident.kind is not IncidentKind.PREVENTION:
         says = title(incident.report) if incident.report and incident.report.diagnosis.root else ""
         down = downtime(incident, now)
         return views.Glance(standing.host, standing.service, ok=False, says=says, down=down)
@@ -203,10 +203,10 @@ def glance(standing: Standing, now: datetime) -> views.Glance:
     return views.Glance(standing.host, standing.service, ok=None)
 
 
-def _offers(checked: Checked) -> tuple[Any, ...]:
+def _offers(checked: CheckResult) -> tuple[Any, ...]:
     """The buttons that an answer may have: none while a fix runs, none on what is well."""
     incident = checked.incident
-    if incident is None or incident.state is State.FIXING or checked.report.status is Status.HEALTHY:
+    if incident is None or incident.state is IncidentState.FIXING or checked.report.status is Status.HEALTHY:
         return ()
     return incident.offers
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
+from bot.approvals.decision import Acknowledged, Agreed, Approved, Refusal, RefusalReason, Repeated
 from bot.approvals.policy import is_group
 from bot.incidents.model import Incident, Offer
 from bot.slack.message import Message
@@ -122,34 +122,36 @@ def _expired(offer: Offer | None) -> str:
     return f"This offer expired{until}. {NOTHING_RUN} I look again now; the alert then has fresh buttons."
 
 
-REFUSALS: dict[No, Callable[[Refusal], str]] = {
-    No.ELSEWHERE: lambda _: f"This button is not in the incident's own message. {NOTHING_RUN} Use the alert itself.",
-    No.CHANNEL: _not_here,
-    No.GONE: lambda _: f"I do not know this button any more. {NOTHING_RUN} Use the alert as it is now.",
-    No.NOT_ALLOWED: _not_allowed,
-    No.NO_APPROVERS: lambda _: (
+REFUSALS: dict[RefusalReason, Callable[[Refusal], str]] = {
+    RefusalReason.ELSEWHERE: lambda _: (
+        f"This button is not in the incident's own message. {NOTHING_RUN} Use the alert itself."
+    ),
+    RefusalReason.CHANNEL: _not_here,
+    RefusalReason.GONE: lambda _: f"I do not know this button any more. {NOTHING_RUN} Use the alert as it is now.",
+    RefusalReason.NOT_ALLOWED: _not_allowed,
+    RefusalReason.NO_APPROVERS: lambda _: (
         f"Nobody may approve this fix: the configuration has no `approvals.approvers` for it. {NOTHING_RUN} "
         "Whoever runs dockerhealth has to name some."
     ),
-    No.NOT_AN_APPROVER: lambda no: f"You may not approve this fix. {NOTHING_RUN} {_ask(no)}",
-    No.GROUP_UNKNOWN: lambda no: (
+    RefusalReason.NOT_AN_APPROVER: lambda no: f"You may not approve this fix. {NOTHING_RUN} {_ask(no)}",
+    RefusalReason.GROUP_UNKNOWN: lambda no: (
         f"Slack did not tell who is in {_people(no)}, so I cannot tell whether you may approve. {NOTHING_RUN} "
         "Try again in a minute, or ask someone whom the configuration names."
     ),
-    No.GROUP_WITHHELD: _withheld,
-    No.REQUESTER: _requester,
-    No.CLAIMED: lambda no: _claimed(no.offer),
-    No.BUSY: lambda no: f"Another fix runs just now{_running(no.offer)}. This one was not run.",
-    No.HOST_BUSY: _host_busy,
-    No.OVERTAKEN: lambda _: (
+    RefusalReason.GROUP_WITHHELD: _withheld,
+    RefusalReason.REQUESTER: _requester,
+    RefusalReason.CLAIMED: lambda no: _claimed(no.offer),
+    RefusalReason.BUSY: lambda no: f"Another fix runs just now{_running(no.offer)}. This one was not run.",
+    RefusalReason.HOST_BUSY: _host_busy,
+    RefusalReason.OVERTAKEN: lambda _: (
         f"Something changed at this very moment. {NOTHING_RUN} Use the newest alert of this service, as it is now."
     ),
-    No.RESOLVED: lambda no: f"{_name(no.incident)} is well again. {NOTHING_RUN}",
-    No.WITHDRAWN: lambda _: (
+    RefusalReason.RESOLVED: lambda no: f"{_name(no.incident)} is well again. {NOTHING_RUN}",
+    RefusalReason.WITHDRAWN: lambda _: (
         f"The host has changed since this was offered. {NOTHING_RUN} Use the buttons that the alert has now."
     ),
-    No.EXPIRED: lambda no: _expired(no.offer),
-    No.QUIET: _quiet,
-    No.SAME_PERSON: _same_person,
-    No.NOT_OPEN: lambda no: f"{_name(no.incident)} has been taken care of already.",
+    RefusalReason.EXPIRED: lambda no: _expired(no.offer),
+    RefusalReason.QUIET: _quiet,
+    RefusalReason.SAME_PERSON: _same_person,
+    RefusalReason.NOT_OPEN: lambda no: f"{_name(no.incident)} has been taken care of already.",
 }

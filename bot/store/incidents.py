@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, ScalarSelect, case, delete, insert, select, update
 
 from bot.incidents.audit import Entry, planned
-from bot.incidents.model import Approval, Incident, Kind, Offer, State, Stopped, Transition
+from bot.incidents.model import Approval, Incident, IncidentKind, IncidentState, Offer, Stopped, Transition
 from bot.store.announcements import DiagnosisStored, MessageDue
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
@@ -56,7 +56,7 @@ class Incidents:
         """All that are not resolved, oldest first."""
         async with self._database.reading() as connection:
             rows = await connection.execute(
-                select(incidents).where(incidents.c.state != State.RESOLVED).order_by(incidents.c.opened_at)
+                select(incidents).where(incidents.c.state != IncidentState.RESOLVED).order_by(incidents.c.opened_at)
             )
             return tuple([await _load(connection, row) for row in rows.all()])
 
@@ -96,7 +96,7 @@ class Incidents:
         async with self._database.writing() as connection:
             if not await move(connection, incident_id, transition):
                 return False
-            if transition.new is State.RESOLVED:
+            if transition.new is IncidentState.RESOLVED:
                 await withdraw(connection, incident_id)
             return True
 
@@ -184,7 +184,7 @@ async def _load(connection: Transaction, row: Any) -> Incident:
 async def move(connection: Transaction, incident_id: str, transition: Transition) -> bool:
     values = {
         "state": transition.new,
-        "resolved_at": transition.at if transition.new is State.RESOLVED else None,
+        "resolved_at": transition.at if transition.new is IncidentState.RESOLVED else None,
         "kind": transition.kind or incidents.c.kind,
     }
     starts_there = incidents.c.id == incident_id, incidents.c.state == transition.old
@@ -193,7 +193,7 @@ async def move(connection: Transaction, incident_id: str, transition: Transition
     if moved.rowcount != 1:
         return False
     await connection.execute(insert(transitions).values(transition_values(incident_id, transition)))
-    if (was, transition.kind) == (Kind.PREVENTION, Kind.OUTAGE):
+    if (was, transition.kind) == (IncidentKind.PREVENTION, IncidentKind.OUTAGE):
         # Slack notifies nobody of a message that is edited, and the one that stands there was no alarm.
         of_this = messages.c.incident_id == incident_id
         await connection.execute(update(messages).where(of_this).values(ts="", shown=""))

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from bot.approvals.auto import Run
-from bot.incidents.model import Approval, Incident, Kind, Offer, State, Stopped, Transition
+from bot.approvals.auto import PastRun
+from bot.incidents.model import Approval, Incident, IncidentKind, IncidentState, Offer, Stopped, Transition
 from checks.commands import typed
 from checks.model import Applied, Outcome, Plan, Report, Snapshot
 
@@ -60,9 +60,9 @@ def transition_values(incident_id: str, transition: Transition) -> dict[str, Any
 
 
 def transition_from(row: Row[Any]) -> Transition:
-    old = State(row.old) if row.old else None
-    kind = Kind(row.kind) if row.kind else None
-    return Transition(old, State(row.new), row.reason, row.at, row.who, kind, row.since)
+    old = IncidentState(row.old) if row.old else None
+    kind = IncidentKind(row.kind) if row.kind else None
+    return Transition(old, IncidentState(row.new), row.reason, row.at, row.who, kind, row.since)
 
 
 def report_values(incident_id: str | None, report: Report) -> dict[str, Any]:
@@ -131,11 +131,13 @@ def seconds_of_steps(applied: Iterable[str]) -> dict[str, float]:
     return {typed(result.step): result.seconds for result in results if result.ok}
 
 
-def past_run(host: str, row: Row[Any]) -> Run:
+def past_run(host: str, row: Row[Any]) -> PastRun:
     outcome = Outcome(row.outcome) if row.outcome is not None else None
     plan = _PLAN.validate_json(row.plan)
     ended = row.ended_at, outcome
-    return Run(host, row.service, plan.cause, plan.fix, row.approved_by, row.approved_at, *ended, undoes=plan.undoes)
+    return PastRun(
+        host, row.service, plan.cause, plan.fix, row.approved_by, row.approved_at, *ended, undoes=plan.undoes
+    )
 
 
 def incident_from(
@@ -152,7 +154,7 @@ def incident_from(
         id=row.id,
         host=row.host,
         service=row.service,
-        state=State(row.state),
+        state=IncidentState(row.state),
         opened_at=row.opened_at,
         transitions=tuple(transition_from(each) for each in transition_rows),
         report=report_from(report) if report is not None else None,
@@ -160,6 +162,6 @@ def incident_from(
         resolved_at=row.resolved_at,
         recurs=row.recurs,
         stopped=_STOPPED.validate_json(row.stopped) if row.stopped is not None else None,
-        kind=Kind(row.kind),
+        kind=IncidentKind(row.kind),
         risk=row.risk,
     )

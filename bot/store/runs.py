@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, exists, insert, select, update
 
-from bot.approvals.auto import Fault, History
+from bot.approvals.auto import History, PastFault
 from bot.incidents.audit import Entry
-from bot.incidents.model import Approval, Incident, Kind, Offer, Transition
+from bot.incidents.model import Approval, Incident, IncidentKind, Offer, Transition
 from bot.store.announcements import RunEnded
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
@@ -43,7 +43,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class End:
+class RunEnd:
     """How a run ended, what that makes of its incident, and what takes it back, where anything does."""
 
     incident: Incident
@@ -178,11 +178,11 @@ class Runs:
             select(transitions.c.at, reports.c.cause)
             .distinct()
             .select_from(transitions.join(incidents).join(reports, reports.c.incident_id == incidents.c.id))
-            .where(incidents.c.host == host, transitions.c.kind == Kind.OUTAGE, reports.c.cause != "")
+            .where(incidents.c.host == host, transitions.c.kind == IncidentKind.OUTAGE, reports.c.cause != "")
         )
         async with self._database.reading() as connection:
             runs = tuple(past_run(host, row) for row in await connection.execute(ran))
-            return History(runs, tuple(Fault(host, row.cause, row.at) for row in await connection.execute(opened)))
+            return History(runs, tuple(PastFault(host, row.cause, row.at) for row in await connection.execute(opened)))
 
     async def experience(self, host: str) -> Mapping[str, float]:
         """How long each step that succeeded took on a host the last time: what it does, to its seconds."""
@@ -209,7 +209,7 @@ class Runs:
         """End this process's lease: another one may carry the run on at once."""
         await self.renew(offer, now)
 
-    async def finish(self, end: End, entry: Entry) -> None:
+    async def finish(self, end: RunEnd, entry: Entry) -> None:
         """Store how a run ended, unlock its host, and put up what takes it back. Raises LeaseLostError.
 
         The other offers rest on facts from before the fix and are withdrawn.

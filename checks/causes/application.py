@@ -7,15 +7,15 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.disk import is_out_of_room
 from checks.evidence.inside import ending, innermost, says, shown, was_accepted
 from checks.evidence.recreate import recreate
-from checks.evidence.state import State, state_of
+from checks.evidence.state import ContainerState, state_of
 from checks.facts.engine import Container
 from checks.facts.path import PATH, Listener, Rung
 from checks.facts.system import SYSTEM
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, FixId, ServiceKind, Vantage
+from checks.model import Evidence, FixId, ReachOutcome, ServiceKind, Vantage
 
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
-_NO_ANSWER = {Ended.TIMED_OUT, Ended.RESET}
+_NO_ANSWER = {ReachOutcome.TIMED_OUT, ReachOutcome.RESET}
 _STARTING = timedelta(seconds=10)
 
 
@@ -57,7 +57,7 @@ def _is_no_answer(look: Look, nearest: Rung) -> bool:
     if not was_accepted(look, nearest) or (look.way.other_scheme and look.way.other_scheme.status is not None):
         return False
     ended = ending(look, nearest)
-    return ended in _NO_ANSWER or (look.service.kind is ServiceKind.HTTP and ended is Ended.BAD_STATUS)
+    return ended in _NO_ANSWER or (look.service.kind is ServiceKind.HTTP and ended is ReachOutcome.BAD_STATUS)
 
 
 def _container_not_listening(look: Look) -> Judgement:
@@ -110,7 +110,7 @@ def _container_listens_on_loopback(look: Look) -> Judgement:
             "sockets", f"in container {container.name} the program listens on {_named(there)}: {where} loopback alone"
         ),
         *shown(look, *_ALL),
-        sure=innermost(look).ended is not Ended.ANSWERED,
+        sure=innermost(look).ended is not ReachOutcome.ANSWERED,
         advice=(
             f"# let the program listen on 0.0.0.0:{port}; a registry: http.addr, or REGISTRY_HTTP_ADDR=0.0.0.0:{port}",
             *recreate(container, *_published(look, container)),
@@ -123,7 +123,7 @@ def _not_up(look: Look, container: Container | None) -> Judgement | None:
     if container is None:
         return passed("no container is known for this service")
     state = state_of(look, container)
-    if state is not State.WELL:
+    if state is not ContainerState.WELL:
         return passed(f"container {container.name} is {container.status}: {state}")
     return None
 

@@ -6,7 +6,7 @@ from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.facts.path import Certificate
 from checks.facts.system import SYSTEM
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence
+from checks.model import Evidence, ReachOutcome
 
 _EXPIRING = timedelta(days=14)
 
@@ -14,8 +14,10 @@ _EXPIRING = timedelta(days=14)
 def _certificate_expired(look: Look) -> Judgement:
     """It has run out. Of one that is not trusted either TLS says only that: the host tells how long it is valid."""
     shown_here, system = _certificate(look), look.may(SYSTEM)
-    over = look.outside.ended is Ended.CERTIFICATE_UNTRUSTED and shown_here and shown_here.expires < look.outside.at
-    if look.outside.ended is not Ended.CERTIFICATE_EXPIRED and not over:
+    over = (
+        look.outside.ended is ReachOutcome.CERTIFICATE_UNTRUSTED and shown_here and shown_here.expires < look.outside.at
+    )
+    if look.outside.ended is not ReachOutcome.CERTIFICATE_EXPIRED and not over:
         return passed(f"it {look.outside.says}")
     in_time = shown_here is not None and system is not None and shown_here.expires > system.clock
     clock = (
@@ -33,7 +35,7 @@ def _certificate_expired(look: Look) -> Judgement:
 
 
 def _certificate_untrusted(look: Look) -> Judgement:
-    if look.outside.ended is not Ended.CERTIFICATE_UNTRUSTED:
+    if look.outside.ended is not ReachOutcome.CERTIFICATE_UNTRUSTED:
         return passed(f"it {look.outside.says}")
     place = f"{look.service.target}:{look.service.port}"
     return fail(

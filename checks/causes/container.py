@@ -4,7 +4,7 @@ import shlex
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.evidence.origin import who_stopped
-from checks.evidence.state import State, state_of
+from checks.evidence.state import ContainerState, state_of
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container
 from checks.look import Look
 from checks.model import Evidence, FixId
@@ -15,7 +15,7 @@ _MOST_NAMED = 10
 
 def _container_stopped(look: Look) -> Judgement:
     container = look.container
-    other = _not_in(State.STOPPED, look, container)
+    other = _not_in(ContainerState.STOPPED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to be stopped")
     evidence = (*_ended(container), *who_stopped(look, container.name), _policy(container))
@@ -25,7 +25,7 @@ def _container_stopped(look: Look) -> Judgement:
 def _container_restarting(look: Look) -> Judgement:
     """It starts, ends, and is started again by its policy, with longer and longer pauses."""
     container = look.container
-    other = _not_in(State.RESTARTING, look, container)
+    other = _not_in(ContainerState.RESTARTING, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to restart")
     times = f"was restarted {container.restarts} times by its policy {container.restart_policy!r}"
@@ -44,7 +44,7 @@ def _container_restarting(look: Look) -> Judgement:
 
 def _container_out_of_memory(look: Look) -> Judgement:
     container = look.container
-    other = _not_in(State.OUT_OF_MEMORY, look, container)
+    other = _not_in(ContainerState.OUT_OF_MEMORY, look, container)
     if other is not None or container is None:
         return other or passed("there is no container")
     name = shlex.quote(container.name)
@@ -69,7 +69,7 @@ def _container_out_of_memory(look: Look) -> Judgement:
 
 def _container_paused(look: Look) -> Judgement:
     container = look.container
-    other = _not_in(State.PAUSED, look, container)
+    other = _not_in(ContainerState.PAUSED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to be paused")
     return fail(
@@ -80,7 +80,7 @@ def _container_paused(look: Look) -> Judgement:
 
 def _container_start_failed(look: Look) -> Judgement:
     container = look.container
-    other = _not_in(State.START_FAILED, look, container)
+    other = _not_in(ContainerState.START_FAILED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to start")
     if not container.error:
@@ -95,13 +95,13 @@ def _container_start_failed(look: Look) -> Judgement:
     )
 
 
-def _not_in(state: State, look: Look, container: Container | None) -> Judgement | None:
+def _not_in(state: ContainerState, look: Look, container: Container | None) -> Judgement | None:
     """Why the container is not in a state, or not to blame for it; None where it is."""
     if container is None:
         return None
     found = state_of(look, container)
     if found is not state:
-        other = f" ({found})" if found not in {State.WELL, State.STOPPED} else ""
+        other = f" ({found})" if found not in {ContainerState.WELL, ContainerState.STOPPED} else ""
         return passed(f"container {container.name} is {container.status}{other}")
     if look.outside.ok:
         return passed(f"container {container.name} is {container.status}, and something else answers in its place")

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.evidence.inside import innermost, shown
-from checks.evidence.state import State, state_of
+from checks.evidence.state import ContainerState, state_of
 from checks.facts.disks import DISKS, Filesystem
 from checks.facts.engine import ENGINE, LOGS
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, ServiceKind, Vantage, Verdict
+from checks.model import Evidence, ReachOutcome, ServiceKind, Vantage, Verdict
 
 _FILLING = 90
 _FULL = 99  # per cent as df rounds it: up; some room is kept for root alone
@@ -21,7 +21,7 @@ def _disk_full(look: Look) -> Judgement:
     container = look.container
     if container is None:
         return passed("no container is known for this service")
-    no_room = state_of(look, container) is State.NO_ROOM
+    no_room = state_of(look, container) is ContainerState.NO_ROOM
     if not no_room and not _answers_with_error(look):
         return passed("nothing that fails is for want of room")
     full = full_filesystems(look)
@@ -54,7 +54,7 @@ def is_out_of_room(look: Look) -> bool:
 
 def _answers_with_error(look: Look) -> bool:
     """Whether the program in the container, where nothing is between, answers with an error of a server."""
-    if look.service.kind is ServiceKind.TCP or look.outside.ended is not Ended.BAD_STATUS:
+    if look.service.kind is ServiceKind.TCP or look.outside.ended is not ReachOutcome.BAD_STATUS:
         return False
     status = innermost(look).status
     return status is not None and status >= _SERVER_ERROR

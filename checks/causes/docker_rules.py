@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.network import bridge_of
 from checks.evidence.origin import who_touched_the_firewall
-from checks.evidence.packet import Owner, agrees, eaters, followed, known_eaters
-from checks.evidence.state import State, state_of
+from checks.evidence.packet import Owner, agrees, eaters, followed, known_blockers
+from checks.evidence.state import ContainerState, state_of
 from checks.facts.bus import BUS
 from checks.facts.daemon import DAEMON
 from checks.facts.engine import ENGINE, Container
@@ -77,7 +77,7 @@ def _docker_nat_rule_missing(look: Look) -> Judgement:
     if rule is not None and jumps:
         return passed(f"nat: {rule.says}")
     container = look.bridged
-    if container is None or state_of(look, container) is not State.WELL:
+    if container is None or state_of(look, container) is not ContainerState.WELL:
         return passed("no running container publishes the port")
     if look.outside.ok:
         return passed("missing, yet the service answers through docker-proxy")
@@ -220,7 +220,7 @@ def _order(*units: Unit) -> str:
 
 def instead(look: Look) -> tuple[Evidence, ...]:
     """Why docker-proxy, which still listens, does not save it: what untranslated packets meet instead."""
-    rules = known_eaters(look)
+    rules = known_blockers(look)
     return tuple(line for one in rules if one.stop.hook is Hook.INPUT for line in one.evidence)[:2]
 
 

@@ -5,17 +5,17 @@ import re
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
-from checks.evidence.packet import Eater, Owner, agrees, eaters, known_eaters
+from checks.evidence.packet import Blocker, Owner, agrees, eaters, known_blockers
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, FixId, Vantage
+from checks.model import Evidence, FixId, ReachOutcome, Vantage
 from checks.walk import Hook
 
 _BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
 _PANIC = "firewalld_policy_drop"  # the table that firewall-cmd --panic-on makes (nftables backend)
-_AS_A_FIREWALL_DOES = {Ended.NO_ROUTE, Ended.TIMED_OUT, Ended.REFUSED}
+_AS_A_FIREWALL_DOES = {ReachOutcome.NO_ROUTE, ReachOutcome.TIMED_OUT, ReachOutcome.REFUSED}
 
 
 def _firewalld_port_closed(look: Look) -> Judgement:
@@ -97,9 +97,9 @@ def _firewalld_forward_reject(look: Look) -> Judgement:
     )
 
 
-def _docker_accepts(look: Look, eater: Eater) -> bool:
+def _docker_accepts(look: Look, eater: Blocker) -> bool:
     """With its own tables firewalld is asked beside Docker; in the same table only after Docker's rules."""
-    return eater.stop.place.table == "firewalld" or not any(one.owner is Owner.DOCKER for one in known_eaters(look))
+    return eater.stop.place.table == "firewalld" or not any(one.owner is Owner.DOCKER for one in known_blockers(look))
 
 
 def _firewalld_zone_conflict(look: Look) -> Judgement:
@@ -157,8 +157,8 @@ def _firewalld_not_enabled(look: Look) -> Judgement:
     return risk(Evidence("units", f"firewalld.service is {unit.active} and {unit.enabled}: it {after} after a reboot"))
 
 
-def _of_firewalld(look: Look, hook: Hook) -> Eater | None:
-    return next((one for one in known_eaters(look) if one.owner is Owner.FIREWALLD and one.stop.hook is hook), None)
+def _of_firewalld(look: Look, hook: Hook) -> Blocker | None:
+    return next((one for one in known_blockers(look) if one.owner is Owner.FIREWALLD and one.stop.hook is hook), None)
 
 
 def ruling_zone(look: Look, firewalld: Firewalld) -> tuple[str, Zone, bool]:

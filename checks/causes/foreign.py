@@ -4,7 +4,7 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
-from checks.evidence.packet import Eater, Owner, agrees, docker_backend, eaters, followed, risen
+from checks.evidence.packet import Blocker, Owner, agrees, docker_backend, eaters, followed, risen
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
@@ -123,7 +123,7 @@ def _dropped_by_kernel(look: Look) -> str:
     return ", ".join(risen)
 
 
-def _on_its_way(look: Look, eater: Eater) -> bool:
+def _on_its_way(look: Look, eater: Blocker) -> bool:
     """Whether the packet would come by there if Docker's rules were whole: it would not meet INPUT.
 
     Raises MissingError where whether they are whole is not known.

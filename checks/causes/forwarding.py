@@ -12,7 +12,7 @@ from checks.facts.nftables import NFTABLES
 from checks.facts.path import Route
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
 from checks.look import Look, MissingError
-from checks.model import LADDER, Ended, Evidence, FixId, Vantage
+from checks.model import LADDER, Evidence, FixId, ReachOutcome, Vantage
 
 NOT_FORWARDED = "IpInAddrErrors"
 """Rises by one for each packet that would have to be forwarded and may not (seen on Linux 6.18)."""
@@ -99,7 +99,7 @@ def _lines_against(look: Look, names: list[str]) -> tuple[Evidence, ...]:
 def _fits(look: Look, route: Route | None) -> bool:
     """Whether all else agrees: a healthy DNAT rule, silence from outside, and no route by the kernel's own word."""
     no_route = route is None or route.device is None
-    return _translated(look) and no_route and look.outside.ended is Ended.TIMED_OUT
+    return _translated(look) and no_route and look.outside.ended is ReachOutcome.TIMED_OUT
 
 
 def _translated(look: Look) -> bool:

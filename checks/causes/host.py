@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.errors import SshTimedOutError, SshUnreachableError
 from checks.look import Look, MissingError, Peer
-from checks.model import SSH, Ended, Evidence, Phase, Reading, Trouble
+from checks.model import SSH, Evidence, Phase, ReachOutcome, Reading, Trouble
 from checks.model import WATCHER_OFFLINE as WATCHER
 
-_SILENT = {Ended.TIMED_OUT, Ended.NO_ROUTE, Ended.NETWORK_UNREACHABLE}
+_SILENT = {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE, ReachOutcome.NETWORK_UNREACHABLE}
 _NOT_REACHED = {Phase.RESOLVE, Phase.CONNECT}
 _NO_SSH = {SshTimedOutError.id, SshUnreachableError.id}
 
@@ -53,7 +53,7 @@ def _heard(peer: Peer) -> str:
     for what, reading in (("the service", peer.seen), ("its sshd", peer.sshd)):
         if reading is None or reading.phase is Phase.RESOLVE:
             continue
-        if not _is_silence(reading) or (peer.on_link and reading.ended is Ended.NO_ROUTE):
+        if not _is_silence(reading) or (peer.on_link and reading.ended is ReachOutcome.NO_ROUTE):
             return f"from {peer.host} {what} {_says(reading)}"
     return ""
 

@@ -6,12 +6,15 @@ from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH, Route
 from checks.facts.system import SYSTEM
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, FixId
+from checks.model import Evidence, FixId, ReachOutcome
 
 _FULL = 0.98  # of the table: each processor keeps some entries that are not counted yet
 _FILLING = 0.8
 _NO_WAY_BACK = ("Invalid argument", "Invalid cross-device link")  # EINVAL, and EXDEV on older kernels
-_AS_NOBODY_WERE_THERE = {Ended.TIMED_OUT, Ended.NO_ROUTE}  # a neighbour's ARP question is not answered either
+_AS_NOBODY_WERE_THERE = {
+    ReachOutcome.TIMED_OUT,
+    ReachOutcome.NO_ROUTE,
+}  # a neighbour's ARP question is not answered either
 _RP_COUNTER = "TcpExtIPReversePathFilter"
 
 
@@ -24,7 +27,7 @@ def taken_for_spoofed(look: Look) -> Route | None:
     inbound, arrival = look.way.inbound, look.way.arrival
     if inbound is not None and _no_way_back(inbound):
         return inbound
-    asked_for_itself = inbound is None or look.outside.ended is Ended.NO_ROUTE
+    asked_for_itself = inbound is None or look.outside.ended is ReachOutcome.NO_ROUTE
     return arrival if asked_for_itself and arrival is not None and _no_way_back(arrival) else None
 
 
@@ -98,7 +101,7 @@ def _conntrack_full(look: Look) -> Judgement:
         evidence.append(Evidence("kernel counters", f"{dropped} packets were dropped for that while it was looked at"))
     return fail(
         *evidence,
-        sure=bool(dropped) and look.outside.ended is Ended.TIMED_OUT,
+        sure=bool(dropped) and look.outside.ended is ReachOutcome.TIMED_OUT,
         advice=(
             "sudo conntrack -L 2>/dev/null | awk '{print $5}' | sort | uniq -c | sort -rn | head   # who fills it",
         ),

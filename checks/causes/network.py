@@ -9,7 +9,7 @@ from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.engine import CONTAINERS, ENGINE, Container
 from checks.facts.path import PATH, Route
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, FixId, Phase, Vantage
+from checks.model import Evidence, FixId, Phase, ReachOutcome, Vantage
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
@@ -91,7 +91,7 @@ def _subnet_overlap(look: Look) -> Judgement:
     return fail(
         Evidence("route", f"`{back.question}` answers: {back.answer}"),
         Evidence("addresses", f"{bridge} has {subnet}: the host takes {look.way.client} for one of its containers"),
-        sure=look.outside.ended is Ended.TIMED_OUT,
+        sure=look.outside.ended is ReachOutcome.TIMED_OUT,
         advice=_another_subnet(look, addresses, bridge),
     )
 
@@ -128,7 +128,7 @@ def _return_route_missing(look: Look) -> Judgement:
     return fail(
         Evidence("route", f"`{back.question}` answers: {back.answer}"),
         Evidence("addresses", f"gateway {dead} does not answer on its link" if dead else f"its routes: {routes}"),
-        sure=look.outside.ended is Ended.TIMED_OUT,
+        sure=look.outside.ended is ReachOutcome.TIMED_OUT,
         advice=(
             f"sudo ip route replace {_network_of(look)} via GATEWAY   # now; GATEWAY: who leads to these clients",
             "# lastingly: a route in the configuration of the interface (nmcli, .network, ifcfg, interfaces)",
@@ -154,7 +154,7 @@ def _mtu_black_hole(look: Look) -> Judgement:
     """The connection is made, for its packets are small; whatever is large is lost, and nobody tells the sender."""
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    if look.outside.phase not in {Phase.TLS, Phase.HTTP} or look.outside.ended is not Ended.TIMED_OUT:
+    if look.outside.phase not in {Phase.TLS, Phase.HTTP} or look.outside.ended is not ReachOutcome.TIMED_OUT:
         return passed(f"it {look.outside.says}: the large packets are not what is lost")
     if look.small is None:
         raise MissingError("reading", "no attempt with small packets was made")

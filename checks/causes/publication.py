@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.evidence.inside import is_good, shown
 from checks.evidence.recreate import recreate
-from checks.evidence.state import PROXY, State, holders, port_refused, state_of
+from checks.evidence.state import PROXY, ContainerState, holders, port_refused, state_of
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, Binding, Container
 from checks.facts.sockets import SOCKETS
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, Phase, Vantage
+from checks.model import Evidence, Phase, ReachOutcome, Vantage
 
 
 def _published_on_loopback(look: Look) -> Judgement:
@@ -44,7 +44,7 @@ def _published_on_loopback(look: Look) -> Judgement:
 def _published_address_gone(look: Look) -> Judgement:
     """The port is published on one address, which the host does not have (any more)."""
     container = look.container
-    if container is None or (not container.running and state_of(look, container) is not State.ADDRESS_GONE):
+    if container is None or (not container.running and state_of(look, container) is not ContainerState.ADDRESS_GONE):
         return passed("no container publishes the port, or another thing keeps it down")
     asked = container.bindings_of(look.service.port)
     named = [one for one in asked if not one.everywhere and not one.on_loopback and ":" not in one.host_ip]
@@ -114,7 +114,7 @@ def _port_not_published(look: Look) -> Judgement:
             Evidence("containers", f"no container publishes port {port}; those that run: {running}"),
             nobody,
             *shown(look, Vantage.HOST),
-            sure=look.outside.ended is Ended.REFUSED,
+            sure=look.outside.ended is ReachOutcome.REFUSED,
         )
     places = _places(container.published) or "nothing"
     return fail(
@@ -146,7 +146,7 @@ def _port_conflict(look: Look) -> Judgement:
     container = look.container
     if container is None or container.running:
         return passed("no container waits for its port")
-    if state_of(look, container) is not State.PORT_TAKEN:
+    if state_of(look, container) is not ContainerState.PORT_TAKEN:
         look.need(SOCKETS)
         return passed(f"nobody else holds port {look.service.port}")
     if look.outside.ok:
@@ -176,7 +176,7 @@ def _port_conflict(look: Look) -> Judgement:
 
 
 def _name_does_not_resolve(look: Look) -> Judgement:
-    if look.outside.ended is not Ended.NAME_UNKNOWN:
+    if look.outside.ended is not ReachOutcome.NAME_UNKNOWN:
         return passed(
             f"{look.service.target} resolves: {look.outside.address}" if look.outside.address else "it resolves"
         )

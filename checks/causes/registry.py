@@ -5,15 +5,15 @@ from urllib.parse import urlsplit, urlunsplit
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.disk import is_out_of_room
 from checks.evidence.inside import ending, innermost, says, shown
-from checks.evidence.state import State, state_of
+from checks.evidence.state import ContainerState, state_of
 from checks.facts.path import PATH
 from checks.look import Look, MissingError
-from checks.model import Ended, Evidence, Phase, ServiceKind, Vantage
+from checks.model import Evidence, Phase, ReachOutcome, ServiceKind, Vantage
 
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
 _SERVER_ERROR = 500
 _WRONG_SCHEME = 400
-_CERTIFICATES = {Ended.CERTIFICATE_EXPIRED, Ended.CERTIFICATE_UNTRUSTED}
+_CERTIFICATES = {ReachOutcome.CERTIFICATE_EXPIRED, ReachOutcome.CERTIFICATE_UNTRUSTED}
 
 
 def _registry_error(look: Look) -> Judgement:
@@ -21,10 +21,10 @@ def _registry_error(look: Look) -> Judgement:
     other = _not_answered(look)
     if other is not None:
         return other
-    if look.outside.ended is not Ended.BAD_STATUS:
+    if look.outside.ended is not ReachOutcome.BAD_STATUS:
         return passed(f"it {look.outside.says}")
     nearest = innermost(look)
-    if nearest.status is None or ending(look, nearest) is not Ended.BAD_STATUS:
+    if nearest.status is None or ending(look, nearest) is not ReachOutcome.BAD_STATUS:
         return passed(f"at {nearest.address}, where nothing is between, it {says(look, nearest)}")
     if nearest.status < _SERVER_ERROR and not nearest.registry:
         return passed(f"{nearest.status} without a registry's header")
@@ -49,7 +49,12 @@ def _not_a_registry(look: Look) -> Judgement:
     nearest = innermost(look)
     if not _is_foreign(nearest.status, ending(look, nearest), registry=nearest.registry):
         return passed(f"at {nearest.address}, where nothing is between, it {says(look, nearest)}")
-    foreign = look.outside.ended in {Ended.NOT_A_REGISTRY, Ended.NOT_HTTP, Ended.BAD_STATUS, Ended.RESET}
+    foreign = look.outside.ended in {
+        ReachOutcome.NOT_A_REGISTRY,
+        ReachOutcome.NOT_HTTP,
+        ReachOutcome.BAD_STATUS,
+        ReachOutcome.RESET,
+    }
     if not foreign:
         return passed(f"it {look.outside.says} from outside")
     if _speaks_other_scheme(look):
@@ -58,7 +63,7 @@ def _not_a_registry(look: Look) -> Judgement:
     return fail(
         Evidence("reading", f"GET {look.service.path} {look.outside.says}{detail}"),
         *shown(look, *_ALL),
-        sure=look.outside.ended in {Ended.NOT_A_REGISTRY, Ended.NOT_HTTP},
+        sure=look.outside.ended in {ReachOutcome.NOT_A_REGISTRY, ReachOutcome.NOT_HTTP},
         advice=(
             f"curl -i {look.service.url}   # what is it? A registry answers with Docker-Distribution-Api-Version",
             f"docker ps --filter publish={look.service.port}; sudo ss -ltnp 'sport = :{look.service.port}'   # who",
@@ -67,11 +72,11 @@ def _not_a_registry(look: Look) -> Judgement:
     )
 
 
-def _is_foreign(status: int | None, ended: Ended, *, registry: bool) -> bool:
+def _is_foreign(status: int | None, ended: ReachOutcome, *, registry: bool) -> bool:
     """An answer that no registry gives: without its header, and no error of a server."""
-    if ended in {Ended.NOT_A_REGISTRY, Ended.NOT_HTTP}:
+    if ended in {ReachOutcome.NOT_A_REGISTRY, ReachOutcome.NOT_HTTP}:
         return True
-    return ended is Ended.BAD_STATUS and not registry and status is not None and status < _SERVER_ERROR
+    return ended is ReachOutcome.BAD_STATUS and not registry and status is not None and status < _SERVER_ERROR
 
 
 def _not_answered(look: Look) -> Judgement | None:
@@ -80,12 +85,12 @@ def _not_answered(look: Look) -> Judgement | None:
         return passed(f"the service is no registry, but {look.service.kind}")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    if look.outside.phase is not Phase.HTTP or look.outside.ended is Ended.TIMED_OUT:
+    if look.outside.phase is not Phase.HTTP or look.outside.ended is ReachOutcome.TIMED_OUT:
         return passed(f"there is no answer: {look.outside.says}")
     container = look.container
     if container is None and look.service.container is not None:
         return passed(f"there is no container {look.service.container}: whatever answers is something else")
-    if container is not None and (state := state_of(look, container)) is not State.WELL:
+    if container is not None and (state := state_of(look, container)) is not ContainerState.WELL:
         return passed(f"container {container.name} is {container.status} ({state}): whatever answers is something else")
     return None
 
@@ -118,9 +123,9 @@ def _may_be_misunderstood(look: Look) -> bool:
     """Whether the attempt ended as one in the wrong scheme may: TLS servers answer plain HTTP with 400, or hang up."""
     if look.outside.ok or look.outside.phase not in {Phase.TLS, Phase.HTTP}:
         return False
-    if look.outside.ended is Ended.BAD_STATUS:
+    if look.outside.ended is ReachOutcome.BAD_STATUS:
         return look.outside.status == _WRONG_SCHEME
-    if look.outside.ended is Ended.TIMED_OUT:  # a server of plain HTTP may wait for the end of a line
+    if look.outside.ended is ReachOutcome.TIMED_OUT:  # a server of plain HTTP may wait for the end of a line
         return look.outside.phase is Phase.TLS
     return look.outside.ended not in _CERTIFICATES
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from checks.collect.reach import SMALL_SEGMENT, Knocks, knock, reach
-from checks.model import Ended, Phase, Reading, Service, Vantage
+from checks.model import Phase, ReachOutcome, Reading, Service, Vantage
 
 _AT_ONCE = 0.3
 """Seconds in which a healthy service has answered. One that has not is knocked at, instead of waited for."""
@@ -58,7 +58,7 @@ class Outside:
         for name, made in self._knocks.items():
             if not made.accepted and self._attempts[name].cancel():
                 self._silent[name] = Reading(
-                    Vantage.OUTSIDE, Phase.CONNECT, Ended.TIMED_OUT, ms, self._clock(), address=made.address
+                    Vantage.OUTSIDE, Phase.CONNECT, ReachOutcome.TIMED_OUT, ms, self._clock(), address=made.address
                 )
 
     def reading(self, service: Service) -> Reading:

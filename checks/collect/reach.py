@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from checks.answer import REGISTRY_HEADER, judge
-from checks.model import Ended, Phase, Reading, Service, ServiceKind, Vantage
+from checks.model import Phase, ReachOutcome, Reading, Service, ServiceKind, Vantage
 
 CONNECT_DEADLINE = 1.5
 """Seconds for one address to accept: Linux repeats a lost SYN after 1 s, so one lost packet is forgiven."""
@@ -36,12 +36,12 @@ _HEAD_LIMIT = 16_384
 _IPV6 = 6
 
 _BY_ERRNO = {
-    errno.ECONNREFUSED: Ended.REFUSED,
-    errno.ECONNRESET: Ended.RESET,
-    errno.EPIPE: Ended.RESET,
-    errno.EHOSTUNREACH: Ended.NO_ROUTE,
-    errno.ENETUNREACH: Ended.NETWORK_UNREACHABLE,
-    errno.ETIMEDOUT: Ended.TIMED_OUT,
+    errno.ECONNREFUSED: ReachOutcome.REFUSED,
+    errno.ECONNRESET: ReachOutcome.RESET,
+    errno.EPIPE: ReachOutcome.RESET,
+    errno.EHOSTUNREACH: ReachOutcome.NO_ROUTE,
+    errno.ENETUNREACH: ReachOutcome.NETWORK_UNREACHABLE,
+    errno.ETIMEDOUT: ReachOutcome.TIMED_OUT,
 }
 
 
@@ -73,7 +73,7 @@ class _Attempt:
 async def reach(
     service: Service, clock: Callable[[], datetime], *, segment: int | None = None, deadline: float = TOTAL_DEADLINE
 ) -> Reading:
-    """Try once to reach a service from here. Never raises; every way of failing is an ``Ended``.
+    """Try once to reach a service from here. Never raises; every way of failing is an ``ReachOutcome``.
 
     ``segment`` asks the other side for TCP segments of that many bytes at most: what then arrives, and otherwise does
     not, was too large for some link on the way. ``deadline`` is in seconds.
@@ -142,7 +142,7 @@ async def _knock_once(info: _AddressInfo) -> bool:
         return True
 
 
-async def _try(service: Service, attempt: _Attempt) -> tuple[Ended, str]:
+async def _try(service: Service, attempt: _Attempt) -> tuple[ReachOutcome, str]:
     loop = asyncio.get_running_loop()
     with attempt.during(Phase.RESOLVE):
         infos = await loop.getaddrinfo(service.target, service.port, type=socket.SOCK_STREAM)
@@ -150,7 +150,7 @@ async def _try(service: Service, attempt: _Attempt) -> tuple[Ended, str]:
         sock = await _connect(infos, attempt)
     if service.kind is ServiceKind.TCP:
         sock.close()
-        return Ended.ANSWERED, ""
+        return ReachOutcome.ANSWERED, ""
     reader, writer = await asyncio.open_connection(sock=sock, limit=_HEAD_LIMIT)
     try:
         if service.tls:
@@ -189,7 +189,7 @@ async def _connect(infos: Sequence[_AddressInfo], attempt: _Attempt) -> socket.s
 
 async def _ask(
     service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, attempt: _Attempt
-) -> tuple[Ended, str]:
+) -> tuple[ReachOutcome, str]:
     port = "" if service.port == (443 if service.tls else 80) else f":{service.port}"
     host = f"[{service.target}]" if ":" in service.target else service.target
     writer.write(
@@ -199,7 +199,7 @@ async def _ask(
     head = await reader.readuntil(b"\r\n\r\n")
     status, headers = _parse_head(head)
     if status is None:
-        return Ended.NOT_HTTP, repr(head[:60])
+        return ReachOutcome.NOT_HTTP, repr(head[:60])
     attempt.status = status
     return judge(service.kind, status, registry=REGISTRY_HEADER in headers)
 
@@ -214,27 +214,31 @@ def _parse_head(head: bytes) -> tuple[int | None, dict[str, str]]:
     return int(code), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _explain(error: Exception) -> tuple[Ended, str]:  # noqa: PLR0911  # one return a way of failing
+def _explain(error: Exception) -> tuple[ReachOutcome, str]:  # noqa: PLR0911  # one return a way of failing
     """The typed ending of an attempt that raised."""
     match error:
         case ssl.SSLCertVerificationError(verify_code=10):  # X509_V_ERR_CERT_HAS_EXPIRED
-            return Ended.CERTIFICATE_EXPIRED, error.verify_message
+            return ReachOutcome.CERTIFICATE_EXPIRED, error.verify_message
         case ssl.SSLCertVerificationError():
-            return Ended.CERTIFICATE_UNTRUSTED, error.verify_message
+            return ReachOutcome.CERTIFICATE_UNTRUSTED, error.verify_message
         case ssl.SSLError():
-            return Ended.TLS_FAILED, error.reason or str(error)
+            return ReachOutcome.TLS_FAILED, error.reason or str(error)
         case socket.gaierror():
-            return Ended.NAME_UNKNOWN, str(error)
+            return ReachOutcome.NAME_UNKNOWN, str(error)
         case TimeoutError():
-            return Ended.TIMED_OUT, ""
+            return ReachOutcome.TIMED_OUT, ""
         case asyncio.IncompleteReadError():
-            return (Ended.NOT_HTTP, repr(error.partial[:60])) if error.partial else (Ended.RESET, "closed, no answer")
+            return (
+                (ReachOutcome.NOT_HTTP, repr(error.partial[:60]))
+                if error.partial
+                else (ReachOutcome.RESET, "closed, no answer")
+            )
         case asyncio.LimitOverrunError():
-            return Ended.NOT_HTTP, f"no end of the headers within {_HEAD_LIMIT} bytes"
+            return ReachOutcome.NOT_HTTP, f"no end of the headers within {_HEAD_LIMIT} bytes"
         case OSError(errno=number) if number in _BY_ERRNO:
             return _BY_ERRNO[number], os.strerror(number)
         case _:
-            return Ended.FAILED, str(error)
+            return ReachOutcome.FAILED, str(error)
 
 
 def _expires(certificate: dict[str, Any] | None) -> datetime | None:

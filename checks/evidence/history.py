@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from checks.facts.journal import JOURNAL, Event, Kind
+from checks.facts.journal import JOURNAL, Event, EventKind
 from checks.facts.system import SYSTEM
 from checks.facts.units import NETWORK_UNITS, UNIT_NAMES
 from checks.look import Look
@@ -28,9 +28,9 @@ _SAME_MOMENT = timedelta(seconds=2)
 _MOST_COINCIDENCES = 3
 _SHORT = 80  # characters of a line that only coincides
 
-_STOPS, _STARTS = {Kind.STOPPING, Kind.STOPPED}, {Kind.STARTING, Kind.STARTED}
-_UNIT_KINDS = {*_STOPS, *_STARTS, Kind.FAILED, Kind.RELOADING, Kind.RELOADED}
-_REQUESTS = (Kind.SUDO, Kind.CRON, Kind.POLKIT, Kind.ANSIBLE)
+_STOPS, _STARTS = {EventKind.STOPPING, EventKind.STOPPED}, {EventKind.STARTING, EventKind.STARTED}
+_UNIT_KINDS = {*_STOPS, *_STARTS, EventKind.FAILED, EventKind.RELOADING, EventKind.RELOADED}
+_REQUESTS = (EventKind.SUDO, EventKind.CRON, EventKind.POLKIT, EventKind.ANSIBLE)
 _SESSION = re.compile(r"session-(\w+)\.scope")
 
 
@@ -88,7 +88,7 @@ class History:
     def acts_of(self, *units: str) -> tuple[Act, ...]:
         return tuple(act for act in self.acts if act.unit in units)
 
-    def of_kind(self, *kinds: Kind) -> tuple[Event, ...]:
+    def of_kind(self, *kinds: EventKind) -> tuple[Event, ...]:
         return tuple(event for event in self.events if event.kind in kinds)
 
     def askers(self, act: Act) -> tuple[Asker, ...]:
@@ -141,17 +141,17 @@ def clock(at: datetime) -> str:
 
 def told(event: Event) -> str:
     """Who did what, and where: ``webpanel (in webpanel.service) ran `sudo systemctl restart network` ``."""
-    if event.kind is Kind.ANSIBLE:
+    if event.kind is EventKind.ANSIBLE:
         return f"Ansible ran {event.what}"
-    if event.kind is Kind.POLKIT:
+    if event.kind is EventKind.POLKIT:
         return f"{event.who} was allowed {event.what}"
-    by = f"cron ran for {event.who}" if event.kind is Kind.CRON else f"{event.who}{_place(event)} ran"
-    return f"{by} `{'sudo ' if event.kind is Kind.SUDO else ''}{event.what}`"
+    by = f"cron ran for {event.who}" if event.kind is EventKind.CRON else f"{event.who}{_place(event)} ran"
+    return f"{by} `{'sudo ' if event.kind is EventKind.SUDO else ''}{event.what}`"
 
 
 def _place(event: Event) -> str:
     """The unit or the login session in which a command of sudo's was run: that is the program behind it."""
-    if event.kind is not Kind.SUDO or not event.by_unit:
+    if event.kind is not EventKind.SUDO or not event.by_unit:
         return ""
     session = _SESSION.fullmatch(event.by_unit)
     return f" (in {f'login session {session[1]}' if session else event.by_unit})"
@@ -185,24 +185,28 @@ def _joins(before: Event, event: Event) -> bool:
 
     Of a unit without ExecStop, systemd says that it stopped before it says that it is stopping.
     """
-    if event.kind in {Kind.STOPPING, Kind.STARTING}:
+    if event.kind in {EventKind.STOPPING, EventKind.STARTING}:
         return before.kind in _STOPS and event.at - before.at <= _TOGETHER
-    return event.kind is not Kind.RELOADING and before.kind in {Kind.STOPPING, Kind.STARTING, Kind.RELOADING}
+    return event.kind is not EventKind.RELOADING and before.kind in {
+        EventKind.STOPPING,
+        EventKind.STARTING,
+        EventKind.RELOADING,
+    }
 
 
 def _act(events: Sequence[Event]) -> Act:
     return Act(events[0].unit, events[0].at, events[-1].at, _did([event.kind for event in events]))
 
 
-def _did(kinds: Sequence[Kind]) -> Did:
+def _did(kinds: Sequence[EventKind]) -> Did:
     last, stopped = kinds[-1], not _STOPS.isdisjoint(kinds)
     if last in _STARTS:
-        if Kind.STARTED in kinds:
+        if EventKind.STARTED in kinds:
             return Did.RESTARTED if stopped else Did.STARTED
         return Did.RESTARTING if stopped else Did.STARTING
     if last in _STOPS:
-        return Did.STOPPED if Kind.STOPPED in kinds else Did.STOPPING
-    return {Kind.FAILED: Did.FAILED, Kind.RELOADING: Did.RELOADING, Kind.RELOADED: Did.RELOADED}[last]
+        return Did.STOPPED if EventKind.STOPPED in kinds else Did.STOPPING
+    return {EventKind.FAILED: Did.FAILED, EventKind.RELOADING: Did.RELOADING, EventKind.RELOADED: Did.RELOADED}[last]
 
 
 # --- who asked -------------------------------------------------------------------------------------------------
@@ -227,7 +231,7 @@ def _coincidences(history: History, act: Act) -> Iterator[str]:
     for event in history.of_kind(*_REQUESTS):
         if act.at - _REQUESTED_WITHIN <= event.at <= act.at:
             yield f"{told(event)} at {clock(event.at)}"
-    for event in history.of_kind(Kind.SAID):
+    for event in history.of_kind(EventKind.SAID):
         near = act.at - _SAME_MOMENT <= event.at <= act.until + _SAME_MOMENT
         if near and event.by_unit.endswith(".service") and not event.by_unit.startswith(("user@", act.unit)):
             yield f'{event.by_unit} wrote "{event.what[:_SHORT]}"'

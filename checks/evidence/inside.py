@@ -2,7 +2,7 @@
 
 from checks.facts.path import PATH, Rung
 from checks.look import Look, MissingError
-from checks.model import LADDER, Ended, Evidence, Phase, ServiceKind, Vantage
+from checks.model import LADDER, Evidence, Phase, ReachOutcome, ServiceKind, Vantage
 from checks.rungs import judged
 
 _NAMES = {
@@ -32,7 +32,7 @@ def innermost(look: Look) -> Rung:
     return found
 
 
-def ending(look: Look, tried: Rung) -> Ended:
+def ending(look: Look, tried: Rung) -> ReachOutcome:
     """How an attempt ended, for a service of this kind."""
     return judged(tried, look.service.kind)[0]
 
@@ -40,12 +40,14 @@ def ending(look: Look, tried: Rung) -> Ended:
 def is_good(look: Look, vantage: Vantage) -> bool | None:
     """Whether the service answers from a vantage as a healthy one does; None where that was not tried."""
     tried = rung(look, vantage)
-    return None if tried is None else ending(look, tried) is Ended.ANSWERED
+    return None if tried is None else ending(look, tried) is ReachOutcome.ANSWERED
 
 
 def was_accepted(look: Look, tried: Rung) -> bool:
     """Whether the connection was made, whatever came of it."""
-    return tried.phase is not Phase.CONNECT or (look.service.kind is ServiceKind.TCP and tried.ended is Ended.ANSWERED)
+    return tried.phase is not Phase.CONNECT or (
+        look.service.kind is ServiceKind.TCP and tried.ended is ReachOutcome.ANSWERED
+    )
 
 
 def shown(look: Look, *vantages: Vantage) -> tuple[Evidence, ...]:
@@ -59,4 +61,4 @@ def says(look: Look, tried: Rung) -> str:
     words = ending(look, tried).value.replace("-", " ")
     if tried.status is not None:
         return f"{words} {tried.status}"
-    return words if tried.ended is Ended.ANSWERED else f"{words} at {tried.phase}"
+    return words if tried.ended is ReachOutcome.ANSWERED else f"{words} at {tried.phase}"

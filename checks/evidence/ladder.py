@@ -1,13 +1,13 @@
 """The reach ladder as the first classifier: from where it answers, and how the rest ends, tells the broken layer."""
 
 from checks.look import Look
-from checks.model import Ended, Phase, Vantage
+from checks.model import Phase, ReachOutcome, Vantage
 
 _BY_ENDING = {
-    Ended.TIMED_OUT: "dropped without a word: forwarding, a DROP rule, or something before the host",
-    Ended.NO_ROUTE: "rejected on its way: a firewall's REJECT, here or before the host",
-    Ended.REFUSED: "turned away: a REJECT with port-unreachable or a reset, or nobody listens where it arrives",
-    Ended.NETWORK_UNREACHABLE: "without a way: the client's own machine, or a router, knows none",
+    ReachOutcome.TIMED_OUT: "dropped without a word: forwarding, a DROP rule, or something before the host",
+    ReachOutcome.NO_ROUTE: "rejected on its way: a firewall's REJECT, here or before the host",
+    ReachOutcome.REFUSED: "turned away: a REJECT with port-unreachable or a reset, or nobody listens where it arrives",
+    ReachOutcome.NETWORK_UNREACHABLE: "without a way: the client's own machine, or a router, knows none",
 }
 
 

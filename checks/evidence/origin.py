@@ -6,7 +6,7 @@ from datetime import datetime
 
 from checks.evidence.history import Act, Did, History, clock, history, skew, told
 from checks.facts.daemon import DAEMON
-from checks.facts.journal import Kind
+from checks.facts.journal import EventKind
 from checks.facts.network_service import NAME as NETWORK
 from checks.facts.network_service import NETWORK_SERVICE, NetworkService
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
@@ -25,7 +25,7 @@ _CHANGES_RULES = re.compile(
     r"\bfirewall-cmd\b.*--(complete-)?reload|\b(iptables|ip6tables)\S*\b.*\s(-F|--flush|-X)|\biptables\S*-restore\b"
     r"|\bnft\b.*(\bflush\b|\bdelete\b|\s-f\b)|\bufw\b.*\b(enable|disable|reload|reset)\b"
 )
-_COMMANDS = (Kind.SUDO, Kind.CRON, Kind.ANSIBLE)
+_COMMANDS = (EventKind.SUDO, EventKind.CRON, EventKind.ANSIBLE)
 _MOST = 6  # lines
 
 
@@ -71,7 +71,7 @@ def who_stopped(look: Look, name: str) -> tuple[Evidence, ...]:
     if stops:
         return tuple(_by_act(happened, stops[-1]))
     command = re.compile(rf"\bdocker\b.*\b(stop|kill|rm|restart|pause|down)\b.*(?<![\w.-]){re.escape(name)}(?![\w.-])")
-    commands = [event for event in happened.of_kind(Kind.SUDO, Kind.CRON) if command.search(event.what)]
+    commands = [event for event in happened.of_kind(EventKind.SUDO, EventKind.CRON) if command.search(event.what)]
     return tuple(Evidence("journal", f"{told(event)} at {clock(event.at)}") for event in commands[-1:])
 
 

@@ -41,7 +41,7 @@ class Owner(StrEnum):
 
 
 @dataclass(frozen=True)
-class Eater:
+class Blocker:
     """A rule or policy that ends a client's packet, or may.
 
     ``rise`` is by how much it counted during the known attempts; None where it has no counter, or was read once.
@@ -112,7 +112,7 @@ def followed(look: Look) -> Trace:
     return walk(look.need(RULES), packet_of(look))
 
 
-def eaters(look: Look) -> tuple[Eater, ...]:
+def eaters(look: Look) -> tuple[Blocker, ...]:
     """Every rule in a row that ends a client's packet: the first one, then what would once that one is lifted.
 
     Raises MissingError where rules or the way of packets are not known.
@@ -120,17 +120,17 @@ def eaters(look: Look) -> tuple[Eater, ...]:
     rules, packet = look.need(RULES), packet_of(look)
     rise = risen(look)
     attempts = look.recount.attempts if look.recount else None
-    found: list[Eater] = []
+    found: list[Blocker] = []
     for _ in range(_MOST):
         stops = walk(rules, packet).stops
         if not stops:
             break
-        found += [Eater(stop, _owner(look, stop), rise.get(stop.place), attempts) for stop in stops]
+        found += [Blocker(stop, _owner(look, stop), rise.get(stop.place), attempts) for stop in stops]
         rules = rules.without(frozenset(stop.place for stop in stops))
     return tuple(found)
 
 
-def known_eaters(look: Look) -> tuple[Eater, ...]:
+def known_blockers(look: Look) -> tuple[Blocker, ...]:
     """The same for evidence that only refines: none where they cannot be known."""
     try:
         return eaters(look)
@@ -138,7 +138,7 @@ def known_eaters(look: Look) -> tuple[Eater, ...]:
         return ()
 
 
-def agrees(look: Look, eater: Eater) -> bool:
+def agrees(look: Look, eater: Blocker) -> bool:
     """Whether the way in which the attempt ended, and the rule's counter where it has one, say the same as the rule."""
     return (eater.stop.certain or eater.counted) and not eater.flat and eater.stop.ended is look.outside.ended
 

@@ -20,7 +20,7 @@ _NO_ROOM = "no space left on device"
 PROXY = "docker-proxy"
 
 
-class State(StrEnum):
+class ContainerState(StrEnum):
     """What is the matter with a container, each the business of one cause."""
 
     WELL = "well"
@@ -34,24 +34,24 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-def state_of(look: Look, container: Container) -> State:  # noqa: PLR0911  # one return a state
+def state_of(look: Look, container: Container) -> ContainerState:  # noqa: PLR0911  # one return a state
     """The state that explains the most goes first: why it is down before that it is down."""
     if container.status == "paused":
-        return State.PAUSED
+        return ContainerState.PAUSED
     if container.running:
-        return State.RESTARTING if crash_loop(look, container) else State.WELL
+        return ContainerState.RESTARTING if crash_loop(look, container) else ContainerState.WELL
     said = last_words(look, container)
     if _port_taken(look, container):
-        return State.PORT_TAKEN
+        return ContainerState.PORT_TAKEN
     if _ADDRESS_GONE in container.error and not _owned(look, container):
-        return State.ADDRESS_GONE
+        return ContainerState.ADDRESS_GONE
     if any(_NO_ROOM in text for text in said):
-        return State.NO_ROOM
+        return ContainerState.NO_ROOM
     if container.oom_killed:
-        return State.OUT_OF_MEMORY
+        return ContainerState.OUT_OF_MEMORY
     if container.status == "restarting":
-        return State.RESTARTING
-    return State.START_FAILED if container.error or container.status == "created" else State.STOPPED
+        return ContainerState.RESTARTING
+    return ContainerState.START_FAILED if container.error or container.status == "created" else ContainerState.STOPPED
 
 
 def last_words(look: Look, container: Container) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from checks.check import Checker
 from checks.commands import carried_out, shell_line
 from checks.errors import LookError
 from checks.execution import receipts
-from checks.execution.order import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.execution.outcome import Broken, Seen, broken_off, cause_gone, planned, restored, verified, why_stale
-from checks.execution.receipts import RebootedError, Receipt, State
+from checks.execution.receipts import RebootedError, Receipt, ReceiptState
 from checks.execution.snapshot import differences, snapshot
 from checks.model import (
     Applied,
@@ -54,18 +54,18 @@ async def plan(checker: Checker, host: Host, service: Service, fix: FixId) -> Pl
     return planned(report, fix)
 
 
-async def apply(checker: Checker, order: Order, tell: Tell) -> Applied:
+async def apply(checker: Checker, order: Order, tell: OnEvent) -> Applied:
     """Carry a plan out: look again, plan again, and only if that is the plan that was approved, run and verify it."""
     return await _Run(checker, order, tell).carry_out()
 
 
-async def resume(checker: Checker, order: Order, before: Snapshot | None, tell: Tell) -> Applied:
+async def resume(checker: Checker, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:
     """End what another process began, and left: let no further step start, and say what came of those that did."""
     return await _Run(checker, order, tell, before).end()
 
 
 class _Run:
-    def __init__(self, checker: Checker, order: Order, tell: Tell, before: Snapshot | None = None) -> None:
+    def __init__(self, checker: Checker, order: Order, tell: OnEvent, before: Snapshot | None = None) -> None:
         self.checker = checker
         self.order = order
         self.plan = order.plan
@@ -128,7 +128,7 @@ class _Run:
             except LookError as error:
                 await self._wait(until, error)
             else:
-                if receipt.state is not State.RUNNING or time.monotonic() > until:
+                if receipt.state is not ReceiptState.RUNNING or time.monotonic() > until:
                     return receipt
                 await asyncio.sleep(_RETRY)
 
@@ -154,16 +154,16 @@ class _Run:
     def _why_broken(self, receipt: Receipt, step: Step) -> Broken | None:
         where = f"Step {receipt.number} ({step.does})"
         match receipt.state:
-            case State.ENDED if receipt.status == 0:
+            case ReceiptState.ENDED if receipt.status == 0:
                 return None
-            case State.ENDED:
+            case ReceiptState.ENDED:
                 said = receipt.output.strip()[-_SHOWN:] or "no output"
                 return Broken(f"{where} ended with {receipt.status}: {said}", failed=True)
-            case State.RUNNING:
+            case ReceiptState.RUNNING:
                 return Broken(f"{where} still runs, long after its deadline", away=True)
-            case State.CLOSED:
+            case ReceiptState.CLOSED:
                 return Broken(f"{where} was not run: another process has ended this run")
-            case State.LOST:
+            case ReceiptState.LOST:
                 return Broken(f"{where} was interrupted: it may have taken effect")
 
     # --- after a process that was stopped ---
@@ -177,7 +177,7 @@ class _Run:
             return Applied(
                 Outcome.UNKNOWN, f"dockerhealth was stopped while this ran. How far it got is not known: {error}"
             )
-        started = [receipt for receipt in found if receipt.state is not State.CLOSED]
+        started = [receipt for receipt in found if receipt.state is not ReceiptState.CLOSED]
         for receipt in started:
             step = carried_out(self.plan.steps[receipt.number - 1], self.order.by, self.order.run)
             await self._ended(receipt, step)
@@ -195,7 +195,7 @@ class _Run:
             except LookError as error:
                 await self._wait(until, error)
             else:
-                if all(receipt.state is not State.RUNNING for receipt in found) or time.monotonic() > until:
+                if all(receipt.state is not ReceiptState.RUNNING for receipt in found) or time.monotonic() > until:
                     return found
                 await asyncio.sleep(_RETRY)
 

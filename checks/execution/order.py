@@ -29,7 +29,7 @@ class Event:
     before: Snapshot | None = None
 
 
-Tell = Callable[[Event], Awaitable[None]]
+OnEvent = Callable[[Event], Awaitable[None]]
 """Returns once the event is kept. What it raises stops the run before the next step."""
 
 

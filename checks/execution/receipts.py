@@ -86,7 +86,7 @@ for n in "$@"; do show "$n"; done
 """
 
 
-class State(StrEnum):
+class ReceiptState(StrEnum):
     """What became of a step that was started, or never will be."""
 
     ENDED = "ended"
@@ -98,7 +98,7 @@ class State(StrEnum):
 @dataclass(frozen=True)
 class Receipt:
     number: int
-    state: State
+    state: ReceiptState
     status: int | None  # only of one that ended
     output: str
     seconds: float  # 0 for one that has not ended
@@ -163,7 +163,7 @@ def _parse(text: bytes) -> tuple[Receipt, ...]:
         receipts.append(
             Receipt(
                 number=int(number),
-                state=State(state),
+                state=ReceiptState(state),
                 status=None if status == "-" else int(status),
                 output=text[match.end() : end].decode(errors="replace"),
                 seconds=0.0 if over == "-" else max(0.0, float(over) - float(began)),

@@ -24,7 +24,7 @@ _LONGEST = 300
 _DEADLINE_RAN_OUT = 124
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What an event is. Those of a unit are as systemd says them, before and after it does something."""
 
     STARTING = "starting"
@@ -49,7 +49,7 @@ class Event:
     """One record. ``at`` is by the host's clock. ``by_unit`` is the unit in which the process ran that wrote it."""
 
     at: datetime
-    kind: Kind
+    kind: EventKind
     what: str
     unit: str = ""  # that changed; empty where the event is not of a unit
     who: str = ""
@@ -69,13 +69,13 @@ class Journal:
 
 
 _UNIT_EVENTS = {
-    "7d4958e842da4a758f6c1cdc7b36dcc5": Kind.STARTING,
-    "39f53479d3a045ac8e11786248231fbf": Kind.STARTED,
-    "de5b426a63be47a7b6ac3eaac82e2f6f": Kind.STOPPING,
-    "9d1aaa27d60140bd96365438aad20286": Kind.STOPPED,
-    "be02cf6855d2428ba40df7e9d022f03d": Kind.FAILED,
-    "d34d037fff1847e6ae669a370e694725": Kind.RELOADING,
-    "7b05ebc668384222baa8881179cfda54": Kind.RELOADED,
+    "7d4958e842da4a758f6c1cdc7b36dcc5": EventKind.STARTING,
+    "39f53479d3a045ac8e11786248231fbf": EventKind.STARTED,
+    "de5b426a63be47a7b6ac3eaac82e2f6f": EventKind.STOPPING,
+    "9d1aaa27d60140bd96365438aad20286": EventKind.STOPPED,
+    "be02cf6855d2428ba40df7e9d022f03d": EventKind.FAILED,
+    "d34d037fff1847e6ae669a370e694725": EventKind.RELOADING,
+    "7b05ebc668384222baa8881179cfda54": EventKind.RELOADED,
 }
 
 
@@ -126,7 +126,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-_Told = tuple[Kind, str, str]  # kind, who, what
+_Told = tuple[EventKind, str, str]  # kind, who, what
 
 _SUDO = re.compile(r" *(?P<who>\S+) : (?:HOST|TTY|PWD|CHROOT|USER)=.*? ; COMMAND=(?P<what>.*)")
 _CRON = re.compile(r"\((?P<who>[^)]+)\) CMD \( *(?P<what>.*?)\)?$")
@@ -142,37 +142,37 @@ _KERNEL = re.compile(r"nf_conntrack: .*table full|[Oo]ut of memory: Kill")
 def _by_sudo(message: str) -> _Told | None:
     """A command that was refused has other words before its TTY, and did nothing."""
     match = _SUDO.match(message)
-    return (Kind.SUDO, match["who"], match["what"]) if match else None
+    return (EventKind.SUDO, match["who"], match["what"]) if match else None
 
 
 def _by_cron(message: str) -> _Told | None:
     match = _CRON.match(message)
-    return (Kind.CRON, match["who"], match["what"]) if match else None
+    return (EventKind.CRON, match["who"], match["what"]) if match else None
 
 
 def _by_sshd(message: str) -> _Told | None:
     match = _SSHD.match(message)
-    return (Kind.LOGIN, match["who"], f"over SSH from {match['what']}") if match else None
+    return (EventKind.LOGIN, match["who"], f"over SSH from {match['what']}") if match else None
 
 
 def _by_su(message: str) -> _Told | None:
     match = _SU.match(message)
-    return (Kind.LOGIN, match["who"], f"as {match['what']}, by su") if match else None
+    return (EventKind.LOGIN, match["who"], f"as {match['what']}, by su") if match else None
 
 
 def _by_login(message: str) -> _Told | None:
     match = _LOGIN.match(message)
-    return (Kind.LOGIN, match["who"] or "root", f"at {match['what']}") if match else None
+    return (EventKind.LOGIN, match["who"] or "root", f"at {match['what']}") if match else None
 
 
 def _by_polkit(message: str) -> _Told | None:
     match = _POLKIT.search(message)
-    return (Kind.POLKIT, match["who"], f"{match['what']} ({match['action']})") if match else None
+    return (EventKind.POLKIT, match["who"], f"{match['what']} ({match['action']})") if match else None
 
 
 def _by_dockerd(message: str) -> _Told | None:
     match = _DOCKERD.search(message)
-    return (Kind.DOCKERD, "dockerd", match["what"].replace('\\"', '"')) if match else None
+    return (EventKind.DOCKERD, "dockerd", match["what"].replace('\\"', '"')) if match else None
 
 
 def _by_firewalld(message: str) -> _Told | None:
@@ -181,12 +181,12 @@ def _by_firewalld(message: str) -> _Told | None:
 
 
 def _by_kernel(message: str) -> _Told | None:
-    return (Kind.KERNEL, "", message) if _KERNEL.search(message) else None
+    return (EventKind.KERNEL, "", message) if _KERNEL.search(message) else None
 
 
 def _of_any_program(message: str) -> _Told:
     """Ansible's modules name themselves: as the identifier, or before the message where Python knows the journal."""
-    return (Kind.ANSIBLE, "", message) if message.startswith("ansible-") else (Kind.SAID, "", message)
+    return (EventKind.ANSIBLE, "", message) if message.startswith("ansible-") else (EventKind.SAID, "", message)
 
 
 def _silent(_message: str) -> None:
@@ -206,7 +206,7 @@ _ANSIBLE = tuple(
 
 
 def _by_ansible(name: str) -> Callable[[str], _Told]:
-    return lambda message: (Kind.ANSIBLE, "", message if message.startswith(name) else f"{name}: {message}")
+    return lambda message: (EventKind.ANSIBLE, "", message if message.startswith(name) else f"{name}: {message}")
 
 
 _READERS: Mapping[str, Callable[[str], _Told | None]] = {

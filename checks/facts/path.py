@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from checks.answer import REGISTRY_HEADER
-from checks.model import Ended, Phase, Vantage
+from checks.model import Phase, ReachOutcome, Vantage
 from checks.source import Gaps, Outputs, Probe, Source, UnparsableError
 
 _VANTAGES = {"loopback": Vantage.LOOPBACK, "own": Vantage.HOST, "container": Vantage.CONTAINER}
@@ -26,18 +26,23 @@ _COMPLAINT = re.compile(r"^curl: (.*)$", flags=re.MULTILINE)
 _GREETED = "TLS handshake, Client hello"  # all that curl 8.14 says of a connection that ends in TLS
 _ASKED = "\n> GET "
 _CERTIFICATE = re.compile(r"^\* [ \t](subject|issuer|expire date): (.*)$", flags=re.MULTILINE)  # a tab: with NSS
-_BY_STATUS = {28: Ended.TIMED_OUT, 35: Ended.TLS_FAILED, 52: Ended.RESET, 124: Ended.TIMED_OUT}  # curl(1), timeout(1)
+_BY_STATUS = {
+    28: ReachOutcome.TIMED_OUT,
+    35: ReachOutcome.TLS_FAILED,
+    52: ReachOutcome.RESET,
+    124: ReachOutcome.TIMED_OUT,
+}  # curl(1), timeout(1)
 _TLS_STATUS = 35
 _ERRORS = (
-    ("Connection refused", Ended.REFUSED),
-    ("No route to host", Ended.NO_ROUTE),
-    ("Network is unreachable", Ended.NETWORK_UNREACHABLE),
-    ("Connection reset by peer", Ended.RESET),
-    ("Empty reply from server", Ended.RESET),
-    ("timed out", Ended.TIMED_OUT),
-    ("Could not resolve", Ended.NAME_UNKNOWN),
-    ("wrong version number", Ended.TLS_FAILED),
-    ("HTTP/0.9", Ended.NOT_HTTP),
+    ("Connection refused", ReachOutcome.REFUSED),
+    ("No route to host", ReachOutcome.NO_ROUTE),
+    ("Network is unreachable", ReachOutcome.NETWORK_UNREACHABLE),
+    ("Connection reset by peer", ReachOutcome.RESET),
+    ("Empty reply from server", ReachOutcome.RESET),
+    ("timed out", ReachOutcome.TIMED_OUT),
+    ("Could not resolve", ReachOutcome.NAME_UNKNOWN),
+    ("wrong version number", ReachOutcome.TLS_FAILED),
+    ("HTTP/0.9", ReachOutcome.NOT_HTTP),
 )
 
 
@@ -57,7 +62,7 @@ class Rung:
     vantage: Vantage
     address: str
     phase: Phase
-    ended: Ended  # ANSWERED for any HTTP answer; ``status`` says which
+    ended: ReachOutcome  # ANSWERED for any HTTP answer; ``status`` says which
     ms: float
     status: int | None = None
     registry: bool = False
@@ -172,14 +177,14 @@ def rung_of(vantage: Vantage, address: str, status: int, text: str) -> Rung:
         why = f": {said[1][:100]}" if said else ""
         raise UnparsableError(f"curl ended with {status} and wrote no result{why}")
     ms = float(wrote[2]) * 1000
-    ended = next((ended for words, ended in _ERRORS if words in text), _BY_STATUS.get(status, Ended.FAILED))
+    ended = next((ended for words, ended in _ERRORS if words in text), _BY_STATUS.get(status, ReachOutcome.FAILED))
     if wrote[1] == "tcp":
-        return Rung(vantage, address, Phase.CONNECT, ended if status else Ended.ANSWERED, ms)
+        return Rung(vantage, address, Phase.CONNECT, ended if status else ReachOutcome.ANSWERED, ms)
     if code := int(wrote[1]):
         registry = REGISTRY_HEADER in text.lower()
-        return Rung(vantage, address, Phase.HTTP, Ended.ANSWERED, ms, code, registry, _certificate(text))
+        return Rung(vantage, address, Phase.HTTP, ReachOutcome.ANSWERED, ms, code, registry, _certificate(text))
     if not status:  # curl before 7.66 takes any bytes for an answer, of HTTP 0.9
-        return Rung(vantage, address, Phase.HTTP, Ended.NOT_HTTP, ms)
+        return Rung(vantage, address, Phase.HTTP, ReachOutcome.NOT_HTTP, ms)
     return Rung(vantage, address, _phase(status, text), ended, ms, certificate=_certificate(text))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from checks.model import Ended
+from checks.model import ReachOutcome
 from checks.walk.packet import Hook
 from checks.walk.rules import Place
 
@@ -18,14 +18,14 @@ class Fate(StrEnum):
 
 # What the kernel tells a connecting client: net/ipv4/icmp.c, icmp_err_convert
 _REJECTIONS = {
-    "tcp-reset": Ended.REFUSED,
-    "icmp-port-unreachable": Ended.REFUSED,
-    "icmp-host-unreachable": Ended.NO_ROUTE,
-    "icmp-host-prohibited": Ended.NO_ROUTE,
-    "icmp-admin-prohibited": Ended.NO_ROUTE,
-    "icmp-net-unreachable": Ended.NETWORK_UNREACHABLE,
-    "icmp-net-prohibited": Ended.NETWORK_UNREACHABLE,
-    "icmp-proto-unreachable": Ended.FAILED,
+    "tcp-reset": ReachOutcome.REFUSED,
+    "icmp-port-unreachable": ReachOutcome.REFUSED,
+    "icmp-host-unreachable": ReachOutcome.NO_ROUTE,
+    "icmp-host-prohibited": ReachOutcome.NO_ROUTE,
+    "icmp-admin-prohibited": ReachOutcome.NO_ROUTE,
+    "icmp-net-unreachable": ReachOutcome.NETWORK_UNREACHABLE,
+    "icmp-net-prohibited": ReachOutcome.NETWORK_UNREACHABLE,
+    "icmp-proto-unreachable": ReachOutcome.FAILED,
 }
 
 
@@ -44,12 +44,12 @@ class Stop:
     reply: bool = False
 
     @property
-    def ended(self) -> Ended | None:
+    def ended(self) -> ReachOutcome | None:
         """What a client gets of it. None: cannot be told."""
         if self.fate is Fate.UNKNOWN:
             return None
         if self.fate is Fate.DROP or self.reply:  # a rejected answer is told to the container, not to the client
-            return Ended.TIMED_OUT
+            return ReachOutcome.TIMED_OUT
         return _REJECTIONS.get(self.how)
 
     @property
@@ -84,7 +84,7 @@ class Trace:
         return self.complete and not self.stops and not self.blocked
 
     @property
-    def ended(self) -> Ended | None:
+    def ended(self) -> ReachOutcome | None:
         """What a client gets, as far as the firewall goes: None where it gets through, or that cannot be told."""
         endings = {stop.ended for stop in self.stops}
         return endings.pop() if self.blocked and len(endings) == 1 else None

@@ -22,10 +22,10 @@ from bot.incidents.audit import Entry
 from bot.incidents.model import Incident, Offer
 from bot.monitoring import scheduler
 from bot.remediation import runner
-from bot.remediation.runner import Hands
+from bot.remediation.runner import Executor
 from bot.slack.client import SlackClient
 from bot.store import Runs, Store
-from bot.store.runs import Claim, End
+from bot.store.runs import Claim, RunEnd
 from checks.check import Checker
 from checks.execution.apply import apply, resume
 from tests.lab import network
@@ -72,7 +72,7 @@ class DoomedRuns(Runs):
         await super().tell(incident, offer, entry, lease_until, **more)
         await self._at(entry, "after")
 
-    async def finish(self, end: End, entry: Entry) -> None:
+    async def finish(self, end: RunEnd, entry: Entry) -> None:
         await self._at(entry, "before")
         await super().finish(end, entry)
         await self._at(entry, "after")
@@ -128,7 +128,7 @@ async def _live(settings: Settings, store: Store, stop: asyncio.Event) -> None:
     assert app_token
     slack = await SlackClient.open(bot_token.get_secret_value(), settings.slack_api_url)
     checker = Checker(settings.host_list(), clock=app.now)
-    hands = Hands(partial(apply, checker), partial(resume, checker))
+    hands = Executor(partial(apply, checker), partial(resume, checker))
     try:
         await app.Bot(settings, store, slack, checker, hands).run(app_token.get_secret_value(), stop)
     finally:

@@ -6,7 +6,7 @@ import pytest
 
 from checks.evidence.packet import RULES
 from checks.facts.addresses import ADDRESSES, Addresses
-from checks.model import Ended, Output
+from checks.model import Output, ReachOutcome
 from checks.source import Facts, Probe, Source, T, Unavailable
 from checks.walk import Packet, Place, Ruleset, Trace, rises, walk
 from tests.lab import faults
@@ -66,7 +66,7 @@ def met(host: LabHost) -> tuple[Trace, set[str], dict[Place, int]]:
     return trace, got, rises(rules(before), rules(facts(host)))
 
 
-def words(ended: Ended | None) -> str:
+def words(ended: ReachOutcome | None) -> str:
     return "200" if ended is None else ended.value.replace("-", " ")
 
 
@@ -107,7 +107,7 @@ def test_what_firewalld_does_not_admit_ends_in_its_zone(host: LabHost, backend: 
     trace, got, risen = met(host)
     assert trace.stop is not None
     assert got == {words(trace.ended)}
-    assert trace.ended is (Ended.NO_ROUTE if backend == "nftables" else Ended.REFUSED)
+    assert trace.ended is (ReachOutcome.NO_ROUTE if backend == "nftables" else ReachOutcome.REFUSED)
     if backend == "iptables":
         assert risen[trace.stop.place] >= ATTEMPTS  # others are rejected there too
 
@@ -133,7 +133,7 @@ def test_a_rich_rule_of_firewalld_is_named(host: LabHost) -> None:
     trace, got, _ = met(host)
     assert trace.stop is not None
     assert f"ip saddr {CLIENT} tcp dport 5000 reject with icmp port-unreachable" in trace.stop.says
-    assert (got, trace.ended) == ({"refused"}, Ended.REFUSED)
+    assert (got, trace.ended) == ({"refused"}, ReachOutcome.REFUSED)
 
 
 def test_of_two_chains_of_one_priority_the_walk_does_not_say_which_is_asked_first(host: LabHost) -> None:

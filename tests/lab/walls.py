@@ -5,7 +5,7 @@ Each was seen to end as said on both generations; test_walk.py holds the walk to
 
 from dataclasses import dataclass
 
-from checks.model import Ended
+from checks.model import ReachOutcome
 
 CLIENT = "10.77.0.1"
 
@@ -16,7 +16,7 @@ class Wall:
 
     name: str
     script: str
-    ended: Ended | None  # None: the client is answered
+    ended: ReachOutcome | None  # None: the client is answered
     stopper: str = ""
     counted: bool = True  # whether that rule has a counter
     certain: bool = True
@@ -37,7 +37,7 @@ iptables-legacy-restore </tmp/docker.rules
 """
 _DOCKER_ACCEPTS = "-d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 5000 -j ACCEPT"
 
-TIMED_OUT, NO_ROUTE, REFUSED = Ended.TIMED_OUT, Ended.NO_ROUTE, Ended.REFUSED
+TIMED_OUT, NO_ROUTE, REFUSED = ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE, ReachOutcome.REFUSED
 
 WALLS = (
     Wall("healthy", "true", None),

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from bot.app import Bot
 from bot.config import Settings
 from bot.demo.local_slack import Channel, LocalSlack, Message, User
-from bot.remediation.runner import Hands
+from bot.remediation.runner import Executor
 from bot.slack.client import SlackClient
 from bot.slack.views.blocks import Colour
 from bot.store import Store
-from checks.execution.order import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.model import Applied, Digest, Host, Plan, Reading, Report, Service, Snapshot
 from tests.unit.bot.samples import broken, failed, fixed, good, healthy, not_looked_at, plan
 
@@ -44,10 +44,10 @@ class Site:
         return (healthy(now()) if self.well else broken(self.plan, at=now()),)
 
     @property
-    def hands(self) -> Hands:
-        return Hands(self.mend, self.look_afterwards)
+    def hands(self) -> Executor:
+        return Executor(self.mend, self.look_afterwards)
 
-    async def look_afterwards(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:  # noqa: ARG002
+    async def look_afterwards(self, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:  # noqa: ARG002
         """What a dead process left running is found to have helped."""
         self.well = True
         return fixed(now())
@@ -58,7 +58,7 @@ class Site:
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
         """Nothing here plans."""
 
-    async def mend(self, order: Order, tell: Tell) -> Applied:
+    async def mend(self, order: Order, tell: OnEvent) -> Applied:
         self.ran.append(order.plan)
         await tell(Event(Happened.STEP_STARTED, "step 1 of 1: switch it on"))
         await self.may_end.wait()

@@ -22,7 +22,7 @@ from bot.demo.play import tell
 from bot.demo.world import world
 from checks.check import Checker
 from checks.execution.receipts import Receipt, open_run, start
-from checks.model import Ended, Host, Login, Phase, Service, Status, Step
+from checks.model import Host, Login, Phase, ReachOutcome, Service, Status, Step
 
 BOOKWORM, TRIXIE = "debian12-docker20.10.24", "debian13-docker26.1.5"
 
@@ -90,7 +90,7 @@ async def test_packets_of_a_host_that_does_not_forward_are_lost(bookworm: Site) 
     await bookworm.demo.break_by(Fault.FORWARDING_OFF)
     for _ in range(2):
         reading = await bookworm.checker.reach(bookworm.host, bookworm.service)
-        assert (reading.phase, reading.ended) == (Phase.CONNECT, Ended.TIMED_OUT)
+        assert (reading.phase, reading.ended) == (Phase.CONNECT, ReachOutcome.TIMED_OUT)
 
 
 async def test_looks_at_one_change_say_the_same_interval_each_time(bookworm: Site) -> None:
@@ -111,7 +111,7 @@ async def test_looks_at_one_change_say_the_same_interval_each_time(bookworm: Sit
 async def test_a_host_whose_chains_are_gone_refuses(trixie: Site) -> None:
     await trixie.demo.break_by(Fault.CHAINS_GONE)
     reading = await trixie.checker.reach(trixie.host, trixie.service)
-    assert (reading.phase, reading.ended) == (Phase.CONNECT, Ended.REFUSED)
+    assert (reading.phase, reading.ended) == (Phase.CONNECT, ReachOutcome.REFUSED)
     [report] = await trixie.checker.check(trixie.host)
     [started] = [change for change in report.timeline if change.what == "firewalld.service started"]
     assert started.at > _now() - timedelta(minutes=1)

@@ -22,7 +22,7 @@ from checks.collect.peers import Seen, parse, script
 from checks.facts.path import PATH
 from checks.facts.path import parse as parse_path
 from checks.facts.units import UNITS
-from checks.model import Ended, Output, Service, Vantage
+from checks.model import Output, ReachOutcome, Service, Vantage
 from checks.source import Probe, Source, Unavailable
 from tests import recordings
 
@@ -116,8 +116,8 @@ async def test_an_old_curl_is_asked_for_whole_seconds_and_the_ladder_is_had(
     printed = await old.run(shell, command(PATH), f"{registry.port} http /v2/ 127.0.0.1 - -")
     [way] = parse_path({"path": Output(printed)}).ways.values()
     assert {rung.vantage: (rung.ended, rung.status) for rung in way.rungs} == {
-        Vantage.LOOPBACK: (Ended.ANSWERED, 200),
-        Vantage.HOST: (Ended.ANSWERED, 200),
+        Vantage.LOOPBACK: (ReachOutcome.ANSWERED, 200),
+        Vantage.HOST: (ReachOutcome.ANSWERED, 200),
     }
     assert way.gaps == {}
     assert sorted(old.deadlines) == ["0.8", "0.8", "1", "1"]

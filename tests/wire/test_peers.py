@@ -15,7 +15,7 @@ import pytest
 from checks.collect.peers import Seen, ask, ask_peers
 from checks.collect.ssh import Connection
 from checks.errors import LookError, SshTimedOutError
-from checks.model import Ended, Host, Phase, Service, ServiceKind, Vantage
+from checks.model import Host, Phase, ReachOutcome, Service, ServiceKind, Vantage
 from tests.wire.sshd import Children, Sshd, sshd
 from tests.wire.test_reach import REGISTRY, serving
 
@@ -51,10 +51,10 @@ async def test_each_service_is_seen_for_what_it_is_in_one_round_trip(peer: Sshd)
     await connection.close()
     readings = [one.reading for one in seen if isinstance(one, Seen)]
     assert [(one.ended, one.status) for one in readings[:4]] == [
-        (Ended.ANSWERED, 200),
-        (Ended.BAD_STATUS, 502),
-        (Ended.ANSWERED, None),
-        (Ended.REFUSED, None),
+        (ReachOutcome.ANSWERED, 200),
+        (ReachOutcome.BAD_STATUS, 502),
+        (ReachOutcome.ANSWERED, None),
+        (ReachOutcome.REFUSED, None),
     ]
     assert not readings[4].ok
     assert readings[2].phase is Phase.CONNECT

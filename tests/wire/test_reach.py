@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from checks.answer import judge
 from checks.collect import reach as reach_module
 from checks.collect.reach import reach
-from checks.model import Ended, Phase, Reading, Service, ServiceKind
+from checks.model import Phase, ReachOutcome, Reading, Service, ServiceKind
 
 
 @contextlib.asynccontextmanager
@@ -51,22 +51,24 @@ LOGIN = b'HTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Basic realm="x"\r\n\r\n
 @pytest.mark.parametrize(
     ("answer", "ended", "status"),
     [
-        (REGISTRY, Ended.ANSWERED, 200),
-        (LOGIN, Ended.ANSWERED, 401),
-        (b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n", Ended.NOT_A_REGISTRY, 200),
-        (b"HTTP/1.0 503 Service Unavailable\r\n\r\n", Ended.BAD_STATUS, 503),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", Ended.BAD_STATUS, 404),
-        (b"", Ended.RESET, None),
-        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Ended.NOT_HTTP, None),
-        (b"\x00\x01\x02", Ended.NOT_HTTP, None),
-        (b"x" * 20_000, Ended.NOT_HTTP, None),
+        (REGISTRY, ReachOutcome.ANSWERED, 200),
+        (LOGIN, ReachOutcome.ANSWERED, 401),
+        (b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n", ReachOutcome.NOT_A_REGISTRY, 200),
+        (b"HTTP/1.0 503 Service Unavailable\r\n\r\n", ReachOutcome.BAD_STATUS, 503),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", ReachOutcome.BAD_STATUS, 404),
+        (b"", ReachOutcome.RESET, None),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", ReachOutcome.NOT_HTTP, None),
+        (b"\x00\x01\x02", ReachOutcome.NOT_HTTP, None),
+        (b"x" * 20_000, ReachOutcome.NOT_HTTP, None),
     ],
 )
-async def test_what_a_server_answers_is_read_for_what_it_is(answer: bytes, ended: Ended, status: int | None) -> None:
+async def test_what_a_server_answers_is_read_for_what_it_is(
+    answer: bytes, ended: ReachOutcome, status: int | None
+) -> None:
     async with serving(answer) as port:
         reading = await read(f"http://127.0.0.1:{port}/v2/")
     assert (reading.phase, reading.ended, reading.status) == (Phase.HTTP, ended, status)
-    assert reading.ok == (ended is Ended.ANSWERED)
+    assert reading.ok == (ended is ReachOutcome.ANSWERED)
     assert set(reading.phases_ms) == {Phase.RESOLVE, Phase.CONNECT, Phase.HTTP}
 
 
@@ -74,7 +76,7 @@ async def test_nobody_listening_is_refused_at_connect() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         reading = await read(f"http://127.0.0.1:{free.getsockname()[1]}/v2/")
-    assert (reading.phase, reading.ended, reading.says) == (Phase.CONNECT, Ended.REFUSED, "refused at connect")
+    assert (reading.phase, reading.ended, reading.says) == (Phase.CONNECT, ReachOutcome.REFUSED, "refused at connect")
     assert reading.detail == "Connection refused"
 
 
@@ -82,24 +84,24 @@ async def test_a_server_that_accepts_and_is_silent_times_out_in_http() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         service = Service("registry", f"http://127.0.0.1:{mute.getsockname()[1]}/v2/")
         reading = await reach(service, lambda: datetime.now(UTC), deadline=0.2)
-    assert (reading.phase, reading.ended) == (Phase.HTTP, Ended.TIMED_OUT)
+    assert (reading.phase, reading.ended) == (Phase.HTTP, ReachOutcome.TIMED_OUT)
 
 
 async def test_a_name_that_does_not_exist_ends_in_resolve() -> None:
     reading = await read("http://nowhere.invalid:5000/v2/")
-    assert (reading.phase, reading.ended) == (Phase.RESOLVE, Ended.NAME_UNKNOWN)
+    assert (reading.phase, reading.ended) == (Phase.RESOLVE, ReachOutcome.NAME_UNKNOWN)
 
 
 async def test_a_tcp_service_is_healthy_when_it_accepts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         reading = await read(f"tcp://127.0.0.1:{mute.getsockname()[1]}", ServiceKind.TCP)
-    assert (reading.phase, reading.ended) == (Phase.CONNECT, Ended.ANSWERED)
+    assert (reading.phase, reading.ended) == (Phase.CONNECT, ReachOutcome.ANSWERED)
 
 
 async def test_tls_spoken_to_a_plain_server_fails_in_tls() -> None:
     async with serving(REGISTRY) as port:
         reading = await read(f"https://127.0.0.1:{port}/v2/")
-    assert (reading.phase, reading.ended) == (Phase.TLS, Ended.TLS_FAILED)
+    assert (reading.phase, reading.ended) == (Phase.TLS, ReachOutcome.TLS_FAILED)
 
 
 def self_signed() -> bytes:
@@ -124,7 +126,7 @@ async def test_a_certificate_of_nobody_known_is_untrusted(tmp_path: Path) -> Non
     tls.load_cert_chain(tmp_path / "pem")
     async with serving(REGISTRY, tls) as port:
         reading = await read(f"https://127.0.0.1:{port}/v2/")
-    assert (reading.phase, reading.ended) == (Phase.TLS, Ended.CERTIFICATE_UNTRUSTED)
+    assert (reading.phase, reading.ended) == (Phase.TLS, ReachOutcome.CERTIFICATE_UNTRUSTED)
 
 
 async def test_when_a_trusted_certificate_expires_is_part_of_the_reading(
@@ -142,6 +144,8 @@ async def test_when_a_trusted_certificate_expires_is_part_of_the_reading(
     assert timedelta(minutes=55) < reading.expires - reading.at <= timedelta(hours=1)
 
 
-@pytest.mark.parametrize(("status", "ended"), [(200, Ended.ANSWERED), (404, Ended.ANSWERED), (502, Ended.BAD_STATUS)])
-def test_a_plain_http_service_is_healthy_below_500(status: int, ended: Ended) -> None:
+@pytest.mark.parametrize(
+    ("status", "ended"), [(200, ReachOutcome.ANSWERED), (404, ReachOutcome.ANSWERED), (502, ReachOutcome.BAD_STATUS)]
+)
+def test_a_plain_http_service_is_healthy_below_500(status: int, ended: ReachOutcome) -> None:
     assert judge(ServiceKind.HTTP, status, registry=False)[0] is ended

@@ -10,7 +10,7 @@ import pytest
 
 from checks.collect.ssh import Connection
 from checks.errors import LookError, OutputUnreadableError
-from checks.execution.receipts import RebootedError, Receipt, State, close_run, open_run, start
+from checks.execution.receipts import RebootedError, Receipt, ReceiptState, close_run, open_run, start
 from checks.model import Step
 from tests.wire.sshd import Sshd, sshd
 
@@ -51,7 +51,7 @@ class Site:
                 except LookError:
                     await asyncio.sleep(0.1)
                     continue
-                if receipt.state is not State.RUNNING:
+                if receipt.state is not ReceiptState.RUNNING:
                     return receipt
                 await asyncio.sleep(0.02)
 
@@ -69,7 +69,7 @@ async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 async def test_a_step_says_how_it_ended_and_what_it_printed_on_both_streams(site: Site) -> None:
     receipt = await site.start(script="echo well; echo ill >&2; exit 3")
-    assert (receipt.state, receipt.status, receipt.output) == (State.ENDED, 3, "well\nill\n")
+    assert (receipt.state, receipt.status, receipt.output) == (ReceiptState.ENDED, 3, "well\nill\n")
     assert 0 <= receipt.seconds < 10
 
 
@@ -84,7 +84,7 @@ async def test_of_two_who_start_a_step_at_once_one_runs_it(site: Site) -> None:
     others = [Connection(site.server.host) for _ in range(3)]
     step = site.step("sleep 0.2")
     receipts = await asyncio.gather(*[start(each, "run-1", site.boot, 1, step) for each in others])
-    assert {receipt.state for receipt in receipts} <= {State.ENDED, State.RUNNING}
+    assert {receipt.state for receipt in receipts} <= {ReceiptState.ENDED, ReceiptState.RUNNING}
     assert (await site.told()).status == 0
     assert site.ran == ["1"]
     for each in others:
@@ -99,7 +99,7 @@ async def test_a_step_goes_on_when_the_connection_breaks_and_is_told_of_over_the
         await going
     (site.folder / "go").touch()
     receipt = await site.told()
-    assert (receipt.state, receipt.status, receipt.output) == (State.ENDED, 0, "ended\n")
+    assert (receipt.state, receipt.status, receipt.output) == (ReceiptState.ENDED, 0, "ended\n")
     assert site.ran == ["1"]
 
 
@@ -107,7 +107,7 @@ async def test_a_step_that_runs_is_said_to_run_and_is_not_closed(site: Site) -> 
     going = asyncio.create_task(site.start(script=f"until [ -e {site.folder}/go ]; do sleep 0.01; done"))
     await site.until("ran")
     first, second = await close_run(site.connection, "run-1", 2)
-    assert (first.state, second.state) == (State.RUNNING, State.CLOSED)
+    assert (first.state, second.state) == (ReceiptState.RUNNING, ReceiptState.CLOSED)
     (site.folder / "go").touch()
     assert (await going).status == 0
 
@@ -115,8 +115,8 @@ async def test_a_step_that_runs_is_said_to_run_and_is_not_closed(site: Site) -> 
 async def test_a_step_of_a_closed_run_is_never_started_however_late_it_comes(site: Site) -> None:
     await site.start()
     first, second = await close_run(site.connection, "run-1", 2)
-    assert (first.state, second.state) == (State.ENDED, State.CLOSED)
-    assert (await site.start(2)).state is State.CLOSED
+    assert (first.state, second.state) == (ReceiptState.ENDED, ReceiptState.CLOSED)
+    assert (await site.start(2)).state is ReceiptState.CLOSED
     assert site.ran == ["1"]
 
 
@@ -125,7 +125,7 @@ async def test_a_step_that_somebody_kills_is_lost_and_not_run_again(site: Site) 
     await site.until("ran")
     pid = int((await site.until(".dockerhealth/run-1/1/pid")).read_text())
     os.killpg(pid, signal.SIGKILL)
-    assert (await going).state is State.LOST
+    assert (await going).state is ReceiptState.LOST
     assert (await site.told()).status is None
     assert site.ran == ["1"]
 
@@ -143,7 +143,7 @@ async def test_a_step_that_was_interrupted_by_a_reboot_is_lost(site: Site) -> No
     await site.until("ran")
     receipt.write_text("an earlier boot\n")
     [lost] = await close_run(site.connection, "run-1", 1)
-    assert lost.state is State.LOST
+    assert lost.state is ReceiptState.LOST
     (site.folder / "go").touch()
     await going
 

@@ -15,7 +15,7 @@ from bot.demo.hosts.states import Reachable
 from checks.collect.survey import Survey
 from checks.facts.counters import COUNTERS
 from checks.look import Look
-from checks.model import Ended, Host, Phase, Service, ServiceKind
+from checks.model import Host, Phase, ReachOutcome, Service, ServiceKind
 from checks.source import Unavailable
 from tests.wire.sshd import Sshd, sshd
 
@@ -68,7 +68,7 @@ async def test_a_service_that_does_not_answer_costs_a_second_one_for_the_counter
 ) -> None:
     await registry.become(Reachable.REFUSES)
     look = await surveyed(server, registry.port)
-    assert look.outside.ended is Ended.REFUSED
+    assert look.outside.ended is ReachOutcome.REFUSED
     facts, counters = server.commands
     assert "names='counters'" not in facts
     assert "path" not in counters.partition("names=")[2].partition("\n")[0]
@@ -80,16 +80,16 @@ async def test_a_service_that_does_not_answer_costs_a_second_one_for_the_counter
 async def test_silence_is_knocked_at_and_not_waited_for(server: Sshd, registry: Endpoint) -> None:
     await registry.become(Reachable.SILENT)
     look = await surveyed(server, registry.port)
-    assert (look.outside.phase, look.outside.ended) == (Phase.CONNECT, Ended.TIMED_OUT)
+    assert (look.outside.phase, look.outside.ended) == (Phase.CONNECT, ReachOutcome.TIMED_OUT)
     assert look.outside.address == "127.0.0.1"
 
 
 async def test_what_is_accepted_and_not_answered_is_tried_again_with_small_packets(server: Sshd) -> None:
     with accepting() as port:
         look = await surveyed(server, port)
-    assert (look.outside.phase, look.outside.ended) == (Phase.HTTP, Ended.TIMED_OUT)
+    assert (look.outside.phase, look.outside.ended) == (Phase.HTTP, ReachOutcome.TIMED_OUT)
     assert look.small is not None
-    assert look.small.ended is Ended.TIMED_OUT
+    assert look.small.ended is ReachOutcome.TIMED_OUT
 
 
 async def test_what_was_before_is_remembered_with_its_time(server: Sshd, registry: Endpoint) -> None:

@@ -12,10 +12,10 @@ import pytest
 from bot.app import Bot
 from bot.config import Settings
 from bot.demo.local_slack import LocalSlack, Message
-from bot.remediation.runner import Hands
+from bot.remediation.runner import Executor
 from bot.slack.client import SlackClient
 from bot.store import Store
-from checks.execution.order import Order, Tell
+from checks.execution.order import OnEvent, Order
 from checks.model import Applied, Digest, Host, Reading, Report, Service, Snapshot
 from tests.unit.bot.monitoring.test_watcher_offline import offline
 from tests.unit.bot.samples import broken, failed, fixed, good, healthy
@@ -49,10 +49,10 @@ class Rack:
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
         """Nothing here plans."""
 
-    async def mend(self, order: Order, tell: Tell) -> Applied:  # noqa: ARG002  # the protocol's
+    async def mend(self, order: Order, tell: OnEvent) -> Applied:  # noqa: ARG002  # the protocol's
         return fixed()
 
-    async def look_afterwards(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:  # noqa: ARG002
+    async def look_afterwards(self, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:  # noqa: ARG002
         return fixed()
 
 
@@ -72,7 +72,7 @@ async def watched(slack: LocalSlack, rack: Rack, store_url: str) -> AsyncIterato
     store = await Store.open(store_url)
     client = await SlackClient.open(slack.bot_token, slack.api_url)
     running = asyncio.create_task(
-        Bot(settings, store, client, rack, Hands(rack.mend, rack.look_afterwards)).run(slack.app_token, stop)
+        Bot(settings, store, client, rack, Executor(rack.mend, rack.look_afterwards)).run(slack.app_token, stop)
     )
     try:
         await slack.wait_until(lambda: slack.connected > 0, timeout=PATIENCE)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot.incidents.model import Incident, Kind, Offer, State, Transition, downtime
+from bot.incidents.model import Incident, IncidentKind, IncidentState, Offer, Transition, downtime
 from bot.incidents.runs import fixed_by, newest_run, still_needed
 from bot.slack.message import FALLBACK, Block, Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part, sections
@@ -27,16 +27,16 @@ from bot.wording.reports import title
 from checks.model import Applied, Outcome, Report, Status
 
 LOOKS = {
-    State.OPEN: ("🔴", Colour.RED),
-    State.ACKNOWLEDGED: ("🟠", Colour.AMBER),
-    State.FIXING: ("🟠", Colour.AMBER),
-    State.RESOLVED: ("🟢", Colour.GREEN),
+    IncidentState.OPEN: ("🔴", Colour.RED),
+    IncidentState.ACKNOWLEDGED: ("🟠", Colour.AMBER),
+    IncidentState.FIXING: ("🟠", Colour.AMBER),
+    IncidentState.RESOLVED: ("🟢", Colour.GREEN),
 }
 STATES = {
-    State.OPEN: "opened",
-    State.ACKNOWLEDGED: "acknowledged",
-    State.FIXING: "fix started",
-    State.RESOLVED: "resolved",
+    IncidentState.OPEN: "opened",
+    IncidentState.ACKNOWLEDGED: "acknowledged",
+    IncidentState.FIXING: "fix started",
+    IncidentState.RESOLVED: "resolved",
 }
 MOST_TRANSITIONS = 6
 
@@ -45,7 +45,7 @@ def alert(incident: Incident, now: datetime) -> Message:
     """The whole message as it should stand at ``now``."""
     mark, colour = _look(incident)
     parts = [*BODIES[incident.state](incident, now), _history(incident)]
-    target = "HOST" if incident.kind is Kind.CUT_OFF else f"{prose(incident.host)} {prose(incident.service)}"
+    target = "HOST" if incident.kind is IncidentKind.CUT_OFF else f"{prose(incident.host)} {prose(incident.service)}"
     more = f"All of it: `dockerhealth check {target}`"
     top = [header(f"{mark} {incident.name}: {_headline(incident)}"), *_recurs(incident)]
     sentence = _with_room(_sentence(incident, now), _before_this(incident))
@@ -53,10 +53,10 @@ def alert(incident: Incident, now: datetime) -> Message:
 
 
 def _look(incident: Incident) -> tuple[str, Colour]:
-    if incident.state is State.RESOLVED and _last_undo(incident):
+    if incident.state is IncidentState.RESOLVED and _last_undo(incident):
         return "⚪", Colour.GREY
-    calm = incident.state is State.OPEN and incident.kind is Kind.PREVENTION
-    return LOOKS[State.ACKNOWLEDGED if calm else incident.state]
+    calm = incident.state is IncidentState.OPEN and incident.kind is IncidentKind.PREVENTION
+    return LOOKS[IncidentState.ACKNOWLEDGED if calm else incident.state]
 
 
 def _recurs(incident: Incident) -> tuple[Block, ...]:
@@ -77,10 +77,10 @@ def _with_room(sentence: str, more: str) -> str:
 
 
 def _headline(incident: Incident) -> str:
-    if incident.kind is Kind.PREVENTION:
+    if incident.kind is IncidentKind.PREVENTION:
         return _prevention(incident)
-    if incident.state is State.RESOLVED:
-        again = f"{'reached' if incident.kind is Kind.CUT_OFF else 'answers'} again after {_down(incident)}"
+    if incident.state is IncidentState.RESOLVED:
+        again = f"{'reached' if incident.kind is IncidentKind.CUT_OFF else 'answers'} again after {_down(incident)}"
         return f"{again}, {_since(undo)}" if (undo := _last_undo(incident)) else again
     if incident.report is None:
         return "does not answer, looking for the cause"
@@ -90,7 +90,7 @@ def _headline(incident: Incident) -> str:
 def _prevention(incident: Incident) -> str:
     """Of a service that is well, and of what may break it."""
     risk = plain(incident.risk)
-    if incident.state is not State.RESOLVED:
+    if incident.state is not IncidentState.RESOLVED:
         return f"well, a fault is being prevented: {risk}"
     if undo := _last_undo(incident):
         return f"well, {_since(undo)}: {risk}"
@@ -111,15 +111,15 @@ def _since(undo: Applied) -> str:
 def _sentence(incident: Incident, now: datetime) -> str:
     name = incident.name
     cause = _cause(incident)
-    if incident.kind is Kind.CUT_OFF:
+    if incident.kind is IncidentKind.CUT_OFF:
         return _sentence_of_all(incident, cause)
-    if incident.kind is Kind.PREVENTION:
+    if incident.kind is IncidentKind.PREVENTION:
         return f"{name} is {_prevention(incident)}."
-    if incident.state is State.RESOLVED:
+    if incident.state is IncidentState.RESOLVED:
         was = f" It was: {cause}." if cause else ""
         then = f" Since then, {_since(undo)}." if (undo := _last_undo(incident)) else ""
         return f"{name} answers again. It was down for {_down(incident)}.{was}{then}"
-    if incident.state is State.FIXING:
+    if incident.state is IncidentState.FIXING:
         return f"{name}: {_at_work(incident)}{': ' + cause if cause else ''}."
     if not cause:
         return f"{name} does not answer from outside. No cause is known yet."
@@ -141,7 +141,7 @@ def _ready(mending: Sequence[Offer], report: Report | None) -> str:
 
 
 def _sentence_of_all(incident: Incident, cause: str) -> str:
-    if incident.state is State.RESOLVED:
+    if incident.state is IncidentState.RESOLVED:
         return f"Hosts are reached again, after {_down(incident)}. It was: {cause}."
     return f"No host is reached from here: {cause}. What is broken on them shows when it is back."
 
@@ -161,7 +161,7 @@ def _open(incident: Incident, now: datetime) -> list[Part]:
     usable = on_offer(incident.offers, now)
     mending, preventing = apart(usable, incident.report)
     undos = [offer for offer in usable if offer.plan.undoes]
-    extra = [acknowledge(incident.id)] if incident.state is State.OPEN else []
+    extra = [acknowledge(incident.id)] if incident.state is IncidentState.OPEN else []
     return [
         *_taken(incident),
         *newest(incident.offers),
@@ -179,7 +179,7 @@ def _open(incident: Incident, now: datetime) -> list[Part]:
 
 
 def _taken(incident: Incident) -> list[Part]:
-    if incident.state is not State.ACKNOWLEDGED or not incident.transitions:
+    if incident.state is not IncidentState.ACKNOWLEDGED or not incident.transitions:
         return []
     last = incident.transitions[-1]
     return [part("who takes care", ALWAYS, [f"{person(last.who)} takes care of it since {when(last.at)}."])]
@@ -205,7 +205,7 @@ def _brought_back(incident: Incident) -> list[Part]:
     parts = newest(incident.offers)
     if fixed is not None and fixed.applied is not None:
         return [*parts[:1], *readings(fixed.applied.readings, "Verified"), *parts[1:]]
-    if _last_undo(incident) or incident.kind is Kind.PREVENTION:
+    if _last_undo(incident) or incident.kind is IncidentKind.PREVENTION:
         return parts
     return [part("the recovery", ALWAYS, [f"No fix of dockerhealth brought it back. {_last(incident)}"]), *parts]
 
@@ -227,7 +227,7 @@ def _before(incident: Incident) -> list[Part]:
 
 def _backing(incident: Incident, preventing: Sequence[Offer]) -> list[Part]:
     report = incident.report
-    if report is None or (report.status is Status.HEALTHY and incident.kind is not Kind.PREVENTION):
+    if report is None or (report.status is Status.HEALTHY and incident.kind is not IncidentKind.PREVENTION):
         return []
     return [*details(report), *prevention(report, preventing)]
 
@@ -242,13 +242,15 @@ def _history(incident: Incident) -> Part:
 
 def _change(transition: Transition) -> str:
     by = f" by {person(transition.who)}" if transition.who else ""
-    again = "open again" if transition.new is State.OPEN and transition.old is not None else STATES[transition.new]
+    again = (
+        "open again" if transition.new is IncidentState.OPEN and transition.old is not None else STATES[transition.new]
+    )
     return f"{again} {when(transition.at)}{by}"
 
 
-BODIES: dict[State, Callable[[Incident, datetime], list[Part]]] = {
-    State.OPEN: _open,
-    State.ACKNOWLEDGED: _open,
-    State.FIXING: _fixing,
-    State.RESOLVED: _resolved,
+BODIES: dict[IncidentState, Callable[[Incident, datetime], list[Part]]] = {
+    IncidentState.OPEN: _open,
+    IncidentState.ACKNOWLEDGED: _open,
+    IncidentState.FIXING: _fixing,
+    IncidentState.RESOLVED: _resolved,
 }

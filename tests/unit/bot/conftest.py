@@ -8,7 +8,7 @@ import pytest
 from bot.store import Store
 from tests.unit.bot.cli.cli_world import config, found
 from tests.unit.bot.life import Bot
-from tests.unit.bot.samples import Clock, Looker, Mender
+from tests.unit.bot.samples import Clock, FakeChecker, FakeExecutor
 
 __all__ = ["config", "found"]  # fixtures of the tests of the commands
 
@@ -26,13 +26,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def mender() -> Mender:
-    return Mender()
+def mender() -> FakeExecutor:
+    return FakeExecutor()
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, Looker(clock), mender)
+async def bot(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, FakeChecker(clock), mender)
     await bot.watch.start()
     yield bot
     await bot.close()

@@ -7,12 +7,12 @@ from datetime import timedelta
 from bot.approvals.approvers import Members
 from bot.approvals.decision import Place
 from bot.approvals.policy import Policies
-from bot.incidents.model import Incident, Rules
-from bot.monitoring.monitor import Watch, Watching
+from bot.incidents.model import Incident, Thresholds
+from bot.monitoring.monitor import Monitor, MonitorSettings
 from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
-from bot.remediation.clicks import Clicks, Identity
-from bot.remediation.runner import Fixing
+from bot.remediation.clicks import AppIdentity, Clicks
+from bot.remediation.runner import Runner
 from bot.store import Store
 from checks.model import Risk
 from tests.unit.bot.samples import (
@@ -21,8 +21,8 @@ from tests.unit.bot.samples import (
     HOST,
     SERVICE,
     Clock,
-    Looker,
-    Mender,
+    FakeChecker,
+    FakeExecutor,
     broken,
     failed,
     good,
@@ -30,10 +30,10 @@ from tests.unit.bot.samples import (
 )
 
 POLICIES = Policies((APPROVER, "S0ONCALL"), dict.fromkeys(Risk, 1), timedelta(minutes=30))
-WATCHING = Watching(Rules(2, 2), POLICIES, "#alerts")
+SETTINGS = MonitorSettings(Thresholds(2, 2), POLICIES, "#alerts")
 
 
-class Groups:
+class FakeDirectory:
     """User groups as Slack tells them."""
 
     def __init__(self) -> None:
@@ -50,28 +50,28 @@ class Bot:
         self,
         store: Store,
         clock: Clock,
-        looker: Looker,
-        mender: Mender,
+        looker: FakeChecker,
+        mender: FakeExecutor,
         policies: Policies = POLICIES,
-        groups: Groups | None = None,
+        groups: FakeDirectory | None = None,
     ) -> None:
         self.store, self.clock, self.looker = store, clock, looker
-        self.groups = groups or Groups()
-        self.watch = Watch(
+        self.groups = groups or FakeDirectory()
+        self.watch = Monitor(
             [HOST],
             looker,
             store,
-            replace(WATCHING, policies=policies),
+            replace(SETTINGS, policies=policies),
             clock=clock,
         )
-        self.fixing = Fixing(
+        self.fixing = Runner(
             store,
             mender.hands,
             policies=policies,
             clock=clock,
         )
         self.approvals = ApprovalService(store, self.fixing, self.groups, policies=policies, clock=clock)
-        self.clicks = Clicks(store, self.approvals, lambda: Identity(HOME.team, HOME.app), clock=clock)
+        self.clicks = Clicks(store, self.approvals, lambda: AppIdentity(HOME.team, HOME.app), clock=clock)
         self.automation = Automation(store, self.fixing, policies, clock=clock)
         self.automation.start()
 

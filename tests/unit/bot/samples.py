@@ -6,16 +6,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.approvals.decision import Click, Place
-from bot.incidents.model import Incident, Offer, State, Transition, opened
-from bot.remediation.runner import Hands
+from bot.incidents.model import Incident, IncidentState, Offer, Transition, opened
+from bot.remediation.runner import Executor
 from bot.slack.message import Message
 from bot.slack.outbox import SendError
-from checks.execution.order import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.model import (
     Applied,
     Diagnosis,
     Digest,
-    Ended,
     Evidence,
     Family,
     Finding,
@@ -24,6 +23,7 @@ from checks.model import (
     Outcome,
     Phase,
     Plan,
+    ReachOutcome,
     Reading,
     Report,
     Risk,
@@ -60,11 +60,13 @@ class Clock:
 
 
 def good(at: datetime = T0, vantage: Vantage = Vantage.OUTSIDE) -> Reading:
-    return Reading(vantage, Phase.HTTP, Ended.ANSWERED, 3.5, at, 200, "10.0.0.11", phases_ms={Phase.CONNECT: 0.5})
+    return Reading(
+        vantage, Phase.HTTP, ReachOutcome.ANSWERED, 3.5, at, 200, "10.0.0.11", phases_ms={Phase.CONNECT: 0.5}
+    )
 
 
 def failed(at: datetime = T0) -> Reading:
-    return Reading(Vantage.OUTSIDE, Phase.CONNECT, Ended.TIMED_OUT, 1500.0, at, address="10.0.0.11")
+    return Reading(Vantage.OUTSIDE, Phase.CONNECT, ReachOutcome.TIMED_OUT, 1500.0, at, address="10.0.0.11")
 
 
 def plan(fix: str = "enable-ip-forward", basis: str = "0") -> Plan:
@@ -118,7 +120,7 @@ def offer(offer_id: str = "offer-1", of: Plan | None = None, at: datetime = T0) 
 
 
 def incident(*offers: Offer, incident_id: str = "inc-1") -> Incident:
-    transition = Transition(None, State.OPEN, "2 readings in a row from outside failed", T0)
+    transition = Transition(None, IncidentState.OPEN, "2 readings in a row from outside failed", T0)
     return replace(opened(incident_id, HOST.name, SERVICE.name, transition), offers=offers)
 
 
@@ -138,7 +140,7 @@ def shown(incident: Incident, _now: datetime) -> Message:
     return Message(f"{incident.id} {incident.state} {report} {progress}".strip(), ({"type": "divider"},))
 
 
-class Looker:
+class FakeChecker:
     """Hosts that are as a test says. ``reports`` makes what a look finds."""
 
     def __init__(self, clock: Clock) -> None:
@@ -167,7 +169,7 @@ class Looker:
 BEFORE = Snapshot({Family.SYSCTL: Values({"sysctl net.ipv4.ip_forward": "0"})})
 
 
-class Mender:
+class FakeExecutor:
     """Applies plans as a test says."""
 
     def __init__(self, applied: Applied | None = None) -> None:
@@ -177,10 +179,10 @@ class Mender:
         self.error: Exception | None = None
 
     @property
-    def hands(self) -> Hands:
-        return Hands(self.apply, self.resume)
+    def hands(self) -> Executor:
+        return Executor(self.apply, self.resume)
 
-    async def apply(self, order: Order, tell: Tell) -> Applied:
+    async def apply(self, order: Order, tell: OnEvent) -> Applied:
         self.ran.append(order.plan)
         await tell(Event(Happened.UNCHANGED, "as planned", before=BEFORE))
         await tell(Event(Happened.STEP_STARTED, "step 1 of 1: switch it on"))
@@ -188,14 +190,14 @@ class Mender:
             raise self.error
         return self.applied
 
-    async def resume(self, order: Order, before: Snapshot | None, tell: Tell) -> Applied:  # noqa: ARG002  # the protocol's
+    async def resume(self, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:  # noqa: ARG002  # the protocol's
         self.resumed.append(order)
         if self.error:
             raise self.error
         return replace(self.applied, says="found out afterwards")
 
 
-class Slack:
+class FakeSlack:
     """A channel that takes messages, or fails as a test says."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from checks.diagnose import diagnose
 from checks.look import Look
-from checks.model import Ended, Finding, Output, Phase, Reading, ServiceKind
+from checks.model import Finding, Output, Phase, ReachOutcome, Reading, ServiceKind
 from checks.source import Facts
 from tests.looks import ANSWERED, REFUSED, look, reading
 
@@ -123,7 +123,9 @@ def ladder(  # noqa: PLR0913  # a keyword an attempt
     return printing(seen, "path", "".join([kept, *sections, "@ end\n"]))
 
 
-def seen_as(seen: Look, ended: Ended, status: int | None = None, *, phase: Phase = Phase.HTTP, **more: Any) -> Look:
+def seen_as(
+    seen: Look, ended: ReachOutcome, status: int | None = None, *, phase: Phase = Phase.HTTP, **more: Any
+) -> Look:
     """The same look, had the attempt from outside ended like this."""
     return replace(seen, outside=replace(reading(ended, status), phase=phase, **more))
 

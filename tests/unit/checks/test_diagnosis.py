@@ -7,7 +7,7 @@ import pytest
 
 from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.diagnose import diagnose
-from checks.model import Confidence, Ended, Trouble, Verdict
+from checks.model import Confidence, ReachOutcome, Trouble, Verdict
 from tests import recordings
 from tests.lab.faults import SCENARIOS
 from tests.looks import ANSWERED, REFUSED, TIMED_OUT, blind, changed, look, reading, without
@@ -164,7 +164,7 @@ def test_a_service_that_answers_has_no_causes_whatever_cannot_be_told() -> None:
 
 
 def test_a_port_that_only_some_other_reading_broke_is_likely_at_most() -> None:
-    bad_status = replace(reading(Ended.BAD_STATUS), status=500)
+    bad_status = replace(reading(ReachOutcome.BAD_STATUS), status=500)
     diagnosis = diagnose(look("debian12-docker20.10.24", "host-network-port-closed", bad_status))
     assert diagnosis.root is not None
     assert diagnosis.root.confidence is Confidence.LIKELY

@@ -12,7 +12,7 @@ from checks.diagnose import diagnose
 from checks.digest import digest
 from checks.facts.engine import CONTAINERS, ENGINE, EngineInfo, FirewallBackend
 from checks.look import Look
-from checks.model import Confidence, Ended
+from checks.model import Confidence, ReachOutcome
 from checks.timeline import differences
 from tests import recordings
 from tests.looks import TIMED_OUT, changed, look
@@ -172,7 +172,7 @@ def test_a_port_that_firewalld_closes_is_not_told_once_the_engine_s_own_rules_ma
     Opening the port would hide it, and on Podman not even that.
     """
     seen = recorded(BOOKWORM, "firewalld-with-nftables-started-after-deaf-dockerd")
-    assert seen.outside.ended is Ended.NO_ROUTE
+    assert seen.outside.ended is ReachOutcome.NO_ROUTE
     seen = flushed(engine(seen))
     assert causes(seen) == ("undetermined",)
     assert why_untold(seen)["firewalld-port-closed"] == why
@@ -213,7 +213,7 @@ def test_a_silent_conmon_whose_rules_are_gone_is_not_taken_for_an_ill_program() 
         "000",
     )
     seen = ladder(on_podman(recorded(SID, "healthy")), own=silent, loopback=silent, container=None, listening=None)
-    seen = seen_as(flushed(seen), Ended.TIMED_OUT)
+    seen = seen_as(flushed(seen), ReachOutcome.TIMED_OUT)
     assert causes(seen) == ("undetermined",)
     assert why_untold(seen)["container-unhealthy"] == PODMAN
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.approvals.auto import AutoApproval, Fault, History, Run, automatic
-from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
-from bot.incidents.model import AUTO, Approval, CameBack, Incident, State, Stopped, Transition
+from bot.approvals.auto import AutoApproval, History, PastFault, PastRun, automatic
+from bot.approvals.policy import ApprovalRule, AutoRule, Policies, QuietHours, Terms
+from bot.incidents.model import AUTO, Approval, CameBack, Incident, IncidentState, Stopped, Transition
 from bot.wording.automation import no_longer_by_itself
 from checks.model import Confidence, Finding, FixId, Outcome, Plan, Report, Risk, Verdict
 from tests.unit.bot.samples import APPROVER, HOST, SERVICE, T0, broken, incident, offer, plan
@@ -45,15 +45,15 @@ def ran(  # noqa: PLR0913  # what a run is
     service: str = SERVICE.name,
     host: str = HOST.name,
     cause: str = CAUSE,
-) -> Run:
+) -> PastRun:
     """A run that was approved so long before T0 and took ten seconds."""
     at = T0 - before
     ended = at + timedelta(seconds=10) if outcome else None
-    return Run(host, service, cause, fix, who, at, ended, outcome, undoes)
+    return PastRun(host, service, cause, fix, who, at, ended, outcome, undoes)
 
 
-def seen(before: timedelta) -> Fault:
-    return Fault(HOST.name, CAUSE, T0 - before)
+def seen(before: timedelta) -> PastFault:
+    return PastFault(HOST.name, CAUSE, T0 - before)
 
 
 def why(decision: AutoApproval | Stopped | None) -> str:
@@ -65,7 +65,7 @@ def why(decision: AutoApproval | Stopped | None) -> str:
     return says.removeprefix(head).removesuffix(tail)
 
 
-def goes(known: Incident, *runs: Run, faults: tuple[Fault, ...] = (), policies: Policies = POLICIES) -> bool:
+def goes(known: Incident, *runs: PastRun, faults: tuple[PastFault, ...] = (), policies: Policies = POLICIES) -> bool:
     return isinstance(automatic(known, policies, History(runs, faults), T0), AutoApproval)
 
 
@@ -101,8 +101,8 @@ def test_nothing_is_done_without_a_click_where_the_root_cause(case: str, known: 
     assert automatic(known, POLICIES, NOTHING, T0) is None, case
 
 
-@pytest.mark.parametrize("state", [State.ACKNOWLEDGED, State.FIXING, State.RESOLVED])
-def test_nothing_is_done_behind_the_back_of_whoever_takes_care(state: State) -> None:
+@pytest.mark.parametrize("state", [IncidentState.ACKNOWLEDGED, IncidentState.FIXING, IncidentState.RESOLVED])
+def test_nothing_is_done_behind_the_back_of_whoever_takes_care(state: IncidentState) -> None:
     assert automatic(replace(found(), state=state), POLICIES, NOTHING, T0) is None
 
 
@@ -121,7 +121,7 @@ def test_what_takes_two_people_takes_a_click() -> None:
 
 
 def test_what_a_rule_does_not_allow_and_what_falls_into_quiet_hours_is_not_done() -> None:
-    never = Rule("approvals.rules.0", Terms(allowed=False))
+    never = ApprovalRule("approvals.rules.0", Terms(allowed=False))
     assert automatic(found(), replace(POLICIES, rules=(never,)), NOTHING, T0) is None
     noon = QuietHours(time(11), time(13), ZoneInfo("UTC"))
     assert automatic(found(), replace(POLICIES, quiet_hours=noon), NOTHING, T0) is None
@@ -153,10 +153,10 @@ def test_a_fault_that_began_before_a_run_ended_is_none_that_came_back() -> None:
 
 
 def test_an_incident_that_was_opened_again_came_back_then() -> None:
-    again = Transition(State.RESOLVED, State.OPEN, "back again", T0 - MINUTE)
+    again = Transition(IncidentState.RESOLVED, IncidentState.OPEN, "back again", T0 - MINUTE)
     known = found(opened=10 * MINUTE)
     assert not goes(replace(known, transitions=(*known.transitions, again)), ran(3 * MINUTE))
-    undoing = replace(again, new=State.FIXING)
+    undoing = replace(again, new=IncidentState.FIXING)
     assert goes(replace(known, transitions=(*known.transitions, undoing)), ran(3 * MINUTE))
 
 
@@ -217,7 +217,7 @@ faults = st.lists(st.integers(0, 72 * 60).map(lambda minutes: seen(minutes * MIN
 
 @given(runs, faults, st.randoms(use_true_random=False))
 def test_nothing_is_done_without_a_click_after_a_run_that_failed_or_too_often(
-    past: list[Run], came: tuple[Fault, ...], random: Random
+    past: list[PastRun], came: tuple[PastFault, ...], random: Random
 ) -> None:
     decision = automatic(found(), POLICIES, History(tuple(past), came), T0)
     shuffled = random.sample(past, len(past))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.approvals.approvers import Approvers, Unreachable, Withheld
 from bot.approvals.decision import Agreed, Approved, Click, Place, Refusal
 from bot.approvals.policy import Policy
-from bot.incidents.model import Approval, Incident, State, Transition
+from bot.incidents.model import Approval, Incident, IncidentState, Transition
 from tests.unit.bot.approvals.test_decision import (
     ALICE,
     AROUND_NOON,
@@ -40,11 +40,11 @@ offers = st.builds(
     people=st.integers(1, 3),
     agreed=agreements,
 )
-openings = st.sampled_from(PEOPLE).map(lambda who: (Transition(None, State.OPEN, "opened", T0, who),))
+openings = st.sampled_from(PEOPLE).map(lambda who: (Transition(None, IncidentState.OPEN, "opened", T0, who),))
 incidents = st.builds(
     lambda offer, state, opening: replace(incident(offer), state=state, transitions=opening),
     offers,
-    st.sampled_from(list(State)),
+    st.sampled_from(list(IncidentState)),
     openings,
 )
 clicks = st.builds(click, st.sampled_from(PEOPLE), st.sampled_from(["", "offer-1"]), places | st.just(HOME))
@@ -91,7 +91,9 @@ def test_whatever_is_approved_was_allowed_in_every_respect(
     assert not offer.withdrawn
     assert offer.approval is None
     assert offer.expires_at > T0
-    assert known.state in {State.OPEN, State.ACKNOWLEDGED} or (offer.plan.undoes and known.state is State.RESOLVED)
+    assert known.state in {IncidentState.OPEN, IncidentState.ACKNOWLEDGED} or (
+        offer.plan.undoes and known.state is IncidentState.RESOLVED
+    )
     assert approval == Approval(by.user, T0, offer.plan.digest)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.approvals.policy import AutoRule, Policies, Policy, QuietHours, Rule, Terms, policy_of
+from bot.approvals.policy import ApprovalRule, AutoRule, Policies, Policy, QuietHours, Terms, policy_of
 from checks.model import FixId, Risk
 from tests.unit.bot.samples import plan
 
@@ -19,13 +19,15 @@ PLAIN = Policies(("U1", "S1"), {Risk.LOW: 1, Risk.MEDIUM: 1, Risk.HIGH: 2}, HALF
 RESTART = replace(plan("restart-docker"), risk=Risk.MEDIUM)
 
 
-def ruled(*rules: Rule) -> Policies:
+def ruled(*rules: ApprovalRule) -> Policies:
     return replace(PLAIN, rules=rules)
 
 
-def rule(terms: Terms, *, fixes: str = "", hosts: str = "", risks: str = "") -> Rule:
+def rule(terms: Terms, *, fixes: str = "", hosts: str = "", risks: str = "") -> ApprovalRule:
     of_risks = frozenset(map(Risk, risks.split()))
-    return Rule("approvals.rules.0", terms, frozenset(map(FixId, fixes.split())), frozenset(hosts.split()), of_risks)
+    return ApprovalRule(
+        "approvals.rules.0", terms, frozenset(map(FixId, fixes.split())), frozenset(hosts.split()), of_risks
+    )
 
 
 # --- rules ----------------------------------------------------------------------------------------------------

@@ -14,11 +14,11 @@ from sqlalchemy import text
 
 from bot.cli import arguments
 from bot.config import load
-from bot.incidents.model import Incident, Kind, State
+from bot.incidents.model import Incident, IncidentKind, IncidentState
 from bot.store import Store, StoreError
 from checks.check import Checker
 from checks.commands import typed
-from checks.execution.order import Event, Happened, Order, Tell
+from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.model import Applied, Difference, Family, Finding, FixId, NoChange, Outcome, Report, Verdict
 from tests.unit.bot.cli.cli_world import configured, invoke
 from tests.unit.bot.slack.view_samples import HEALTHY, PLAN, REPORT, applied
@@ -53,7 +53,7 @@ def incident_of(path: Path) -> Incident:
 def apply_as(monkeypatch: pytest.MonkeyPatch, outcome: Outcome) -> list[str]:
     ran: list[str] = []
 
-    async def apply(_checker: Checker, order: Order, tell: Tell) -> Applied:
+    async def apply(_checker: Checker, order: Order, tell: OnEvent) -> Applied:
         ran.append(order.plan.name)
         await tell(Event(Happened.STEP_STARTED, "step 1 of 2: write the file"))
         return replace(applied(outcome), differences=(SWITCHED,))
@@ -79,7 +79,11 @@ def test_fix_is_remembered_as_a_click_is(config: Path, monkeypatch: pytest.Monke
     invoke("fix", "host1", "enable-ip-forward", "-c", config, "--yes")
 
     incident = incident_of(config)
-    assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
+    assert [change.new for change in incident.transitions] == [
+        IncidentState.OPEN,
+        IncidentState.FIXING,
+        IncidentState.RESOLVED,
+    ]
     [offer] = [offer for offer in incident.offers if offer.applied]
     assert offer.applied is not None
     assert offer.applied.outcome is Outcome.FIXED
@@ -205,8 +209,12 @@ def test_a_risk_of_a_healthy_service_is_mended_as_an_incident_of_its_own(
     apply_as(monkeypatch, Outcome.FIXED)
     assert invoke(*EVERYBODY, "-c", config).exit_code == 0
     incident = incident_of(config)
-    assert (incident.kind, incident.risk) == (Kind.PREVENTION, "it is not kept")
-    assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
+    assert (incident.kind, incident.risk) == (IncidentKind.PREVENTION, "it is not kept")
+    assert [change.new for change in incident.transitions] == [
+        IncidentState.OPEN,
+        IncidentState.FIXING,
+        IncidentState.RESOLVED,
+    ]
     assert {change.who for change in incident.transitions[:2]} == {arguments.person()}
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.approvals.policy import AutoRule, QuietHours, Rule, Terms
+from bot.approvals.policy import ApprovalRule, AutoRule, QuietHours, Terms
 from bot.config import Settings
 from bot.config.warnings import warnings
 from checks.model import FixId, Risk
@@ -60,7 +60,7 @@ def test_a_rule_says_only_what_stands_in_it(folder: Path) -> None:
     text = rule(f"{{fixes: [restart-docker], hosts: [host1], risks: [medium, high], quiet_hours: {NIGHT}}}")
     [said] = loaded(folder, text).approvals.policies().rules
     night = QuietHours(time(22), time(7), ZoneInfo("Europe/Berlin"))
-    assert said == Rule(
+    assert said == ApprovalRule(
         "approvals.rules.0",
         Terms(quiet_hours=night),
         frozenset({FixId.RESTART_DOCKER}),

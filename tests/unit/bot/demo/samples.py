@@ -7,14 +7,14 @@ from bot.demo.hosts.recording import Recording
 from bot.demo.hosts.rewrite import Place, rewritten
 from bot.demo.hosts.states import Reachable, State, derived
 from checks.look import Look
-from checks.model import Ended, Host, Output, Phase, Reading, Service, Vantage
+from checks.model import Host, Output, Phase, ReachOutcome, Reading, Service, Vantage
 from checks.source import Facts
 
 NOW = datetime(2027, 1, 4, 3, 0, 0, tzinfo=UTC)
 _ENDED = {
-    Reachable.ANSWERS: (Phase.HTTP, Ended.ANSWERED),
-    Reachable.SILENT: (Phase.CONNECT, Ended.TIMED_OUT),
-    Reachable.REFUSES: (Phase.CONNECT, Ended.REFUSED),
+    Reachable.ANSWERS: (Phase.HTTP, ReachOutcome.ANSWERED),
+    Reachable.SILENT: (Phase.CONNECT, ReachOutcome.TIMED_OUT),
+    Reachable.REFUSES: (Phase.CONNECT, ReachOutcome.REFUSED),
 }
 
 

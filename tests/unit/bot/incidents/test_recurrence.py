@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents.model import Approval, Incident, Kind, Offer, State
+from bot.incidents.model import Approval, Incident, IncidentKind, IncidentState, Offer
 from bot.incidents.recurrence import recurrence
 from checks.look import Before
 from checks.model import Applied, Change, ChangeKind, Lasts, Outcome, Plan
@@ -109,7 +109,7 @@ def test_a_fault_that_was_mended_is_known_by_its_fix_where_the_last_look_found_a
 
 
 def test_a_fault_that_was_prevented_was_none() -> None:
-    before = was(1, report=healthy(), offers=(mended_by(plan()),), kind=Kind.PREVENTION)
+    before = was(1, report=healthy(), offers=(mended_by(plan()),), kind=IncidentKind.PREVENTION)
     assert said(before, was()) == ""
 
 
@@ -220,7 +220,7 @@ def test_what_a_real_timeline_says_of_its_looks_is_not_taken_for_what_came_first
 
 
 def test_a_fix_that_did_not_last_is_named() -> None:
-    before = was(1, offers=(mended_by(STOP_GAP),), state=State.RESOLVED)
+    before = was(1, offers=(mended_by(STOP_GAP),), state=IncidentState.RESOLVED)
     assert (
         said(before, was()) == f"Second time in 7 days. `restart-docker` mended it before and did not last. {LASTING}"
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.approvals.offers import usable
-from bot.incidents.model import State
+from bot.incidents.model import IncidentState
 from bot.monitoring.monitor import EXPLAINED_FOR, UNEXPLAINED_FOR
 from bot.monitoring.tracker import DIAGNOSIS_GRACE
 from bot.slack.listeners import glance
@@ -20,7 +20,7 @@ from tests.unit.bot.samples import (
     STRANGER,
     T0,
     Clock,
-    Mender,
+    FakeExecutor,
     broken,
     failed,
     healthy,
@@ -41,7 +41,7 @@ async def test_two_failed_readings_open_an_incident_with_diagnosis_and_offers(bo
     bot.looker.report = lambda at: broken(plan(), at=at)
     await bot.reads("ok fail fail")
     incident = await bot.incident()
-    assert incident.state is State.OPEN
+    assert incident.state is IncidentState.OPEN
     assert incident.report == bot.looker.report(T0 + timedelta(seconds=2))
     assert [offer.plan for offer in incident.offers] == [plan()]
     assert bot.looker.looks == 1  # the one that began on the first failed reading
@@ -80,10 +80,10 @@ async def test_a_look_that_came_by_while_all_was_well_is_not_the_diagnosis(bot: 
 async def test_recovery_resolves_and_withdraws(bot: Bot) -> None:
     await bot.breaks()
     await bot.reads("ok")
-    assert (await bot.incident()).state is State.OPEN
+    assert (await bot.incident()).state is IncidentState.OPEN
     await bot.reads("ok")
     incident = await bot.incident()
-    assert incident.state is State.RESOLVED
+    assert incident.state is IncidentState.RESOLVED
     assert incident.offers[0].withdrawn
 
 
@@ -147,7 +147,7 @@ async def test_a_check_of_a_broken_service_opens_the_incident_so_that_its_button
     [checked] = await bot.watch.check(HOST, who=STRANGER)
     incident = await bot.incident()
     assert checked.incident == incident
-    assert (incident.transitions[0].who, incident.state) == (STRANGER, State.OPEN)
+    assert (incident.transitions[0].who, incident.state) == (STRANGER, IncidentState.OPEN)
     assert usable(incident.offers[0], bot.clock())
     [again] = await bot.watch.check(HOST, SERVICE, who=STRANGER)
     assert again.incident == await bot.incident()
@@ -174,7 +174,7 @@ async def test_looks_that_are_asked_for_at_the_same_moment_are_one(bot: Bot) -> 
 
 
 async def test_an_incident_survives_a_restart_and_resolves_after_it(
-    bot: Bot, store: Store, clock: Clock, mender: Mender
+    bot: Bot, store: Store, clock: Clock, mender: FakeExecutor
 ) -> None:
     await bot.breaks()
     await bot.close()
@@ -183,7 +183,7 @@ async def test_an_incident_survives_a_restart_and_resolves_after_it(
     await second.settled()
     assert len((await second.incident()).offers) == 1
     await second.reads("ok ok")
-    assert (await second.incident()).state is State.RESOLVED
+    assert (await second.incident()).state is IncidentState.RESOLVED
     await second.close()
 
 
@@ -217,7 +217,7 @@ def interval(change: Change) -> tuple[float, float]:
 
 
 async def test_a_change_has_one_interval_whoever_looks_and_also_after_a_restart(
-    bot: Bot, store: Store, clock: Clock, mender: Mender
+    bot: Bot, store: Store, clock: Clock, mender: FakeExecutor
 ) -> None:
     bot.looker.report = switched_off
     await bot.reads("fail fail")

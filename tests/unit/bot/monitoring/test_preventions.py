@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.incidents.model import Incident, Kind, State, ended, opening
+from bot.incidents.model import Incident, IncidentKind, IncidentState, after_run, opening
 from bot.slack.outbox import Outbox
 from bot.slack.views import alert
 from bot.store import Store
@@ -16,9 +16,9 @@ from tests.unit.bot.samples import (
     SERVICE,
     T0,
     Clock,
-    Looker,
-    Mender,
-    Slack,
+    FakeChecker,
+    FakeExecutor,
+    FakeSlack,
     broken,
     click,
     failed,
@@ -35,8 +35,8 @@ RAN = (StepResult(plan().steps[0], 0, ""),)
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, Looker(clock), mender)
+async def bot(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, FakeChecker(clock), mender)
     yield bot
     await bot.close()
 
@@ -58,7 +58,7 @@ async def mended(bot: Bot) -> None:
     await asked_for(bot)
     await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id, click_id="the risk"))
     await bot.settled()
-    assert (await bot.incident()).state is State.RESOLVED
+    assert (await bot.incident()).state is IncidentState.RESOLVED
 
 
 async def fails(bot: Bot) -> None:
@@ -72,7 +72,7 @@ async def shown(bot: Bot) -> str:
 
 @pytest.mark.parametrize("applied", NOT_RUN, ids=lambda applied: applied.outcome)
 async def test_what_really_failed_after_its_risk_was_mended_is_not_over_because_a_fix_did_not_run(
-    bot: Bot, mender: Mender, applied: Applied
+    bot: Bot, mender: FakeExecutor, applied: Applied
 ) -> None:
     await mended(bot)
     bot.clock.passes(60)
@@ -82,7 +82,7 @@ async def test_what_really_failed_after_its_risk_was_mended_is_not_over_because_
     await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id, click_id="the outage"))
     await bot.settled()
     assert mender.ran == [plan(), plan(basis="1")]
-    assert (await bot.incident()).state is State.OPEN
+    assert (await bot.incident()).state is IncidentState.OPEN
     assert "answers again" not in await shown(bot)
 
 
@@ -93,7 +93,7 @@ async def test_a_service_that_fails_while_its_risk_waits_to_be_mended_is_an_outa
     assert "is well, a fault is being prevented" in await shown(bot)
     await fails(bot)
     incident = await bot.incident()
-    assert (incident.id, incident.state, incident.kind) == (preventing.id, State.OPEN, Kind.OUTAGE)
+    assert (incident.id, incident.state, incident.kind) == (preventing.id, IncidentState.OPEN, IncidentKind.OUTAGE)
     assert incident.report is not None
     assert incident.report.diagnosis.root is not None
     assert [each.plan for each in incident.offers if not each.withdrawn] == [plan(basis="1")]
@@ -107,7 +107,7 @@ async def test_a_service_that_fails_while_its_risk_waits_to_be_mended_is_an_outa
 async def test_an_outage_that_was_to_be_prevented_is_posted_as_an_alert_of_its_own_and_one_that_is_back_is_not(
     bot: Bot, store: Store
 ) -> None:
-    slack = Slack()
+    slack = FakeSlack()
     outbox = Outbox(store, slack, alert, bot.clock)
     await mended(bot)
     bot.clock.passes(60)
@@ -127,7 +127,7 @@ async def test_whoever_cares_for_a_risk_has_not_taken_the_outage_that_follows(bo
     await bot.clicks.acknowledge(click(target=incident.id, click_id="I care"))
     await fails(bot)
     states = [change.new for change in (await bot.incident()).transitions]
-    assert states == [State.OPEN, State.ACKNOWLEDGED, State.OPEN]
+    assert states == [IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.OPEN]
 
 
 async def test_a_check_that_finds_it_broken_meanwhile_makes_an_outage_of_it(bot: Bot) -> None:
@@ -135,7 +135,7 @@ async def test_a_check_that_finds_it_broken_meanwhile_makes_an_outage_of_it(bot:
     bot.looker.report = lambda at: broken(plan(basis="1"), at=at)
     [checked] = await bot.watch.check(HOST, who="U0BOB")
     assert checked.incident is not None
-    assert checked.incident.kind is Kind.OUTAGE
+    assert checked.incident.kind is IncidentKind.OUTAGE
     assert [change.who for change in checked.incident.transitions if change.opens] == [ALICE, "U0BOB"]
 
 
@@ -144,25 +144,25 @@ async def test_a_check_that_finds_it_broken_meanwhile_makes_an_outage_of_it(bot:
 
 async def being_mended(bot: Bot) -> Incident:
     incident = await asked_for(bot)
-    return replace(incident, state=State.FIXING)
+    return replace(incident, state=IncidentState.FIXING)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 async def test_a_service_that_answers_after_the_fix_is_well_however_that_ended(bot: Bot, outcome: Outcome) -> None:
-    end = ended(await being_mended(bot), Applied(outcome, "so it ended", RAN, (failed(), good())), T0)
-    assert (end.new, end.kind) == (State.RESOLVED, None)
+    end = after_run(await being_mended(bot), Applied(outcome, "so it ended", RAN, (failed(), good())), T0)
+    assert (end.new, end.kind) == (IncidentState.RESOLVED, None)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 async def test_one_that_does_not_answer_after_the_fix_is_an_outage(bot: Bot, outcome: Outcome) -> None:
-    end = ended(await being_mended(bot), Applied(outcome, "so it ended", (), (good(), failed())), T0)
-    assert (end.new, end.kind) == (State.OPEN, Kind.OUTAGE)
+    end = after_run(await being_mended(bot), Applied(outcome, "so it ended", (), (good(), failed())), T0)
+    assert (end.new, end.kind) == (IncidentState.OPEN, IncidentKind.OUTAGE)
 
 
 @pytest.mark.parametrize("applied", [*NOT_RUN, replace(fixed(), readings=())], ids=lambda each: each.outcome)
 async def test_one_of_which_nothing_is_known_is_neither_well_nor_an_outage(bot: Bot, applied: Applied) -> None:
-    end = ended(await being_mended(bot), applied, T0)
-    assert (end.new, end.kind) == (State.OPEN, None)
+    end = after_run(await being_mended(bot), applied, T0)
+    assert (end.new, end.kind) == (IncidentState.OPEN, None)
 
 
 async def test_while_a_fix_runs_its_own_steps_may_make_the_service_fail(bot: Bot) -> None:

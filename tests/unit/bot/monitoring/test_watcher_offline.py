@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.incidents.model import ALL_HOSTS, Incident, State
-from bot.monitoring.monitor import Watch
+from bot.incidents.model import ALL_HOSTS, Incident, IncidentState
+from bot.monitoring.monitor import Monitor
 from bot.monitoring.watcher_offline import HOLDS_FOR
 from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
 from bot.slack.views import alert
@@ -15,11 +15,11 @@ from bot.store import Store
 from checks.model import (
     Diagnosis,
     Digest,
-    Ended,
     Evidence,
     Finding,
     Host,
     Phase,
+    ReachOutcome,
     Reading,
     Report,
     Service,
@@ -27,7 +27,7 @@ from checks.model import (
     Vantage,
     Verdict,
 )
-from tests.unit.bot.life import WATCHING
+from tests.unit.bot.life import SETTINGS
 from tests.unit.bot.samples import T0, Clock, broken, failed, good, healthy, plan
 
 A, B, C = ("a", "registry"), ("b", "registry"), ("c", "registry")
@@ -35,7 +35,7 @@ LATER = T0 + timedelta(seconds=2)
 
 
 def answered_badly(at: datetime = T0) -> Reading:
-    return Reading(Vantage.OUTSIDE, Phase.HTTP, Ended.BAD_STATUS, 3.0, at, 500)
+    return Reading(Vantage.OUTSIDE, Phase.HTTP, ReachOutcome.BAD_STATUS, 3.0, at, 500)
 
 
 # --- when an incident waits for the look ---
@@ -113,7 +113,7 @@ class Rack:
         self.down: set[str] = set()
         self.looks: list[str] = []
         self.found: Callable[[str, datetime], Report] = self._found
-        self.watch = Watch(self.hosts.values(), self, store, WATCHING, clock=clock)
+        self.watch = Monitor(self.hosts.values(), self, store, SETTINGS, clock=clock)
 
     async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
         return good(self.clock()) if self.seen and host.name not in self.down else failed(self.clock())
@@ -194,7 +194,7 @@ async def test_the_notice_is_over_once_readings_are_good_again(rack: Rack) -> No
     await rack.reads(2)
     assert await rack.live() == []
     notice = await rack.notice()
-    assert notice.state is State.RESOLVED
+    assert notice.state is IncidentState.RESOLVED
     assert "reached again after" in str(alert(notice, rack.clock()).payload())
 
 
@@ -300,7 +300,7 @@ async def test_the_only_host_is_alerted_at_once_whatever_the_look_says(store: St
     rack = Rack(store, clock)
     rack.seen = False
     only = rack.hosts["a"]
-    watch = Watch([only], rack, store, WATCHING, clock=clock)
+    watch = Monitor([only], rack, store, SETTINGS, clock=clock)
     for _ in range(2):
         clock.passes(2)
         await watch.read(only, only.services[0])

@@ -16,12 +16,12 @@ from structlog.typing import EventDict
 
 from bot.approvals.approvers import Members, Unreachable
 from bot.approvals.decision import Refusal
-from bot.incidents.model import Rules
-from bot.monitoring.monitor import Watch, Watching
+from bot.incidents.model import Thresholds
+from bot.monitoring.monitor import Monitor, MonitorSettings
 from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
-from bot.remediation.clicks import Clicks, Identity
-from bot.remediation.runner import Fixing, Hands
+from bot.remediation.clicks import AppIdentity, Clicks
+from bot.remediation.runner import Executor, Runner
 from bot.store import Audit, GoodLooks, Incidents, Messages, Runs, Seen, Store
 from checks.model import Digest, Host, Reading, Report, Service
 from tests.unit.bot.remediation.lives import Killed, Life, LifesDatabase, Time, Turns, engine_on
@@ -80,18 +80,18 @@ class Bot:
             GoodLooks(database),
         )
         clock = world.loop.clock
-        self.watch = Watch(
+        self.watch = Monitor(
             [TWO_SERVICES],
             Looker(life, world.host),
             store,
-            Watching(Rules(2, 2), policies, "#alerts"),
+            MonitorSettings(Thresholds(2, 2), policies, "#alerts"),
             clock=clock,
         )
-        hands = Hands(partial(world.host.apply, life), partial(world.host.resume, life))
-        self.fixing = Fixing(store, hands, policies=policies, clock=clock, lease=LEASE)
+        hands = Executor(partial(world.host.apply, life), partial(world.host.resume, life))
+        self.fixing = Runner(store, hands, policies=policies, clock=clock, lease=LEASE)
         slack = Slack(life, world.turns, world.oracle)
         approvals = ApprovalService(store, self.fixing, slack, policies=policies, clock=clock)
-        self.clicks = Clicks(store, approvals, lambda: Identity(HOME.team, HOME.app), clock=clock)
+        self.clicks = Clicks(store, approvals, lambda: AppIdentity(HOME.team, HOME.app), clock=clock)
         self._answered = world.answered
         self._automation = Automation(store, self.fixing, policies, clock=clock)
 

@@ -7,8 +7,8 @@ from datetime import time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from bot.approvals.policy import AutoRule, Policies, QuietHours, Rule, Terms
-from checks.execution.order import Event, Happened, Order, Tell
+from bot.approvals.policy import ApprovalRule, AutoRule, Policies, QuietHours, Terms
+from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.model import (
     Applied,
     Difference,
@@ -58,7 +58,7 @@ class Says:
             LASTS,
             not_requester=self.not_requester,
             quiet_hours=QuietHours(*QUIET, ZoneInfo("UTC")) if self.quiet else None,
-            rules=(Rule("rules.1", Terms(allowed=False), frozenset({HIGH})),) if self.forbids_high else (),
+            rules=(ApprovalRule("rules.1", Terms(allowed=False), frozenset({HIGH})),) if self.forbids_high else (),
             auto=(AutoRule(LOW, HOST.name, 3, timedelta(minutes=10)),) if self.auto else (),
         )
 
@@ -114,7 +114,7 @@ class ModelHost:
 
     # --- runs ---
 
-    async def apply(self, life: Life, order: Order, tell: Tell) -> Applied:
+    async def apply(self, life: Life, order: Order, tell: OnEvent) -> Applied:
         """As the real one: look again, run nothing that is stale, let no step begin that was not told of."""
         self.applied[order.run] += 1
         self.orders[order.run] = order
@@ -144,7 +144,7 @@ class ModelHost:
         await self._reaches("verified", life)
         return self._came_of[order.run]
 
-    async def resume(self, life: Life, order: Order, before: Snapshot | None, tell: Tell) -> Applied:
+    async def resume(self, life: Life, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:
         """No step begins after this."""
         self._seen["resumed"] += 1
         self._seen["resumed what had begun"] += self.executed[order.run]

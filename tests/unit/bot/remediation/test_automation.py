@@ -9,12 +9,12 @@ import pytest
 
 from bot.approvals.policy import AutoRule
 from bot.incidents.audit import flaw
-from bot.incidents.model import AUTO, CameBack, RanOften, State, Stopped
+from bot.incidents.model import AUTO, CameBack, IncidentState, RanOften, Stopped
 from bot.slack.views import alert
 from bot.store import Store
 from checks.model import Applied, Difference, Family, FixId, Outcome, Plan, StepResult
 from tests.unit.bot.life import POLICIES, Bot
-from tests.unit.bot.samples import Clock, Looker, Mender, broken, click, fixed, healthy, plan
+from tests.unit.bot.samples import Clock, FakeChecker, FakeExecutor, broken, click, fixed, healthy, plan
 
 RULE = AutoRule(FixId.ENABLE_IP_FORWARD, "host1", per_day=2, returns_within=timedelta(minutes=10))
 AUTOMATIC = replace(POLICIES, auto=(RULE,))
@@ -22,8 +22,8 @@ SWITCHED = Difference(Family.SYSCTL, "sysctl net.ipv4.ip_forward", "0", "1", ann
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, Looker(clock), mender, AUTOMATIC)
+async def bot(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, FakeChecker(clock), mender, AUTOMATIC)
     yield bot
     await bot.close()
 
@@ -41,23 +41,23 @@ async def events(bot: Bot) -> list[str]:
     return [each.entry.event for each in await bot.store.audit.all()]
 
 
-async def test_a_fix_that_is_named_for_the_host_needs_no_click(bot: Bot, mender: Mender) -> None:
+async def test_a_fix_that_is_named_for_the_host_needs_no_click(bot: Bot, mender: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     incident = await bot.incident()
-    assert incident.state is State.RESOLVED
+    assert incident.state is IncidentState.RESOLVED
     assert incident.offers[0].approval is not None
     assert incident.offers[0].approval.who == AUTO
     assert mender.ran == [plan()]
 
 
-async def test_it_stops_by_itself_when_the_same_is_back_soon_and_says_so_once(bot: Bot, mender: Mender) -> None:
+async def test_it_stops_by_itself_when_the_same_is_back_soon_and_says_so_once(bot: Bot, mender: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     await comes_back(bot, after=240)
     await bot.settled()
     incident = await bot.incident()
-    assert incident.state is State.OPEN
+    assert incident.state is IncidentState.OPEN
     assert len(mender.ran) == 1
     assert incident.recurs.startswith("Second time in 7 days")
     assert "stopped" not in incident.recurs
@@ -70,7 +70,7 @@ async def test_it_stops_by_itself_when_the_same_is_back_soon_and_says_so_once(bo
     assert (await events(bot)).count("automatic-fixing-stopped") == 1
 
 
-async def test_it_stays_stopped_until_a_person_decides(bot: Bot, mender: Mender) -> None:
+async def test_it_stays_stopped_until_a_person_decides(bot: Bot, mender: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     await comes_back(bot, after=240)
@@ -82,10 +82,10 @@ async def test_it_stays_stopped_until_a_person_decides(bot: Bot, mender: Mender)
     await comes_back(bot, after=3600)
     await bot.settled()
     assert len(mender.ran) == 3
-    assert (await bot.incident()).state is State.RESOLVED
+    assert (await bot.incident()).state is IncidentState.RESOLVED
 
 
-async def test_no_more_than_so_many_a_day(bot: Bot, mender: Mender) -> None:
+async def test_no_more_than_so_many_a_day(bot: Bot, mender: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     for _ in range(3):
@@ -106,8 +106,8 @@ async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that
     did_nothing = replace(
         fixed(), outcome=Outcome.NOT_FIXED, says="it holds", differences=(SWITCHED,), cause_gone=False
     )
-    mender = Mender(did_nothing)
-    bot = Bot(store, clock, Looker(clock), mender)
+    mender = FakeExecutor(did_nothing)
+    bot = Bot(store, clock, FakeChecker(clock), mender)
     bot.looker.report = lambda at: broken(safe, at=at)
     await bot.reads("fail fail")
     await bot.posted()
@@ -128,8 +128,8 @@ async def test_what_mended_its_cause_stays_though_something_else_is_wrong(
     store: Store, clock: Clock, *, cause_gone: bool | None
 ) -> None:
     step = StepResult(plan().steps[0], 0, "")
-    mender = Mender(Applied(Outcome.NOT_FIXED, "and another", (step,), (), (SWITCHED,), cause_gone))
-    bot = Bot(store, clock, Looker(clock), mender)
+    mender = FakeExecutor(Applied(Outcome.NOT_FIXED, "and another", (step,), (), (SWITCHED,), cause_gone))
+    bot = Bot(store, clock, FakeChecker(clock), mender)
     bot.looker.report = lambda at: broken(replace(plan(), undo_unasked=True), at=at)
     await bot.reads("fail fail")
     await bot.posted()

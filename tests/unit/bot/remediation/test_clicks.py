@@ -12,15 +12,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.approvals.approvers import Members, Unreachable, Withheld, approvers_of
-from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
+from bot.approvals.decision import Acknowledged, Agreed, Approved, Refusal, RefusalReason, Repeated
 from bot.approvals.offers import usable
 from bot.approvals.policy import Policies, QuietHours, policy_of
-from bot.incidents.model import Approval, State
+from bot.incidents.model import Approval, IncidentState
 from bot.remediation.runner import LEASE, Run
 from bot.store import Store
-from checks.execution.order import Order, Tell
+from checks.execution.order import OnEvent, Order
 from checks.model import Applied, Outcome, Risk
-from tests.unit.bot.life import POLICIES, Bot, Groups
+from tests.unit.bot.life import POLICIES, Bot, FakeDirectory
 from tests.unit.bot.samples import (
     APPROVER,
     HOME,
@@ -28,8 +28,8 @@ from tests.unit.bot.samples import (
     STRANGER,
     T0,
     Clock,
-    Looker,
-    Mender,
+    FakeChecker,
+    FakeExecutor,
     broken,
     click,
     fixed,
@@ -41,35 +41,39 @@ from tests.unit.bot.samples import (
 # --- from clicks to outcomes ---
 
 
-async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, mender: Mender) -> None:
+async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, mender: FakeExecutor) -> None:
     offer = await bot.breaks()
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Approved)
     assert answer.approval.who == APPROVER
     await bot.settled()
     incident = await bot.incident()
-    assert incident.state is State.RESOLVED
+    assert incident.state is IncidentState.RESOLVED
     assert incident.offers[0].applied == fixed()
-    assert [change.new for change in incident.transitions] == [State.OPEN, State.FIXING, State.RESOLVED]
+    assert [change.new for change in incident.transitions] == [
+        IncidentState.OPEN,
+        IncidentState.FIXING,
+        IncidentState.RESOLVED,
+    ]
     assert mender.ran == [plan()]
 
 
 async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> None:
     halfway, on = asyncio.Event(), asyncio.Event()
 
-    class Slow(Mender):
-        async def apply(self, order: Order, tell: Tell) -> Applied:
+    class Slow(FakeExecutor):
+        async def apply(self, order: Order, tell: OnEvent) -> Applied:
             applied = await super().apply(order, tell)
             halfway.set()
             await on.wait()
             return applied
 
-    bot = Bot(store, clock, Looker(clock), Slow())
+    bot = Bot(store, clock, FakeChecker(clock), Slow())
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
     await halfway.wait()
     incident = await bot.incident()
-    assert incident.state is State.FIXING
+    assert incident.state is IncidentState.FIXING
     assert incident.offers[0].progress == "step 1 of 1: switch it on"
     assert len(await store.messages.due(clock())) == 1
     on.set()
@@ -79,7 +83,7 @@ async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> No
 
 @pytest.mark.parametrize("outcome", [Outcome.NOT_FIXED, Outcome.FAILED, Outcome.STALE, Outcome.UNKNOWN])
 async def test_any_other_outcome_opens_the_incident_again_with_a_fresh_offer(
-    bot: Bot, mender: Mender, outcome: Outcome
+    bot: Bot, mender: FakeExecutor, outcome: Outcome
 ) -> None:
     mender.applied = Applied(outcome, "because")
     offer = await bot.breaks()
@@ -87,14 +91,14 @@ async def test_any_other_outcome_opens_the_incident_again_with_a_fresh_offer(
     await bot.clicks.approve(click(target=offer))
     await bot.settled()
     incident = await bot.incident()
-    assert incident.state is State.OPEN
+    assert incident.state is IncidentState.OPEN
     assert incident.transitions[-1].reason == f"{outcome}: because"
     tried, fresh = incident.offers
     assert tried.applied == mender.applied
     assert usable(fresh, bot.clock())
 
 
-async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: Mender) -> None:
+async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: FakeExecutor) -> None:
     mender.error = ZeroDivisionError("oops")
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
@@ -106,7 +110,7 @@ async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: M
 
 
 async def test_while_another_service_of_the_host_is_mended_it_is_waited_for(
-    bot: Bot, store: Store, mender: Mender
+    bot: Bot, store: Store, mender: FakeExecutor
 ) -> None:
     other = replace(incident(offer("offer-2"), incident_id="inc-2"), service="web")
     assert await store.incidents.add(replace(other, offers=()), "#alerts", bot.clock())
@@ -118,25 +122,25 @@ async def test_while_another_service_of_the_host_is_mended_it_is_waited_for(
     assert await bot.fixing.claim(Run(known, web, Approval("U0BOB", bot.clock(), web.plan.digest)))
     answer = await bot.clicks.approve(click(target=await bot.breaks()))
     assert isinstance(answer, Refusal)
-    assert (answer.reason, answer.incident and answer.incident.id) == (No.HOST_BUSY, "inc-2")
+    assert (answer.reason, answer.incident and answer.incident.id) == (RefusalReason.HOST_BUSY, "inc-2")
     assert answer.offer
     assert answer.offer.approval
     assert (answer.offer.approval.who, mender.ran) == ("U0BOB", [])
 
 
-async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: Bot, mender: Mender) -> None:
+async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: Bot, mender: FakeExecutor) -> None:
     offer = await bot.breaks()
     clicks = [click(target=offer, click_id=f"click-{number}") for number in range(10)]
     answers = await asyncio.gather(*[bot.clicks.approve(each) for each in clicks])
     assert len([answer for answer in answers if isinstance(answer, Approved)]) == 1
     refused = [answer for answer in answers if isinstance(answer, Refusal)]
-    assert {answer.reason for answer in refused} == {No.CLAIMED}
+    assert {answer.reason for answer in refused} == {RefusalReason.CLAIMED}
     assert all(answer.offer and answer.offer.approval for answer in refused)
     await bot.settled()
     assert len(mender.ran) == 1
 
 
-async def test_a_click_that_slack_delivers_twice_is_answered_once(bot: Bot, mender: Mender) -> None:
+async def test_a_click_that_slack_delivers_twice_is_answered_once(bot: Bot, mender: FakeExecutor) -> None:
     offer = await bot.breaks()
     first, second = [await bot.clicks.approve(click(target=offer)) for _ in range(2)]
     assert isinstance(first, Approved)
@@ -145,23 +149,23 @@ async def test_a_click_that_slack_delivers_twice_is_answered_once(bot: Bot, mend
     assert len(mender.ran) == 1
 
 
-async def test_a_stranger_starts_nothing(bot: Bot, mender: Mender) -> None:
+async def test_a_stranger_starts_nothing(bot: Bot, mender: FakeExecutor) -> None:
     offer = await bot.breaks()
     answer = await bot.clicks.approve(click(STRANGER, offer))
-    assert answer == Refusal(No.NOT_AN_APPROVER, names=(APPROVER, "S0ONCALL"))
+    assert answer == Refusal(RefusalReason.NOT_AN_APPROVER, names=(APPROVER, "S0ONCALL"))
     assert mender.ran == []
-    assert (await bot.incident()).state is State.OPEN
+    assert (await bot.incident()).state is IncidentState.OPEN
 
 
 async def test_group_members_are_asked_for_at_each_click(bot: Bot) -> None:
     offer = await bot.breaks()
     bot.groups.told["S0ONCALL"] = Unreachable()
     answer = await bot.clicks.approve(click(STRANGER, offer, click_id="1"))
-    assert answer == Refusal(No.GROUP_UNKNOWN, names=("S0ONCALL",))
+    assert answer == Refusal(RefusalReason.GROUP_UNKNOWN, names=("S0ONCALL",))
     refused = Withheld("usergroups.users.list: no_such_subteam", "Check that id.")
     bot.groups.told["S0ONCALL"] = refused
     answer = await bot.clicks.approve(click(STRANGER, offer, click_id="2"))
-    assert answer == Refusal(No.GROUP_WITHHELD, withheld={"S0ONCALL": refused})
+    assert answer == Refusal(RefusalReason.GROUP_WITHHELD, withheld={"S0ONCALL": refused})
     bot.groups.told["S0ONCALL"] = frozenset({STRANGER})
     assert isinstance(await bot.clicks.approve(click(STRANGER, offer, click_id="3")), Approved)
 
@@ -173,35 +177,35 @@ PAIR = Policies((ALICE, BOB, "S0ONCALL"), dict.fromkeys(Risk, 2), timedelta(minu
 
 
 @pytest.fixture
-async def pair(store: Store, clock: Clock, mender: Mender) -> AsyncIterator[Bot]:
+async def pair(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
     """A bot that fixes nothing before two people have approved it."""
-    bot = Bot(store, clock, Looker(clock), mender, PAIR)
+    bot = Bot(store, clock, FakeChecker(clock), mender, PAIR)
     yield bot
     await bot.close()
 
 
-async def test_the_first_of_two_starts_nothing_and_the_second_one_does(pair: Bot, mender: Mender) -> None:
+async def test_the_first_of_two_starts_nothing_and_the_second_one_does(pair: Bot, mender: FakeExecutor) -> None:
     offer = await pair.breaks()
     first = await pair.clicks.approve(click(ALICE, offer, click_id="1"))
     assert isinstance(first, Agreed)
     assert (first.people, first.missing) == (2, 1)
     known = await pair.incident()
-    assert ([each.who for each in known.offers[0].agreed], known.state, mender.ran) == ([ALICE], State.OPEN, [])
+    assert ([each.who for each in known.offers[0].agreed], known.state, mender.ran) == ([ALICE], IncidentState.OPEN, [])
     assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="2")), Approved)
     await pair.settled()
     assert len(mender.ran) == 1
 
 
-async def test_one_person_is_not_two(pair: Bot, mender: Mender) -> None:
+async def test_one_person_is_not_two(pair: Bot, mender: FakeExecutor) -> None:
     offer = await pair.breaks()
     await pair.clicks.approve(click(ALICE, offer, click_id="1"))
     again = await pair.clicks.approve(click(ALICE, offer, click_id="2"))
     assert isinstance(again, Refusal)
-    assert (again.reason, again.names) == (No.SAME_PERSON, (BOB, "S0ONCALL"))
+    assert (again.reason, again.names) == (RefusalReason.SAME_PERSON, (BOB, "S0ONCALL"))
     assert mender.ran == []
 
 
-async def test_two_who_approve_at_the_same_moment_start_it_once(pair: Bot, mender: Mender) -> None:
+async def test_two_who_approve_at_the_same_moment_start_it_once(pair: Bot, mender: FakeExecutor) -> None:
     offer = await pair.breaks()
     clicks = [click(who, offer, click_id=who) for who in (ALICE, BOB)]
     answers = await asyncio.gather(*[pair.clicks.approve(each) for each in clicks])
@@ -210,7 +214,7 @@ async def test_two_who_approve_at_the_same_moment_start_it_once(pair: Bot, mende
     assert len(mender.ran) == 1
 
 
-async def test_who_has_left_the_group_since_does_not_count_any_more(pair: Bot, mender: Mender) -> None:
+async def test_who_has_left_the_group_since_does_not_count_any_more(pair: Bot, mender: FakeExecutor) -> None:
     offer = await pair.breaks()
     pair.groups.told["S0ONCALL"] = frozenset({CAROL})
     assert isinstance(await pair.clicks.approve(click(CAROL, offer, click_id="1")), Agreed)
@@ -239,7 +243,7 @@ async def test_an_agreement_that_has_lapsed_can_be_given_again(pair: Bot) -> Non
 
 
 async def test_slack_is_not_asked_for_groups_where_everyone_is_named() -> None:
-    groups = Groups()
+    groups = FakeDirectory()
     groups.told.clear()  # asking would be a KeyError
     policy = policy_of(PAIR, plan())
     named = await approvers_of(policy, groups, {ALICE, BOB, "terminal:root"})
@@ -251,9 +255,9 @@ async def test_slack_is_not_asked_for_groups_where_everyone_is_named() -> None:
 # --- clicks that come late ---
 
 
-@pytest.mark.parametrize(("waited", "why"), [(60, No.QUIET), (1800, No.EXPIRED)])
+@pytest.mark.parametrize(("waited", "why"), [(60, RefusalReason.QUIET), (1800, RefusalReason.EXPIRED)])
 async def test_a_click_whose_record_had_to_wait_is_decided_anew(
-    store: Store, tmp_path: Path, clock: Clock, waited: int, why: No
+    store: Store, tmp_path: Path, clock: Clock, waited: int, why: RefusalReason
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "store.db", isolation_level=None)) as another:
 
@@ -262,7 +266,7 @@ async def test_a_click_whose_record_had_to_wait_is_decided_anew(
             clock.passes(waited)
             another.execute("ROLLBACK")
 
-        class Busy(Groups):
+        class Busy(FakeDirectory):
             async def members(self, group: str) -> Members:
                 if not another.in_transaction and clock() < T0 + timedelta(seconds=60):
                     another.execute("BEGIN IMMEDIATE")  # another process writes from here on
@@ -270,7 +274,7 @@ async def test_a_click_whose_record_had_to_wait_is_decided_anew(
                 return await super().members(group)
 
         quiet = QuietHours(time(12, 1), time(12, 5), ZoneInfo("UTC"))
-        bot = Bot(store, clock, Looker(clock), Mender(), replace(POLICIES, quiet_hours=quiet), Busy())
+        bot = Bot(store, clock, FakeChecker(clock), FakeExecutor(), replace(POLICIES, quiet_hours=quiet), Busy())
         bot.groups.told["S0ONCALL"] = frozenset({CAROL})
         answer = await bot.clicks.approve(click(CAROL, await bot.breaks()))
         assert isinstance(answer, Refusal)
@@ -279,51 +283,51 @@ async def test_a_click_whose_record_had_to_wait_is_decided_anew(
 
 
 async def test_a_click_on_an_expired_offer_runs_nothing_and_a_fresh_look_brings_another(
-    bot: Bot, mender: Mender
+    bot: Bot, mender: FakeExecutor
 ) -> None:
     offer = await bot.breaks()
     bot.clock.passes(1801)
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Refusal)
-    assert (answer.reason, answer.outdated) == (No.EXPIRED, True)
+    assert (answer.reason, answer.outdated) == (RefusalReason.EXPIRED, True)
     bot.watch.look_again(HOST.name)
     await bot.settled()
     assert mender.ran == []
     assert [usable(each, bot.clock()) for each in (await bot.incident()).offers] == [False, True]
 
 
-async def test_a_click_after_the_state_changed_is_refused(bot: Bot, mender: Mender) -> None:
+async def test_a_click_after_the_state_changed_is_refused(bot: Bot, mender: FakeExecutor) -> None:
     offer = await bot.breaks()
     bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
     await bot.watch.look(HOST)
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Refusal)
-    assert answer.reason is No.WITHDRAWN
+    assert answer.reason is RefusalReason.WITHDRAWN
     assert mender.ran == []
 
 
-async def test_a_click_after_recovery_is_refused(bot: Bot, mender: Mender) -> None:
+async def test_a_click_after_recovery_is_refused(bot: Bot, mender: FakeExecutor) -> None:
     offer = await bot.breaks()
     await bot.reads("ok ok")
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Refusal)
-    assert answer.reason is No.RESOLVED
+    assert answer.reason is RefusalReason.RESOLVED
     assert mender.ran == []
 
 
 async def test_a_click_on_an_unknown_button_is_refused(bot: Bot) -> None:
-    assert await bot.clicks.approve(click(target="nothing")) == Refusal(No.GONE)
-    assert await bot.clicks.acknowledge(click(target="nothing", click_id="2")) == Refusal(No.GONE)
+    assert await bot.clicks.approve(click(target="nothing")) == Refusal(RefusalReason.GONE)
+    assert await bot.clicks.acknowledge(click(target="nothing", click_id="2")) == Refusal(RefusalReason.GONE)
 
 
-async def test_a_click_after_a_restart_counts(bot: Bot, store: Store, clock: Clock, mender: Mender) -> None:
+async def test_a_click_after_a_restart_counts(bot: Bot, store: Store, clock: Clock, mender: FakeExecutor) -> None:
     offer = await bot.breaks()
     await bot.close()
     second = Bot(store, clock, bot.looker, mender)
     await second.watch.start()
     assert isinstance(await second.clicks.approve(click(target=offer)), Approved)
     await second.settled()
-    assert (await second.incident()).state is State.RESOLVED
+    assert (await second.incident()).state is IncidentState.RESOLVED
     await second.close()
 
 
@@ -343,9 +347,9 @@ async def test_anyone_may_acknowledge_once(bot: Bot) -> None:
     assert answer == Acknowledged(incident)
     again = await bot.clicks.acknowledge(click(APPROVER, incident.id, click_id="2"))
     assert isinstance(again, Refusal)
-    assert again.reason is No.NOT_OPEN
+    assert again.reason is RefusalReason.NOT_OPEN
     taken = await bot.incident()
-    assert (taken.state, taken.transitions[-1].who) == (State.ACKNOWLEDGED, STRANGER)
+    assert (taken.state, taken.transitions[-1].who) == (IncidentState.ACKNOWLEDGED, STRANGER)
 
 
 async def test_an_acknowledge_button_of_another_message_does_nothing(bot: Bot) -> None:
@@ -353,7 +357,7 @@ async def test_an_acknowledge_button_of_another_message_does_nothing(bot: Bot) -
     incident = await bot.incident()
     answer = await bot.clicks.acknowledge(click(STRANGER, incident.id, replace(HOME, ts="9.9")))
     assert isinstance(answer, Refusal)
-    assert answer.reason is No.ELSEWHERE
+    assert answer.reason is RefusalReason.ELSEWHERE
 
 
 async def test_readings_from_before_the_end_of_a_fix_do_not_open_it_again(bot: Bot) -> None:
@@ -362,10 +366,10 @@ async def test_readings_from_before_the_end_of_a_fix_do_not_open_it_again(bot: B
     await bot.clicks.approve(click(target=offer))
     await bot.settled()
     await bot.reads("fail")
-    assert (await bot.incident()).state is State.RESOLVED
+    assert (await bot.incident()).state is IncidentState.RESOLVED
 
 
-async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, mender: Mender) -> None:
+async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, mender: FakeExecutor) -> None:
     mender.applied = Applied(Outcome.NOT_FIXED, "no")
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
@@ -377,7 +381,7 @@ async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, me
 
 
 async def test_a_fix_whose_runner_died_is_ended_by_the_next_process_and_not_run_again(
-    bot: Bot, store: Store, clock: Clock, mender: Mender
+    bot: Bot, store: Store, clock: Clock, mender: FakeExecutor
 ) -> None:
     offer_id = await bot.breaks()
     known = await bot.incident()
@@ -386,38 +390,38 @@ async def test_a_fix_whose_runner_died_is_ended_by_the_next_process_and_not_run_
     assert await bot.fixing.claim(Run(known, answer.offer, answer.approval))  # and then the process dies
     second = Bot(store, clock, bot.looker, mender)
     await second.fixing.recover()
-    assert (await second.incident()).state is State.FIXING  # its runner may be alive
+    assert (await second.incident()).state is IncidentState.FIXING  # its runner may be alive
     clock.passes(LEASE.total_seconds())
     await second.fixing.recover()
     await second.settled()
     incident = await second.incident()
-    assert incident.state is State.RESOLVED
+    assert incident.state is IncidentState.RESOLVED
     assert incident.offers[0].applied
     assert incident.offers[0].applied.says == "found out afterwards"
     assert ([order.run for order in mender.resumed], mender.ran) == ([offer_id], [])
     again = await second.clicks.approve(click(target=offer_id))
     assert isinstance(again, Refusal)
-    assert again.reason is No.CLAIMED
+    assert again.reason is RefusalReason.CLAIMED
     await second.close()
 
 
 async def test_a_fix_that_is_cut_off_by_shutting_down_is_ended_by_the_next_life(store: Store, clock: Clock) -> None:
-    class Endless(Mender):
-        async def apply(self, order: Order, tell: Tell) -> Applied:
+    class Endless(FakeExecutor):
+        async def apply(self, order: Order, tell: OnEvent) -> Applied:
             await super().apply(order, tell)
             await asyncio.Event().wait()
             raise AssertionError
 
-    bot = Bot(store, clock, Looker(clock), Endless())
+    bot = Bot(store, clock, FakeChecker(clock), Endless())
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
     await asyncio.sleep(0.05)
     await bot.close()
-    assert (await bot.incident()).state is State.FIXING
-    mender = Mender()
+    assert (await bot.incident()).state is IncidentState.FIXING
+    mender = FakeExecutor()
     second = Bot(store, clock, bot.looker, mender)
     await second.fixing.recover()  # at once: the first life has let go of it
     await second.settled()
-    assert (await second.incident()).state is State.RESOLVED
+    assert (await second.incident()).state is IncidentState.RESOLVED
     assert ([order.run for order in mender.resumed], mender.ran) == ([offer], [])
     await second.close()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.incidents.model import Incident, State, Transition, acknowledge
+from bot.incidents.model import Incident, IncidentState, Transition, acknowledge
 from bot.slack.message import Message
 from bot.slack.outbox import (
     REFUSED_AGAIN_AFTER,
@@ -25,18 +25,18 @@ from bot.slack.outbox import (
     need,
 )
 from bot.store import Posted, Store
-from tests.unit.bot.samples import T0, Clock, Slack, broken, incident, shown
+from tests.unit.bot.samples import T0, Clock, FakeSlack, broken, incident, shown
 
 SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def slack() -> Slack:
-    return Slack()
+def slack() -> FakeSlack:
+    return FakeSlack()
 
 
 @pytest.fixture
-def outbox(store: Store, slack: Slack, clock: Clock) -> Outbox:
+def outbox(store: Store, slack: FakeSlack, clock: Clock) -> Outbox:
     return Outbox(store, slack, shown, clock)
 
 
@@ -52,7 +52,7 @@ async def acknowledged(store: Store, clock: Clock) -> None:
 
 
 async def test_an_incident_is_posted_once_and_then_updated_in_place(
-    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock
 ) -> None:
     await opened(store)
     await outbox.deliver()
@@ -66,7 +66,7 @@ async def test_an_incident_is_posted_once_and_then_updated_in_place(
     assert slack.texts == ["inc-1 acknowledged unhealthy"]
 
 
-async def test_nothing_is_sent_before_it_is_due(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+async def test_nothing_is_sent_before_it_is_due(store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock) -> None:
     await opened(store, due_at=T0 + 2 * SECOND)
     assert await outbox.deliver() == T0 + 2 * SECOND
     assert slack.calls == []
@@ -76,7 +76,7 @@ async def test_nothing_is_sent_before_it_is_due(store: Store, outbox: Outbox, sl
 
 
 async def test_an_alert_that_waits_for_its_diagnosis_goes_out_with_it(
-    store: Store, outbox: Outbox, slack: Slack
+    store: Store, outbox: Outbox, slack: FakeSlack
 ) -> None:
     await opened(store, due_at=T0 + 2 * SECOND)
     await store.incidents.save_report("inc-1", broken(), (), T0)
@@ -84,7 +84,9 @@ async def test_an_alert_that_waits_for_its_diagnosis_goes_out_with_it(
     assert slack.calls == [("post", "inc-1 open unhealthy")]
 
 
-async def test_what_shows_already_is_not_sent_again(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+async def test_what_shows_already_is_not_sent_again(
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock
+) -> None:
     await opened(store)
     await outbox.deliver()
     clock.passes(60)
@@ -96,7 +98,7 @@ async def test_what_shows_already_is_not_sent_again(store: Store, outbox: Outbox
     assert len(slack.calls) == 2
 
 
-async def test_a_restart_repeats_nothing(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+async def test_a_restart_repeats_nothing(store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock) -> None:
     await opened(store)
     await outbox.deliver()
     restarted = Outbox(store, slack, shown, clock)
@@ -109,7 +111,7 @@ async def test_a_restart_repeats_nothing(store: Store, outbox: Outbox, slack: Sl
 
 
 async def test_of_many_changes_only_the_newest_is_sent(
-    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock
 ) -> None:
     await opened(store)
     await outbox.deliver()
@@ -125,7 +127,7 @@ async def test_of_many_changes_only_the_newest_is_sent(
 
 
 async def test_when_slack_asks_to_wait_everyone_waits_that_long(
-    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock
 ) -> None:
     await opened(store)
     await opened(store, incident_id="inc-2", service="web")
@@ -140,7 +142,7 @@ async def test_when_slack_asks_to_wait_everyone_waits_that_long(
 
 
 async def test_a_failing_slack_is_tried_again_ever_more_slowly_and_nothing_is_lost(
-    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock
 ) -> None:
     await opened(store)
     slack.errors = [RetryLaterError("500") for _ in range(9)]
@@ -151,13 +153,13 @@ async def test_a_failing_slack_is_tried_again_ever_more_slowly_and_nothing_is_lo
         waits.append((again - clock()).total_seconds())
         clock.passes(waits[-1])
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    await store.incidents.move("inc-1", Transition(State.OPEN, State.RESOLVED, "well", clock()))
+    await store.incidents.move("inc-1", Transition(IncidentState.OPEN, IncidentState.RESOLVED, "well", clock()))
     assert await outbox.deliver() is None
     assert slack.texts == ["inc-1 resolved no report"]
 
 
 async def test_a_refusal_that_needs_a_person_is_logged_with_what_to_do_and_tried_rarely(
-    store: Store, outbox: Outbox, slack: Slack, clock: Clock, capsys: pytest.CaptureFixture[str]
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await opened(store)
     slack.errors = [RefusedError("not_in_channel", "Invite the bot: /invite @dockerhealth.")]
@@ -169,7 +171,7 @@ async def test_a_refusal_that_needs_a_person_is_logged_with_what_to_do_and_tried
 
 
 async def test_one_message_that_cannot_be_sent_does_not_hold_up_the_others(
-    store: Store, outbox: Outbox, slack: Slack
+    store: Store, outbox: Outbox, slack: FakeSlack
 ) -> None:
     await opened(store)
     await opened(store, incident_id="inc-2", service="web")
@@ -178,7 +180,7 @@ async def test_one_message_that_cannot_be_sent_does_not_hold_up_the_others(
     assert len(slack.messages) == 1
 
 
-async def test_an_error_in_a_view_holds_up_nothing_else(store: Store, slack: Slack, clock: Clock) -> None:
+async def test_an_error_in_a_view_holds_up_nothing_else(store: Store, slack: FakeSlack, clock: Clock) -> None:
     def breaks(incident: Incident, now: datetime) -> Message:
         if incident.id == "inc-1":
             raise ZeroDivisionError
@@ -190,7 +192,9 @@ async def test_an_error_in_a_view_holds_up_nothing_else(store: Store, slack: Sla
     assert slack.texts == ["inc-2 open no report"]
 
 
-async def test_blocks_that_the_workspace_does_not_take_are_left_out(store: Store, outbox: Outbox, slack: Slack) -> None:
+async def test_blocks_that_the_workspace_does_not_take_are_left_out(
+    store: Store, outbox: Outbox, slack: FakeSlack
+) -> None:
     await opened(store)
     slack.errors = [InvalidBlocksError("invalid_blocks")]
     assert await outbox.deliver() is None
@@ -199,7 +203,7 @@ async def test_blocks_that_the_workspace_does_not_take_are_left_out(store: Store
 
 @pytest.mark.parametrize("refusals", [1, 2])
 async def test_an_alert_keeps_its_buttons_where_its_blocks_are_refused_and_its_text_where_these_are_too(
-    store: Store, slack: Slack, clock: Clock, refusals: int
+    store: Store, slack: FakeSlack, clock: Clock, refusals: int
 ) -> None:
     row = {"type": "actions", "elements": [{"type": "button", "action_id": "fix"}]}
     full = Message("It is broken.", ({"type": "header"},), ({"color": "#f00", "blocks": [{"type": "table"}, row]},))
@@ -211,7 +215,7 @@ async def test_an_alert_keeps_its_buttons_where_its_blocks_are_refused_and_its_t
 
 
 async def test_a_message_of_which_not_even_the_text_is_taken_is_told_and_tried_later(
-    store: Store, outbox: Outbox, slack: Slack, clock: Clock, capsys: pytest.CaptureFixture[str]
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await opened(store)
     slack.errors = [InvalidBlocksError("msg_too_long")] * 2
@@ -219,7 +223,9 @@ async def test_a_message_of_which_not_even_the_text_is_taken_is_told_and_tried_l
     assert "NOT DELIVERED" in capsys.readouterr().out
 
 
-async def test_a_message_that_is_gone_is_posted_again(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+async def test_a_message_that_is_gone_is_posted_again(
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock
+) -> None:
     await opened(store)
     await outbox.deliver()
     clock.passes(5)
@@ -230,7 +236,7 @@ async def test_a_message_that_is_gone_is_posted_again(store: Store, outbox: Outb
     assert [call for call, _ in slack.calls] == ["post", "update", "post"]
 
 
-async def test_new_alerts_go_before_updates(store: Store, outbox: Outbox, slack: Slack, clock: Clock) -> None:
+async def test_new_alerts_go_before_updates(store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock) -> None:
     await opened(store)
     await outbox.deliver()
     clock.passes(5)
@@ -242,7 +248,7 @@ async def test_new_alerts_go_before_updates(store: Store, outbox: Outbox, slack:
 
 
 async def test_it_sends_when_woken_and_once_more_when_stopped(
-    store: Store, outbox: Outbox, slack: Slack, clock: Clock
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock
 ) -> None:
     stop = asyncio.Event()
     running = asyncio.create_task(outbox.run(stop))

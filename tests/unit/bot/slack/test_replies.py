@@ -8,7 +8,7 @@ import pytest
 from slack_sdk.errors import SlackApiError
 
 from bot.approvals.approvers import Approvers, Withheld
-from bot.approvals.decision import Acknowledged, Agreed, Approved, No, Refusal, Repeated
+from bot.approvals.decision import Acknowledged, Agreed, Approved, Refusal, RefusalReason, Repeated
 from bot.incidents.model import Approval
 from bot.slack.client import classified, direct, not_shown
 from bot.slack.listeners import click
@@ -107,8 +107,8 @@ def test_the_proxy_is_left_out_where_it_must_be(url: str, *, expected: bool, mon
     assert direct(url) is expected
 
 
-@pytest.mark.parametrize("reason", list(No))
-def test_every_refusal_has_words(reason: No) -> None:
+@pytest.mark.parametrize("reason", list(RefusalReason))
+def test_every_refusal_has_words(reason: RefusalReason) -> None:
     full = Refusal(reason, incident(offer()), offer(), (APPROVER, "S1", "terminal:root"), T0, "a rule")
     for each in (Refusal(reason), full):
         message = reply(each)
@@ -142,19 +142,22 @@ def test_the_first_of_two_learns_that_nothing_runs_yet() -> None:
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
-        (Refusal(No.QUIET, until=T0), "quiet hours until <!date^"),
-        (Refusal(No.CHANNEL, incident(), names=("C0OPS",)), "only in <#C0OPS>. Nothing was run."),
-        (Refusal(No.SAME_PERSON, names=("U0BOB", "S1")), "Ask one of these: <@U0BOB>, <!subteam^S1>."),
-        (Refusal(No.SAME_PERSON), "The configuration names nobody else."),
-        (Refusal(No.REQUESTER, names=("terminal:root",)), "someone else has to approve"),
-        (Refusal(No.GROUP_UNKNOWN, names=("S1",)), "Try again in a minute"),
+        (Refusal(RefusalReason.QUIET, until=T0), "quiet hours until <!date^"),
+        (Refusal(RefusalReason.CHANNEL, incident(), names=("C0OPS",)), "only in <#C0OPS>. Nothing was run."),
+        (Refusal(RefusalReason.SAME_PERSON, names=("U0BOB", "S1")), "Ask one of these: <@U0BOB>, <!subteam^S1>."),
+        (Refusal(RefusalReason.SAME_PERSON), "The configuration names nobody else."),
+        (Refusal(RefusalReason.REQUESTER, names=("terminal:root",)), "someone else has to approve"),
+        (Refusal(RefusalReason.GROUP_UNKNOWN, names=("S1",)), "Try again in a minute"),
         (
-            Refusal(No.GROUP_WITHHELD, withheld={"S1": Withheld("no_such_subteam", "Check it.")}),
+            Refusal(RefusalReason.GROUP_WITHHELD, withheld={"S1": Withheld("no_such_subteam", "Check it.")}),
             "does not tell who is in `S1` (no_such_subteam)",
         ),
-        (Refusal(No.NOT_ALLOWED, why="a rule <!here>"), "Nobody may approve this fix: a rule &lt;!here&gt;."),
         (
-            Refusal(No.HOST_BUSY, incident(), replace(offer(), approval=Approval("U0BOB", T0, ""))),
+            Refusal(RefusalReason.NOT_ALLOWED, why="a rule <!here>"),
+            "Nobody may approve this fix: a rule &lt;!here&gt;.",
+        ),
+        (
+            Refusal(RefusalReason.HOST_BUSY, incident(), replace(offer(), approval=Approval("U0BOB", T0, ""))),
             "for host1/registry: *",
         ),
     ],
@@ -166,7 +169,7 @@ def test_a_refusal_says_first_what_happened_and_then_what_to_do(refusal: Refusal
 
 def test_a_reason_that_two_groups_share_is_told_once() -> None:
     scope = Withheld("missing_scope (needed: usergroups:read)", "Install the app again.")
-    words = told(Refusal(No.GROUP_WITHHELD, withheld={"S1": scope, "S2": scope}))
+    words = told(Refusal(RefusalReason.GROUP_WITHHELD, withheld={"S1": scope, "S2": scope}))
     assert "`S1` (missing_scope (needed: usergroups:read)); `S2` (" in words
     assert words.count("Install the app again.") == 1
     assert "Try again" not in words

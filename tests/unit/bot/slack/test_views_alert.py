@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.incidents.model import Incident, State, Transition
+from bot.incidents.model import Incident, IncidentState, Transition
 from bot.slack.views import alert
 from bot.slack.views.markup import when
 from checks.commands import typed
@@ -280,7 +280,7 @@ def test_a_resolved_alert_says_what_fixed_it_who_approved_how_long_and_what_prov
 
 
 def test_a_recovery_that_nobody_caused_says_so() -> None:
-    incident = moved(OPEN, State.RESOLVED, reason="2 readings in a row from outside: answered 200")
+    incident = moved(OPEN, IncidentState.RESOLVED, reason="2 readings in a row from outside: answered 200")
     text = body(alert(incident, NOW))
     assert "No fix of dockerhealth brought it back. 2 readings in a row from outside: answered 200" in text
 
@@ -317,7 +317,7 @@ def test_the_last_line_says_who_did_what_and_when() -> None:
 
 
 def test_a_long_history_keeps_the_newest_changes() -> None:
-    change = Transition(State.OPEN, State.ACKNOWLEDGED, "", LATER, "U0CARES")
+    change = Transition(IncidentState.OPEN, IncidentState.ACKNOWLEDGED, "", LATER, "U0CARES")
     text = body(alert(replace(OPEN, transitions=(OPENED_ONCE, *[change] * 20)), NOW))
     assert "15 earlier" in text
 

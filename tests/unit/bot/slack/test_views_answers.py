@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.incidents.model import Kind
-from bot.monitoring.monitor import Standing
+from bot.incidents.model import IncidentKind
+from bot.monitoring.monitor import ServiceOverview
 from bot.slack.listeners import glance
 from bot.slack.message import Message
 from bot.slack.views import Glance, answer, help_text, looking, overview, unknown_host, unknown_service
@@ -127,8 +127,8 @@ def test_the_overview_counts_and_tells_what_is_ill_first() -> None:
 
 
 def test_a_service_for_which_a_fault_is_being_prevented_is_not_down() -> None:
-    incident = replace(OPEN, kind=Kind.PREVENTION, report=HEALTHY)
-    seen = glance(Standing("host1", "registry", reading(Vantage.OUTSIDE), incident, HEALTHY), NOW)
+    incident = replace(OPEN, kind=IncidentKind.PREVENTION, report=HEALTHY)
+    seen = glance(ServiceOverview("host1", "registry", reading(Vantage.OUTSIDE), incident, HEALTHY), NOW)
     assert seen.ok
 
 

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bot.incidents.model import Approval, CameBack, Incident, Kind, Offer, RanOften, State, Stopped, Transition
+from bot.incidents.model import (
+    Approval,
+    CameBack,
+    Incident,
+    IncidentKind,
+    IncidentState,
+    Offer,
+    RanOften,
+    Stopped,
+    Transition,
+)
 from bot.slack.message import Message
 from bot.slack.views import Glance, alert, answer, looking, overview, unknown_host, unknown_service
 from bot.slack.views.markup import code, cut, fitted, preformatted, prose, valued
@@ -162,12 +172,17 @@ offers = st.builds(
 )
 stopped = st.builds(Stopped, text, st.builds(CameBack, st.timedeltas()) | st.builds(RanOften, st.integers()))
 transitions = st.builds(
-    Transition, st.none() | st.sampled_from(State), st.sampled_from(State), long_text, times, people | text
+    Transition,
+    st.none() | st.sampled_from(IncidentState),
+    st.sampled_from(IncidentState),
+    long_text,
+    times,
+    people | text,
 )
 incidents = st.builds(
-    Incident, st.uuids().map(str), text, text, st.sampled_from(State), times, many(transitions, 9),
+    Incident, st.uuids().map(str), text, text, st.sampled_from(IncidentState), times, many(transitions, 9),
     st.none() | reports, many(offers, 5), st.none() | times, st.just("") | long_text,
-    st.none() | stopped, st.sampled_from(Kind), long_text,
+    st.none() | stopped, st.sampled_from(IncidentKind), long_text,
 )  # fmt: skip
 
 OURS = re.compile(r"<!date\^-?\d+\^\{date_short_pretty\} \{time_secs\}\|[\d :-]+ UTC>|<@[UW][A-Z0-9]{2,}>")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from bot.incidents.model import Approval, Incident, Kind, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, IncidentKind, IncidentState, Offer, Transition
 from bot.slack.message import Message
 from bot.slack.views import alert
 from checks.commands import typed
@@ -351,7 +351,7 @@ RISK = "The container would stay down"
 PREVENTING = replace(
     FIXING,
     report=replace(HEALTHY, diagnosis=replace(REPORT.diagnosis, causes=())),
-    kind=Kind.PREVENTION,
+    kind=IncidentKind.PREVENTION,
     risk=RISK,
 )
 
@@ -364,12 +364,12 @@ def test_a_service_that_is_well_is_not_said_to_be_down() -> None:
 
 
 def test_before_it_is_prevented_the_message_is_no_alarm() -> None:
-    incident = replace(PREVENTING, state=State.OPEN, transitions=PREVENTING.transitions[:1])
+    incident = replace(PREVENTING, state=IncidentState.OPEN, transitions=PREVENTING.transitions[:1])
     assert shown(incident).attachments[0]["color"] == "#e8912d"
 
 
 def test_what_was_prevented_is_told_as_that() -> None:
-    done = replace(PREVENTING, state=State.RESOLVED, resolved_at=LATER, offers=(ran(Outcome.FIXED),))
+    done = replace(PREVENTING, state=IncidentState.RESOLVED, resolved_at=LATER, offers=(ran(Outcome.FIXED),))
     message = shown(done)
     assert message.text == f"host1/registry is well, a fault was prevented: {RISK}."
     assert "answers again" not in body(message)
@@ -377,12 +377,14 @@ def test_what_was_prevented_is_told_as_that() -> None:
 
 
 def test_a_prevention_that_was_taken_back_says_so() -> None:
-    done = replace(PREVENTING, state=State.RESOLVED, resolved_at=LATER)
+    done = replace(PREVENTING, state=IncidentState.RESOLVED, resolved_at=LATER)
     message = after(ran(Outcome.FIXED), undone(Outcome.UNDONE), incident=done)
     assert message.text == f"host1/registry is well, a fix was taken back: {RISK}."
 
 
 def test_what_was_not_prevented_does_not_claim_it() -> None:
-    resolved = Transition(State.OPEN, State.RESOLVED, "2 readings in a row from outside: answered 200", LATER)
-    left = replace(PREVENTING, state=State.RESOLVED, offers=(), transitions=(*PREVENTING.transitions, resolved))
+    resolved = Transition(
+        IncidentState.OPEN, IncidentState.RESOLVED, "2 readings in a row from outside: answered 200", LATER
+    )
+    left = replace(PREVENTING, state=IncidentState.RESOLVED, offers=(), transitions=(*PREVENTING.transitions, resolved))
     assert shown(left).text == f"host1/registry is well, a fault was not prevented: {RISK}."

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.demo.local_slack.block_kit import MOST_CHARACTERS_IN_MESSAGE, block_problems
-from bot.incidents.model import Approval, Incident, Offer, State, Transition
+from bot.incidents.model import Approval, Incident, IncidentState, Offer, Transition
 from bot.slack.message import Message
 from checks.model import (
     Applied,
@@ -14,7 +14,6 @@ from checks.model import (
     ChangeKind,
     Diagnosis,
     Difference,
-    Ended,
     Evidence,
     Family,
     Finding,
@@ -24,6 +23,7 @@ from checks.model import (
     Outcome,
     Phase,
     Plan,
+    ReachOutcome,
     Reading,
     Report,
     Risk,
@@ -39,8 +39,8 @@ LATER = NOW + timedelta(minutes=2)
 APPROVER = "U012ABCDEF"
 
 
-def reading(vantage: Vantage, ended: Ended = Ended.ANSWERED, ms: float = 3.0) -> Reading:
-    if ended is Ended.ANSWERED:
+def reading(vantage: Vantage, ended: ReachOutcome = ReachOutcome.ANSWERED, ms: float = 3.0) -> Reading:
+    if ended is ReachOutcome.ANSWERED:
         return Reading(vantage, Phase.HTTP, ended, ms, NOW, 200)
     return Reading(vantage, Phase.CONNECT, ended, ms, NOW)
 
@@ -96,7 +96,7 @@ REPORT = Report(
     status=Status.UNHEALTHY,
     readings=(
         reading(Vantage.CONTAINER, ms=1),
-        reading(Vantage.OUTSIDE, Ended.TIMED_OUT, 2000),
+        reading(Vantage.OUTSIDE, ReachOutcome.TIMED_OUT, 2000),
         reading(Vantage.LOOPBACK, ms=2),
     ),
     diagnosis=Diagnosis(
@@ -133,17 +133,17 @@ HALF_BLIND = replace(
 
 OFFER = Offer("offer-1", PLAN, PLAN.digest, NOW, NOW + timedelta(minutes=30))
 RESTART_OFFER = Offer("offer-2", RESTART, RESTART.digest, NOW, NOW + timedelta(minutes=30))
-OPENED = Transition(None, State.OPEN, "2 readings in a row from outside failed: timed out at connect", NOW)
-OPEN = Incident("inc-1", "host1", "registry", State.OPEN, NOW, (OPENED,), REPORT, (OFFER, RESTART_OFFER))
+OPENED = Transition(None, IncidentState.OPEN, "2 readings in a row from outside failed: timed out at connect", NOW)
+OPEN = Incident("inc-1", "host1", "registry", IncidentState.OPEN, NOW, (OPENED,), REPORT, (OFFER, RESTART_OFFER))
 
 
-def moved(incident: Incident, new: State, who: str = "", reason: str = "") -> Incident:
+def moved(incident: Incident, new: IncidentState, who: str = "", reason: str = "") -> Incident:
     transition = Transition(incident.state, new, reason, LATER, who)
     return replace(
         incident,
         state=new,
         transitions=(*incident.transitions, transition),
-        resolved_at=LATER if new is State.RESOLVED else None,
+        resolved_at=LATER if new is IncidentState.RESOLVED else None,
     )
 
 
@@ -164,13 +164,15 @@ RULES = Difference(
     Family.RULES, "rules nat DOCKER", "-A DOCKER -i docker0 -j RETURN\n-A DOCKER -j DNAT", "", announced=False
 )
 
-ACKNOWLEDGED = moved(OPEN, State.ACKNOWLEDGED, "U0CARES")
-FIXING = moved(replace(OPEN, offers=(approved(progress="step 2 of 2: load it"), RESTART_OFFER)), State.FIXING, APPROVER)
+ACKNOWLEDGED = moved(OPEN, IncidentState.ACKNOWLEDGED, "U0CARES")
+FIXING = moved(
+    replace(OPEN, offers=(approved(progress="step 2 of 2: load it"), RESTART_OFFER)), IncidentState.FIXING, APPROVER
+)
 RESOLVED = moved(
     replace(
         FIXING, offers=(replace(approved(), applied=applied(Outcome.FIXED)), replace(RESTART_OFFER, withdrawn=True))
     ),
-    State.RESOLVED,
+    IncidentState.RESOLVED,
 )
 
 

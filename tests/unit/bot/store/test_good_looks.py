@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bot.cli.baselines import good_looks
-from bot.monitoring.monitor import Watch
+from bot.monitoring.monitor import Monitor
 from bot.store import Store
 from checks.model import Aspect, Digest, Value
-from tests.unit.bot.life import WATCHING
-from tests.unit.bot.samples import HOST, SERVICE, T0, Clock, Looker, broken, healthy
+from tests.unit.bot.life import SETTINGS
+from tests.unit.bot.samples import HOST, SERVICE, T0, Clock, FakeChecker, broken, healthy
 
 ON, OFF = Value(Aspect.HOST_FORWARDING, "1"), Value(Aspect.HOST_FORWARDING, "0")
 GOOD = Digest(T0, {"net.ipv4.ip_forward": ON})
@@ -44,9 +44,9 @@ async def test_the_newest_good_look_stays_when_worse_ones_come_after(url: str) -
 async def test_a_bot_that_starts_hands_them_to_what_looks_and_keeps_new_ones(url: str) -> None:
     store, clock = await Store.open(url), Clock()
     await store.good_looks.keep(replace(healthy(), digest=GOOD))
-    looker = Looker(clock)
+    looker = FakeChecker(clock)
     looker.report = lambda at: replace(healthy(at), digest=LATER)
-    watch = Watch([HOST], looker, store, WATCHING, clock=clock)
+    watch = Monitor([HOST], looker, store, SETTINGS, clock=clock)
     await watch.start()
     assert looker.remembered == {(HOST.name, SERVICE.name): GOOD}
     await watch.look(HOST)

@@ -13,10 +13,10 @@ from bot.incidents.model import (
     ALL_HOSTS,
     CameBack,
     Incident,
-    Kind,
+    IncidentKind,
+    IncidentState,
     LastEnded,
     RanOften,
-    State,
     Stopped,
     Why,
     downtime,
@@ -26,7 +26,7 @@ from bot.store import Store
 from bot.wording.automation import no_longer_by_itself
 from checks.model import FixId, Outcome
 from tests.unit.bot.life import Bot
-from tests.unit.bot.samples import APPROVER, Clock, Looker, Mender, click
+from tests.unit.bot.samples import APPROVER, Clock, FakeChecker, FakeExecutor, click
 
 RELEASES = Path(__file__).parent / "releases"
 NOW = datetime(2026, 3, 1, 14, 9, tzinfo=UTC)  # just after the last thing that happened
@@ -45,10 +45,10 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def bot(store: Store, mender: Mender) -> AsyncIterator[Bot]:
+async def bot(store: Store, mender: FakeExecutor) -> AsyncIterator[Bot]:
     clock = Clock()
     clock.now = NOW
-    bot = Bot(store, clock, Looker(clock), mender)
+    bot = Bot(store, clock, FakeChecker(clock), mender)
     bot.groups.told["S0ONCALL"] = frozenset({SECOND})
     yield bot
     await bot.close()
@@ -69,7 +69,7 @@ async def shown(store: Store, host: str) -> str:
 
 async def test_what_is_being_prevented_is_a_prevention(store: Store) -> None:
     incident = await newest(store, "preventing")
-    assert (incident.kind, incident.state) == (Kind.PREVENTION, State.OPEN)
+    assert (incident.kind, incident.state) == (IncidentKind.PREVENTION, IncidentState.OPEN)
     assert incident.risk == "the container would stay down:\nno restart policy"
     assert await shown(store, "preventing") == (
         "preventing/registry is well, a fault is being prevented: the container would stay down: no restart policy."
@@ -79,14 +79,17 @@ async def test_what_is_being_prevented_is_a_prevention(store: Store) -> None:
 
 async def test_what_was_prevented_and_failed_all_the_same_is_an_outage(store: Store) -> None:
     incident = await newest(store, "failing")
-    assert [change.kind for change in incident.transitions if change.opens] == [Kind.PREVENTION, Kind.OUTAGE]
-    assert (incident.kind, incident.state) == (Kind.OUTAGE, State.OPEN)
+    assert [change.kind for change in incident.transitions if change.opens] == [
+        IncidentKind.PREVENTION,
+        IncidentKind.OUTAGE,
+    ]
+    assert (incident.kind, incident.state) == (IncidentKind.OUTAGE, IncidentState.OPEN)
     assert (await shown(store, "failing")).startswith("failing/registry does not answer: IP forwarding is off.")
 
 
 async def test_the_notice_that_no_host_is_reached_is_one(store: Store) -> None:
     incident = await newest(store, ALL_HOSTS, "")
-    assert (incident.kind, incident.name) == (Kind.CUT_OFF, "all hosts")
+    assert (incident.kind, incident.name) == (IncidentKind.CUT_OFF, "all hosts")
     assert (await shown(store, "helpless")).startswith("helpless/registry does not answer")
 
 
@@ -157,7 +160,9 @@ async def pending(store: Store, host: str, *, undo: bool = False) -> str:
 
 
 @pytest.mark.parametrize(("host", "undo"), [("failing", False), ("prevented", True), ("helpless", True)])
-async def test_a_button_that_was_there_works(store: Store, bot: Bot, mender: Mender, host: str, *, undo: bool) -> None:
+async def test_a_button_that_was_there_works(
+    store: Store, bot: Bot, mender: FakeExecutor, host: str, *, undo: bool
+) -> None:
     target = await pending(store, host, undo=undo)
     await bot.clicks.approve(click(target=target))
     await bot.settled()
@@ -168,7 +173,7 @@ async def test_a_button_that_was_there_works(store: Store, bot: Bot, mender: Men
     assert (done.approval.who, done.approval.digest) == (APPROVER, done.digest)
 
 
-async def test_who_agreed_before_is_the_first_of_two(store: Store, bot: Bot, mender: Mender) -> None:
+async def test_who_agreed_before_is_the_first_of_two(store: Store, bot: Bot, mender: FakeExecutor) -> None:
     target = await pending(store, "agreed")
     await bot.clicks.approve(click(target=target, click_id="the same once more"))
     assert mender.ran == []
@@ -177,7 +182,7 @@ async def test_who_agreed_before_is_the_first_of_two(store: Store, bot: Bot, men
     assert len(mender.ran) == 1
 
 
-async def test_what_was_left_running_is_ended(store: Store, bot: Bot, mender: Mender) -> None:
+async def test_what_was_left_running_is_ended(store: Store, bot: Bot, mender: FakeExecutor) -> None:
     await bot.fixing.recover()
     await bot.fixing.settled()
     orders = {order.plan.host: order for order in mender.resumed}
@@ -186,14 +191,14 @@ async def test_what_was_left_running_is_ended(store: Store, bot: Bot, mender: Me
     [fix, undo] = (await newest(store, "undoing")).offers[:2]
     assert (orders["undoing"].run, orders["undoing"].plan.undoes) == (undo.id, fix.id)
     for host in orders:
-        assert (await newest(store, host)).state is not State.FIXING
+        assert (await newest(store, host)).state is not IncidentState.FIXING
 
 
 async def test_what_is_over_leaves_only_the_way_back_on_offer(store: Store, bot: Bot) -> None:
     await bot.clicks.approve(click(target=await pending(store, "failing")))
     await bot.settled()
     incident = await newest(store, "failing")
-    assert incident.state is State.RESOLVED
+    assert incident.state is IncidentState.RESOLVED
     left = [each for each in incident.offers if not each.approval and not each.withdrawn]
     assert left
     assert all(each.plan.undoes for each in left)

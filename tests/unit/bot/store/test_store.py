@@ -20,13 +20,13 @@ from bot.incidents.model import (
     Approval,
     CameBack,
     Incident,
-    Kind,
+    IncidentKind,
+    IncidentState,
     Offer,
-    State,
     Stopped,
     Transition,
     acknowledge,
-    ended,
+    after_run,
     fixing,
     moved,
     opened,
@@ -35,7 +35,7 @@ from bot.incidents.model import (
 from bot.store import LeaseLostError, Store, StoreError
 from bot.store.database import ConflictError
 from bot.store.mapping import report_from, report_json
-from bot.store.runs import DECISION_HOLDS, Claim, End
+from bot.store.runs import DECISION_HOLDS, Claim, RunEnd
 from bot.store.tables import metadata
 from checks.commands import typed
 from checks.model import Applied, Phase, Plan, Reading, Report, StepResult
@@ -83,7 +83,7 @@ async def claim_as(
     store: Store, known: Incident, chosen: Offer, approval: Approval, late: timedelta = timedelta()
 ) -> bool:
     """``late``: how long the decision has waited for its turn to write."""
-    transition = fixing(replace(known, state=State.OPEN), chosen.plan, approval.who, approval.at)
+    transition = fixing(replace(known, state=IncidentState.OPEN), chosen.plan, approval.who, approval.at)
     assert transition
     claimed = Claim(known, chosen, approval, transition)
     return await store.runs.claim(claimed, entry("approved"), LEASE - T0, lambda: approval.at + late)
@@ -101,7 +101,7 @@ async def running(store: Store, offer_id: str = "offer-1") -> tuple[Incident, Of
 
 async def finish(store: Store, applied: Applied, undo: Offer | None = None) -> None:
     known, its_offer = await running(store)
-    await store.runs.finish(End(known, its_offer, applied, ended(known, applied, LEASE), undo), entry("ended"))
+    await store.runs.finish(RunEnd(known, its_offer, applied, after_run(known, applied, LEASE), undo), entry("ended"))
 
 
 async def test_an_incident_comes_back_as_it_was_stored(store: Store) -> None:
@@ -115,7 +115,9 @@ async def test_an_incident_comes_back_as_it_was_stored(store: Store) -> None:
 
 
 async def test_what_an_incident_is_about_comes_back_with_what_changed_that(store: Store) -> None:
-    asked = Transition(None, State.OPEN, "a risk is to be mended", T0, "terminal:alice", Kind.PREVENTION)
+    asked = Transition(
+        None, IncidentState.OPEN, "a risk is to be mended", T0, "terminal:alice", IncidentKind.PREVENTION
+    )
     preventing = opened("inc-1", HOST.name, SERVICE.name, asked, "it is not kept")
     assert await store.incidents.add(preventing, "#alerts", T0)
     fails = opening(preventing, "2 readings in a row", T0 + SECOND, since=T0 - SECOND)
@@ -124,7 +126,7 @@ async def test_what_an_incident_is_about_comes_back_with_what_changed_that(store
     stopped = Stopped("ip-forward-off", CameBack(timedelta(seconds=254)))
     await store.incidents.note("inc-1", "Second time in 7 days.", stopped, T0, None)
     known = replace(moved(preventing, fails), recurs="Second time in 7 days.", stopped=stopped)
-    assert (known.kind, known.risk) == (Kind.OUTAGE, "it is not kept")
+    assert (known.kind, known.risk) == (IncidentKind.OUTAGE, "it is not kept")
     assert await store.incidents.get("inc-1") == known
 
 
@@ -164,7 +166,7 @@ async def test_of_many_claims_in_two_processes_one_wins(store: Store, other: Sto
     assert sum(won) == 1
     known = await store.incidents.get("inc-1")
     assert known
-    assert known.state is State.FIXING
+    assert known.state is IncidentState.FIXING
     assert known.offers[0].approval is not None
     assert known.transitions[-1].who == known.offers[0].approval.who
 
@@ -248,7 +250,7 @@ async def test_nobody_agrees_to_what_is_claimed_expired_withdrawn_or_another_pla
 
 async def test_a_resolved_incident_is_not_claimed_and_its_offers_are_withdrawn(store: Store) -> None:
     await stored(store, offer())
-    assert await store.incidents.move("inc-1", Transition(State.OPEN, State.RESOLVED, "well", T0))
+    assert await store.incidents.move("inc-1", Transition(IncidentState.OPEN, IncidentState.RESOLVED, "well", T0))
     assert not await claim(store)
     known = await store.incidents.get("inc-1")
     assert known
@@ -272,7 +274,7 @@ async def test_the_end_of_a_fix_is_stored_with_its_transition_and_withdraws_the_
     await finish(store, fixed())
     known = await store.incidents.get("inc-1")
     assert known
-    assert (known.state, known.resolved_at) == (State.RESOLVED, LEASE)
+    assert (known.state, known.resolved_at) == (IncidentState.RESOLVED, LEASE)
     assert await store.runs.running(HOST.name) is None
     assert (known.offers[0].applied, known.offers[0].progress) == (fixed(), "")
     assert [each.withdrawn for each in known.offers] == [False, True]
@@ -285,7 +287,7 @@ async def test_what_takes_a_run_back_outlives_looks_and_the_end_of_the_incident(
     await finish(store, fixed(), back)
     await store.incidents.save_report("inc-1", healthy(), (), T0)
     known, put_up = await running(store, "offer-9")
-    assert known.state is State.RESOLVED
+    assert known.state is IncidentState.RESOLVED
     assert not put_up.withdrawn
     assert put_up.plan.undoes == "offer-1"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from checks.look import Look
-from checks.model import Confidence, Ended, Phase
+from checks.model import Confidence, Phase, ReachOutcome
 from tests.looks import ANSWERED
 from tests.unit.checks.container_looks import (
     BOOKWORM,
@@ -117,7 +117,7 @@ def test_a_container_caught_between_two_crashes_is_likely_crashing(platform: str
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_paused_container_accepts_and_never_answers(platform: str) -> None:
     seen = state(ladder(healthy(platform), own=SILENT, loopback=SILENT, container=SILENT), Status="paused")
-    seen = seen_as(seen, Ended.TIMED_OUT)
+    seen = seen_as(seen, ReachOutcome.TIMED_OUT)
     assert causes(seen) == ("container-paused",)
     assert root(seen).fixes == ("unpause-container",)
 
@@ -167,21 +167,21 @@ def test_a_renamed_container_is_found_by_its_port(platform: str) -> None:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_program_that_accepts_and_does_not_answer_is_unhealthy(platform: str) -> None:
     seen = ladder(healthy(platform), own=SILENT, loopback=SILENT, container=SILENT)
-    seen = state(seen_as(seen, Ended.TIMED_OUT), Health={"Status": "unhealthy", "FailingStreak": 3, "Log": []})
+    seen = state(seen_as(seen, ReachOutcome.TIMED_OUT), Health={"Status": "unhealthy", "FailingStreak": 3, "Log": []})
     assert causes(seen) == ("container-unhealthy",)
     assert root(seen).confidence is Confidence.PROVEN
     assert "HEALTHCHECK says unhealthy (3 failures in a row)" in told(seen)
 
 
 def test_a_program_that_answers_at_its_own_address_is_not_unhealthy() -> None:
-    seen = seen_as(healthy(BOOKWORM), Ended.TIMED_OUT)
+    seen = seen_as(healthy(BOOKWORM), ReachOutcome.TIMED_OUT)
     assert not OF_THE_CONTAINER & set(causes(seen))
 
 
 def test_an_error_of_a_web_server_is_its_program_s_and_no_registry_s() -> None:
     failing = answered(500)
     seen = ladder(healthy(BOOKWORM), own=failing, loopback=failing, container=failing)
-    seen = seen_as(seen, Ended.BAD_STATUS, 500)
+    seen = seen_as(seen, ReachOutcome.BAD_STATUS, 500)
     web = serving(seen, seen.service.url, kind=type(seen.service.kind).HTTP)
     assert causes(web) == ("container-unhealthy",)
 
@@ -209,7 +209,7 @@ def test_what_listens_in_a_container_is_said_to_be_unknown_where_it_is() -> None
 
 @pytest.mark.parametrize("probe", ["engine-containers", "path"])
 def test_without_the_container_or_the_ladder_nobody_is_called_unhealthy(probe: str) -> None:
-    seen = missing(seen_as(healthy(BOOKWORM), Ended.TIMED_OUT), probe)
+    seen = missing(seen_as(healthy(BOOKWORM), ReachOutcome.TIMED_OUT), probe)
     assert "container-unhealthy" in untold(seen)
 
 
@@ -224,7 +224,9 @@ def test_where_something_else_answers_in_its_place_no_container_is_blamed(
 
 def test_a_tcp_service_is_judged_by_the_connection_alone() -> None:
     seen = seen_as(
-        ladder(healthy(BOOKWORM), container=NOBODY, listening="00000000:1388"), Ended.REFUSED, phase=Phase.CONNECT
+        ladder(healthy(BOOKWORM), container=NOBODY, listening="00000000:1388"),
+        ReachOutcome.REFUSED,
+        phase=Phase.CONNECT,
     )
     kind = type(seen.service.kind).TCP
     accepted = ladder(serving(seen, "tcp://192.0.2.7:5000", kind), container=(0, "", "tcp"))

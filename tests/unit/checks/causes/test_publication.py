@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from checks.look import Look
-from checks.model import Confidence, Ended, Phase
+from checks.model import Confidence, Phase, ReachOutcome
 from tests.looks import ANSWERED, TIMED_OUT
 from tests.unit.checks.container_looks import (
     BOOKWORM,
@@ -146,16 +146,16 @@ def test_the_line_keeps_volumes_and_names_of_variables_and_shows_no_value() -> N
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_name_that_leads_elsewhere_is_named_before_all_else(platform: str) -> None:
     seen = serving(healthy(platform), "http://registry.example:5000/v2/")
-    seen = seen_as(seen, Ended.REFUSED, phase=Phase.CONNECT, address="192.0.2.99")
+    seen = seen_as(seen, ReachOutcome.REFUSED, phase=Phase.CONNECT, address="192.0.2.99")
     assert root(seen).cause == "name-resolves-elsewhere"
     assert root(seen).confidence is Confidence.PROVEN
-    here = seen_as(seen, Ended.REFUSED, phase=Phase.CONNECT, address=seen.host.address)
+    here = seen_as(seen, ReachOutcome.REFUSED, phase=Phase.CONNECT, address=seen.host.address)
     assert not OF_PUBLICATION & set(causes(here))
 
 
 def test_a_host_behind_nat_is_not_called_another_machine() -> None:
     seen = serving(healthy(BOOKWORM), "http://registry.example:5000/v2/")
-    seen = seen_as(seen, Ended.REFUSED, phase=Phase.CONNECT, address="192.0.2.99")
+    seen = seen_as(seen, ReachOutcome.REFUSED, phase=Phase.CONNECT, address="192.0.2.99")
     for address in ("192.0.2.99", "registry.example"):
         behind = replace(seen, host=replace(seen.host, address=address))
         assert "name-resolves-elsewhere" not in causes(behind)
@@ -165,12 +165,14 @@ def test_a_host_behind_nat_is_not_called_another_machine() -> None:
 
 def test_a_name_that_leads_to_ipv6_is_not_judged() -> None:
     seen = serving(healthy(BOOKWORM), "http://registry.example:5000/v2/")
-    assert "name-resolves-elsewhere" in untold(seen_as(seen, Ended.REFUSED, phase=Phase.CONNECT, address="2001:db8::1"))
+    assert "name-resolves-elsewhere" in untold(
+        seen_as(seen, ReachOutcome.REFUSED, phase=Phase.CONNECT, address="2001:db8::1")
+    )
 
 
 def test_a_name_that_does_not_resolve_is_said_to() -> None:
     seen = serving(healthy(BOOKWORM), "http://registry.example:5000/v2/")
-    seen = seen_as(seen, Ended.NAME_UNKNOWN, phase=Phase.RESOLVE, detail="Name or service not known")
+    seen = seen_as(seen, ReachOutcome.NAME_UNKNOWN, phase=Phase.RESOLVE, detail="Name or service not known")
     assert root(seen).cause == "name-does-not-resolve"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from checks.diagnose import diagnose
 from checks.look import Look
-from checks.model import Confidence, Ended, Phase, ServiceKind
+from checks.model import Confidence, Phase, ReachOutcome, ServiceKind
 from tests import recordings
 from tests.looks import ANSWERED
 from tests.unit.checks.container_looks import (
@@ -46,7 +46,7 @@ def everywhere(seen: Look, tried: Tried, other: Tried | None = None) -> Look:
 def failing(platform: str, status: int, *, registry: bool = True) -> Look:
     """A registry that answers everybody with this status."""
     seen = everywhere(healthy(platform), answered(status, registry=registry))
-    return seen_as(seen, Ended.BAD_STATUS, status)
+    return seen_as(seen, ReachOutcome.BAD_STATUS, status)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -56,7 +56,7 @@ def test_an_error_of_the_registry_is_its_own(platform: str) -> None:
 
 
 def test_an_error_that_only_outside_sees_is_not_the_registry_s() -> None:
-    assert not OF_REGISTRIES & set(causes(seen_as(healthy(BOOKWORM), Ended.BAD_STATUS, 502)))
+    assert not OF_REGISTRIES & set(causes(seen_as(healthy(BOOKWORM), ReachOutcome.BAD_STATUS, 502)))
 
 
 def test_without_the_ladder_an_error_is_not_told() -> None:
@@ -65,7 +65,7 @@ def test_without_the_ladder_an_error_is_not_told() -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_web_page_in_a_registry_s_place_is_no_registry(platform: str) -> None:
-    seen = seen_as(everywhere(healthy(platform), answered(200)), Ended.NOT_A_REGISTRY, 200)
+    seen = seen_as(everywhere(healthy(platform), answered(200)), ReachOutcome.NOT_A_REGISTRY, 200)
     assert causes(seen) == ("not-a-registry",)
     assert root(seen).confidence is Confidence.PROVEN
     lost = failing(platform, 404, registry=False)
@@ -73,7 +73,7 @@ def test_a_web_page_in_a_registry_s_place_is_no_registry(platform: str) -> None:
 
 
 def test_what_speaks_no_http_is_no_registry() -> None:
-    assert causes(seen_as(everywhere(healthy(BOOKWORM), NOT_HTTP), Ended.NOT_HTTP)) == ("not-a-registry",)
+    assert causes(seen_as(everywhere(healthy(BOOKWORM), NOT_HTTP), ReachOutcome.NOT_HTTP)) == ("not-a-registry",)
 
 
 @pytest.mark.parametrize("kind", [ServiceKind.HTTP, ServiceKind.TCP])
@@ -91,10 +91,10 @@ def test_a_stopped_container_s_place_taken_by_a_web_server_is_no_registry_s_faul
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_http_spoken_to_tls_is_proven_by_trying_it(platform: str) -> None:
     seen = everywhere(healthy(platform), answered(400), other=answered(200, registry=True))
-    seen = seen_as(seen, Ended.BAD_STATUS, 400)
+    seen = seen_as(seen, ReachOutcome.BAD_STATUS, 400)
     assert causes(seen) == ("scheme-mismatch",)
     assert f"https://{seen.host.address}:5000/v2/" in told(seen)
-    nothing = seen_as(everywhere(healthy(platform), answered(400), other=NO_TLS), Ended.BAD_STATUS, 400)
+    nothing = seen_as(everywhere(healthy(platform), answered(400), other=NO_TLS), ReachOutcome.BAD_STATUS, 400)
     assert "scheme-mismatch" not in causes(nothing)
 
 
@@ -104,7 +104,7 @@ def test_tls_spoken_to_plain_http_is_proven_by_trying_it(platform: str) -> None:
     seen = serving(
         everywhere(seen, NO_TLS, other=answered(200, registry=True)), f"https://{seen.host.address}:5000/v2/"
     )
-    seen = seen_as(seen, Ended.TLS_FAILED, phase=Phase.TLS, detail="WRONG_VERSION_NUMBER")
+    seen = seen_as(seen, ReachOutcome.TLS_FAILED, phase=Phase.TLS, detail="WRONG_VERSION_NUMBER")
     assert causes(seen) == ("scheme-mismatch",)
     assert "insecure-registries" in told(seen)
     assert "scheme-mismatch" in untold(missing(seen, "path"))
@@ -115,7 +115,7 @@ def test_a_plain_server_that_waits_in_vain_for_the_end_of_a_line_is_told_too() -
     seen = serving(
         everywhere(healthy(BOOKWORM), silent, other=answered(200, registry=True)), "https://192.0.2.7:5000/v2/"
     )
-    assert causes(seen_as(seen, Ended.TIMED_OUT, phase=Phase.TLS)) == ("scheme-mismatch",)
+    assert causes(seen_as(seen, ReachOutcome.TIMED_OUT, phase=Phase.TLS)) == ("scheme-mismatch",)
 
 
 def on_tls(platform: str, expires: datetime) -> Look:
@@ -131,7 +131,7 @@ def on_tls(platform: str, expires: datetime) -> Look:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_certificate_that_nobody_vouches_for_is_named_with_its_issuer(platform: str) -> None:
     seen = on_tls(platform, datetime(2030, 1, 1, tzinfo=UTC))
-    seen = seen_as(seen, Ended.CERTIFICATE_UNTRUSTED, phase=Phase.TLS, detail="self-signed certificate")
+    seen = seen_as(seen, ReachOutcome.CERTIFICATE_UNTRUSTED, phase=Phase.TLS, detail="self-signed certificate")
     assert causes(seen) == ("certificate-untrusted",)
     assert "signed by CN=our own CA" in told(seen)
 
@@ -139,16 +139,16 @@ def test_a_certificate_that_nobody_vouches_for_is_named_with_its_issuer(platform
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_an_expired_certificate_is_told_also_where_nobody_vouches_for_it(platform: str) -> None:
     seen = on_tls(platform, datetime(2020, 1, 1, tzinfo=UTC))
-    expired = seen_as(seen, Ended.CERTIFICATE_EXPIRED, phase=Phase.TLS, detail="certificate has expired")
+    expired = seen_as(seen, ReachOutcome.CERTIFICATE_EXPIRED, phase=Phase.TLS, detail="certificate has expired")
     assert causes(expired) == ("certificate-expired",)
     assert root(expired).confidence is Confidence.PROVEN
-    untrusted = seen_as(seen, Ended.CERTIFICATE_UNTRUSTED, phase=Phase.TLS, detail="self-signed certificate")
+    untrusted = seen_as(seen, ReachOutcome.CERTIFICATE_UNTRUSTED, phase=Phase.TLS, detail="self-signed certificate")
     assert causes(untrusted) == ("certificate-expired", "certificate-untrusted")
 
 
 def test_a_certificate_that_has_expired_by_our_clock_alone_is_likely_at_most() -> None:
     seen = on_tls(BOOKWORM, datetime(2030, 1, 1, tzinfo=UTC))
-    seen = seen_as(seen, Ended.CERTIFICATE_EXPIRED, phase=Phase.TLS, detail="certificate has expired")
+    seen = seen_as(seen, ReachOutcome.CERTIFICATE_EXPIRED, phase=Phase.TLS, detail="certificate has expired")
     assert root(seen).confidence is Confidence.LIKELY
     assert "does ours go right?" in told(seen)
 

@@ -10,15 +10,26 @@ from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE, peers_reach_it
 from checks.collect.peers import Seen, parse, script
 from checks.diagnose import diagnose
 from checks.look import Look, Peer
-from checks.model import Confidence, Ended, Finding, Phase, Reading, Service, ServiceKind, Trouble, Vantage, Verdict
+from checks.model import (
+    Confidence,
+    Finding,
+    Phase,
+    ReachOutcome,
+    Reading,
+    Service,
+    ServiceKind,
+    Trouble,
+    Vantage,
+    Verdict,
+)
 from checks.source import UnparsableError
 from tests.looks import ANSWERED, REFUSED, TIMED_OUT, blind, look
 
 SSH_SILENT = Trouble("ssh-timed-out", "host1: no SSH login within 5 s")
 PEER_SILENT = Trouble("ssh-timed-out", "host2: no answer over SSH within 2.5 s")
 PEER_REFUSED = Trouble("ssh-refused", "host2: nobody listens for SSH")
-NAME_UNKNOWN = replace(TIMED_OUT, phase=Phase.RESOLVE, ended=Ended.NAME_UNKNOWN)
-NO_NETWORK = replace(TIMED_OUT, ended=Ended.NETWORK_UNREACHABLE)
+NAME_UNKNOWN = replace(TIMED_OUT, phase=Phase.RESOLVE, ended=ReachOutcome.NAME_UNKNOWN)
+NO_NETWORK = replace(TIMED_OUT, ended=ReachOutcome.NETWORK_UNREACHABLE)
 
 
 def seen(reading: Reading, by: str = "host2") -> Reading:
@@ -28,7 +39,7 @@ def seen(reading: Reading, by: str = "host2") -> Reading:
 WELL, ILL = seen(ANSWERED), seen(TIMED_OUT)
 
 
-REJECTED = seen(replace(TIMED_OUT, ended=Ended.NO_ROUTE))
+REJECTED = seen(replace(TIMED_OUT, ended=ReachOutcome.NO_ROUTE))
 
 
 def from_outside(*peers: Peer, outside: Reading = TIMED_OUT) -> Look:
@@ -88,7 +99,7 @@ def test_a_second_host_that_is_reached_rules_it_out() -> None:
 
 
 def test_a_second_host_that_answers_badly_is_reached_all_the_same() -> None:
-    answered_badly = replace(ANSWERED, ended=Ended.BAD_STATUS, status=500)
+    answered_badly = replace(ANSWERED, ended=ReachOutcome.BAD_STATUS, status=500)
     assert offline(from_outside(Peer("host2", WELL, answered_badly))).verdict is Verdict.PASS
 
 

@@ -10,7 +10,7 @@ from checks.facts.disks import parse as parse_disks
 from checks.facts.engine import CONTAINERS, LOGS
 from checks.facts.path import PATH, Certificate, Listener, Rung, Way
 from checks.facts.sockets import LISTENERS, SOCKETS, Process
-from checks.model import Ended, Output, Phase, Vantage
+from checks.model import Output, Phase, ReachOutcome, Vantage
 from checks.source import UnparsableError
 from tests.unit.checks.container_looks import (
     BOOKWORM,
@@ -44,29 +44,47 @@ def rung(status: int, said: str, wrote: str) -> Rung:
 @pytest.mark.parametrize(
     ("status", "said", "wrote", "phase", "ended"),
     [
-        (0, "", "tcp", Phase.CONNECT, Ended.ANSWERED),
-        (1, "bash: connect: Connection refused", "tcp", Phase.CONNECT, Ended.REFUSED),
-        (124, "", "tcp", Phase.CONNECT, Ended.TIMED_OUT),
-        (28, "* Connected to h (10.0.0.1) port 5000\n* SSL connection timeout", "000", Phase.HTTP, Ended.TIMED_OUT),
-        (28, "* connect to 10.0.0.1 port 5000 failed: Timeout was reached", "000", Phase.CONNECT, Ended.TIMED_OUT),
-        (35, "* Connected to h (10.0.0.1) port 5000\n* wrong version number", "000", Phase.TLS, Ended.TLS_FAILED),
-        (35, f"{GREETED}* TLS connect error: wrong version number", "000", Phase.TLS, Ended.TLS_FAILED),
-        (28, f"{GREETED}* Connection timed out after 800 milliseconds", "000", Phase.TLS, Ended.TIMED_OUT),
+        (0, "", "tcp", Phase.CONNECT, ReachOutcome.ANSWERED),
+        (1, "bash: connect: Connection refused", "tcp", Phase.CONNECT, ReachOutcome.REFUSED),
+        (124, "", "tcp", Phase.CONNECT, ReachOutcome.TIMED_OUT),
+        (
+            28,
+            "* Connected to h (10.0.0.1) port 5000\n* SSL connection timeout",
+            "000",
+            Phase.HTTP,
+            ReachOutcome.TIMED_OUT,
+        ),
+        (
+            28,
+            "* connect to 10.0.0.1 port 5000 failed: Timeout was reached",
+            "000",
+            Phase.CONNECT,
+            ReachOutcome.TIMED_OUT,
+        ),
+        (
+            35,
+            "* Connected to h (10.0.0.1) port 5000\n* wrong version number",
+            "000",
+            Phase.TLS,
+            ReachOutcome.TLS_FAILED,
+        ),
+        (35, f"{GREETED}* TLS connect error: wrong version number", "000", Phase.TLS, ReachOutcome.TLS_FAILED),
+        (28, f"{GREETED}* Connection timed out after 800 milliseconds", "000", Phase.TLS, ReachOutcome.TIMED_OUT),
         (
             28,
             f"{GREETED}* SSL connection using TLSv1.3\n* Connected to h port 1\n> GET /",
             "000",
             Phase.HTTP,
-            Ended.TIMED_OUT,
+            ReachOutcome.TIMED_OUT,
         ),
-        (35, "* Established connection to h (10.0.0.1 port 5000)\n* alert", "000", Phase.TLS, Ended.TLS_FAILED),
-        (52, "* Connected to h (10.0.0.1) port 5000\n* Empty reply from server", "000", Phase.HTTP, Ended.RESET),
-        (0, "* Connected to h (10.0.0.1) port 5000\nSSH-2.0-OpenSSH", "000", Phase.HTTP, Ended.NOT_HTTP),
-        (6, "* Could not resolve host: registry.example", "000", Phase.RESOLVE, Ended.NAME_UNKNOWN),
+        (35, "* Established connection to h (10.0.0.1 port 5000)\n* alert", "000", Phase.TLS, ReachOutcome.TLS_FAILED),
+        (52, "* Connected to h (10.0.0.1) port 5000\n* Empty reply from server", "000", Phase.HTTP, ReachOutcome.RESET),
+        (0, "* Connected to h (10.0.0.1) port 5000\nSSH-2.0-OpenSSH", "000", Phase.HTTP, ReachOutcome.NOT_HTTP),
+        (6, "* Could not resolve host: registry.example", "000", Phase.RESOLVE, ReachOutcome.NAME_UNKNOWN),
     ],
 )
 def test_an_attempt_on_the_host_ends_as_curl_or_bash_say(
-    status: int, said: str, wrote: str, phase: Phase, ended: Ended
+    status: int, said: str, wrote: str, phase: Phase, ended: ReachOutcome
 ) -> None:
     found = rung(status, said, wrote)
     assert (found.phase, found.ended) == (phase, ended)

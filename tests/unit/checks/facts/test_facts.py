@@ -15,7 +15,7 @@ from checks.facts.path import PATH
 from checks.facts.sockets import SOCKETS
 from checks.facts.system import SYSTEM
 from checks.facts.units import UNITS, known
-from checks.model import Ended, Vantage
+from checks.model import ReachOutcome, Vantage
 from checks.source import Facts, Source, Unavailable
 from tests import recordings
 
@@ -106,7 +106,7 @@ def test_the_engine_and_its_containers_are_read(platform: str) -> None:
 def test_the_ladder_and_the_kernel_s_routes_are_read(platform: str) -> None:
     way = value(recorded(platform, "healthy"), PATH).ways[5000]
     assert {rung.vantage: rung.ended for rung in way.rungs} == dict.fromkeys(
-        (Vantage.LOOPBACK, Vantage.HOST, Vantage.CONTAINER), Ended.ANSWERED
+        (Vantage.LOOPBACK, Vantage.HOST, Vantage.CONTAINER), ReachOutcome.ANSWERED
     )
     assert way.inbound is not None
     assert way.inbound.device == "docker0"
@@ -120,7 +120,7 @@ def test_the_ladder_and_the_kernel_s_routes_are_read(platform: str) -> None:
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_stopped_container_is_refused_from_inside_too(platform: str) -> None:
     way = value(recorded(platform, "container-stopped"), PATH).ways[5000]
-    assert {rung.ended for rung in way.rungs} == {Ended.REFUSED}
+    assert {rung.ended for rung in way.rungs} == {ReachOutcome.REFUSED}
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

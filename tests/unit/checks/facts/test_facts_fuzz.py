@@ -19,7 +19,7 @@ from checks.facts import ALL_FACTS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.nftables import NFTABLES
 from checks.facts.path import PATH
-from checks.model import Ended, Output
+from checks.model import Output, ReachOutcome
 from checks.source import EngineProbe, Facts, Source, Unavailable
 from tests import recordings
 
@@ -225,7 +225,7 @@ def test_an_error_of_curl_in_another_language_is_an_error_of_no_known_kind() -> 
     text = facts.outputs["path"].stdout.replace("Connection refused", "Verbindungsaufbau abgelehnt")
     found = PATH.parse({"path": Output(text)})
     assert not isinstance(found, Unavailable)
-    assert {rung.ended for rung in found.ways[5000].rungs} == {Ended.FAILED}
+    assert {rung.ended for rung in found.ways[5000].rungs} == {ReachOutcome.FAILED}
 
 
 JSON = st.recursive(

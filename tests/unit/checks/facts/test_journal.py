@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from checks.facts.journal import JOURNAL, Event, Journal, Kind, parse
+from checks.facts.journal import JOURNAL, Event, EventKind, Journal, parse
 from checks.model import Output
 from checks.source import Unavailable, UnparsableError
 from tests import histories
@@ -32,7 +32,12 @@ def only(*records: str) -> Event:
 @pytest.mark.parametrize("name", ALL)
 def test_the_stop_and_the_start_of_the_network_service_are_read_in_order(name: str) -> None:
     events = read(histories.recorded(name)).of_unit("network.service")
-    assert [event.kind for event in events][-4:] == [Kind.STOPPING, Kind.STOPPED, Kind.STARTING, Kind.STARTED]
+    assert [event.kind for event in events][-4:] == [
+        EventKind.STOPPING,
+        EventKind.STOPPED,
+        EventKind.STARTING,
+        EventKind.STARTED,
+    ]
     assert list(events) == sorted(events, key=lambda event: event.at)
 
 
@@ -41,15 +46,15 @@ def test_the_stop_and_the_start_of_the_network_service_are_read_in_order(name: s
     [("debian12-web-program", "webpanel", "webpanel.service"), ("debian12-person", "ops", "session-")],
 )
 def test_a_command_of_sudo_names_its_user_and_the_unit_it_ran_in(name: str, who: str, by_unit: str) -> None:
-    [asked] = [event for event in read(histories.recorded(name)).events if event.kind is Kind.SUDO]
+    [asked] = [event for event in read(histories.recorded(name)).events if event.kind is EventKind.SUDO]
     assert (asked.who, asked.what) == (who, "/usr/bin/systemctl restart network.service")
     assert asked.by_unit.startswith(by_unit)
 
 
 def test_a_program_that_runs_as_root_leaves_only_lines_of_its_own() -> None:
     events = read(histories.recorded("debian13-root-program")).events
-    assert not [event for event in events if event.kind is Kind.SUDO]
-    assert "webpanel.service" in {event.by_unit for event in events if event.kind is Kind.SAID}
+    assert not [event for event in events if event.kind is EventKind.SUDO]
+    assert "webpanel.service" in {event.by_unit for event in events if event.kind is EventKind.SAID}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -109,36 +114,42 @@ def test_a_command_that_sudo_refused_did_nothing() -> None:
         (
             "sshd",
             "Accepted publickey for ops from 10.0.0.5 port 50 ssh2: RSA",
-            (Kind.LOGIN, "ops", "over SSH from 10.0.0.5"),
+            (EventKind.LOGIN, "ops", "over SSH from 10.0.0.5"),
         ),
-        ("sshd-session", "Accepted password for ops from ::1 port 5 ssh2", (Kind.LOGIN, "ops", "over SSH from ::1")),
-        ("su", "(to root) ops on pts/1", (Kind.LOGIN, "ops", "as root, by su")),
-        ("login", "ROOT LOGIN ON tty1", (Kind.LOGIN, "root", "at tty1")),
-        ("CROND", "(root) CMD (/usr/local/bin/renew)", (Kind.CRON, "root", "/usr/local/bin/renew")),
+        (
+            "sshd-session",
+            "Accepted password for ops from ::1 port 5 ssh2",
+            (EventKind.LOGIN, "ops", "over SSH from ::1"),
+        ),
+        ("su", "(to root) ops on pts/1", (EventKind.LOGIN, "ops", "as root, by su")),
+        ("login", "ROOT LOGIN ON tty1", (EventKind.LOGIN, "root", "at tty1")),
+        ("CROND", "(root) CMD (/usr/local/bin/renew)", (EventKind.CRON, "root", "/usr/local/bin/renew")),
         (
             "polkitd",
             POLKIT,
-            (Kind.POLKIT, "ops", "systemctl restart network (org.freedesktop.systemd1.manage-units)"),
+            (EventKind.POLKIT, "ops", "systemctl restart network (org.freedesktop.systemd1.manage-units)"),
         ),
         (
             "dockerd",
             'time="2026-11-24T14:03:14Z" level=info msg="Firewalld: docker zone already exists, returning"',
-            (Kind.DOCKERD, "dockerd", "Firewalld: docker zone already exists, returning"),
+            (EventKind.DOCKERD, "dockerd", "Firewalld: docker zone already exists, returning"),
         ),
         (
             "kernel",
             "nf_conntrack: nf_conntrack: table full, dropping packet",
-            (Kind.KERNEL, "", "nf_conntrack: nf_conntrack: table full, dropping packet"),
+            (EventKind.KERNEL, "", "nf_conntrack: nf_conntrack: table full, dropping packet"),
         ),
         (
             "ansible-sysctl",
             "Invoked with name=net.ipv4.ip_forward value=0",
-            (Kind.ANSIBLE, "", "ansible-sysctl: Invoked with name=net.ipv4.ip_forward value=0"),
+            (EventKind.ANSIBLE, "", "ansible-sysctl: Invoked with name=net.ipv4.ip_forward value=0"),
         ),
-        ("", "ansible-sysctl Invoked with value=0", (Kind.ANSIBLE, "", "ansible-sysctl Invoked with value=0")),
+        ("", "ansible-sysctl Invoked with value=0", (EventKind.ANSIBLE, "", "ansible-sysctl Invoked with value=0")),
     ],
 )
-def test_each_program_says_it_in_its_own_way(identifier: str, message: str, expected: tuple[Kind, str, str]) -> None:
+def test_each_program_says_it_in_its_own_way(
+    identifier: str, message: str, expected: tuple[EventKind, str, str]
+) -> None:
     event = only(record("14:03:14", message, SYSLOG_IDENTIFIER=identifier))
     assert (event.kind, event.who, event.what) == expected
 

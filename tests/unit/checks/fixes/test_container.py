@@ -7,7 +7,7 @@ import pytest
 from checks.check import report
 from checks.commands import typed
 from checks.look import Before, Look
-from checks.model import Ended, Lasts, NoChange, Plan, Risk
+from checks.model import Lasts, NoChange, Plan, ReachOutcome, Risk
 from tests import recordings
 from tests.looks import REFUSED, changed, look
 from tests.unit.checks.container_looks import (
@@ -26,7 +26,7 @@ from tests.unit.checks.fixes.plans import commands, plan_of, recorded, refusal_o
 
 def hanging(platform: str) -> Look:
     seen = ladder(healthy(platform), own=SILENT, loopback=SILENT, container=SILENT)
-    return seen_as(seen, Ended.TIMED_OUT)
+    return seen_as(seen, ReachOutcome.TIMED_OUT)
 
 
 def plans(seen: Look) -> dict[str, Plan]:
@@ -65,7 +65,7 @@ def test_another_start_of_the_container_is_another_plan() -> None:
 
 def test_a_name_that_docker_would_not_allow_makes_no_command() -> None:
     seen = ladder(healthy(BOOKWORM, container=None), own=SILENT, loopback=SILENT, container=SILENT)
-    odd = inspected(seen_as(seen, Ended.TIMED_OUT), lambda one: one.update(Name="/x; reboot"))
+    odd = inspected(seen_as(seen, ReachOutcome.TIMED_OUT), lambda one: one.update(Name="/x; reboot"))
     assert "would not allow" in refused(odd)["restart-container"].why
 
 

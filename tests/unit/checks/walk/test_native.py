@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from checks.model import Ended
+from checks.model import ReachOutcome
 from checks.walk import walk
 from tests.unit.checks.walk.samples import native, packet, rules, table_of
 
@@ -141,7 +141,7 @@ def test_a_verdict_map_leads_on(data: Any) -> None:
     trace = walk(rules(native=native(BASE, OWN, ways, choose, reject)), packet())
     assert trace.stop is not None
     assert trace.stop.says == "nft table inet wall, chain own: reject with icmpx host-unreachable (handle 9)"
-    assert trace.ended is Ended.NO_ROUTE
+    assert trace.ended is ReachOutcome.NO_ROUTE
 
 
 def test_a_set_is_looked_up() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from checks.model import Ended
+from checks.model import ReachOutcome
 from checks.walk import Backend, Fate, Hook, Stop, rises, ruleset, walk
 from tests.unit.checks.walk.samples import FIREWALLD, HEALTHY, NO_NATIVE, facts, in_docker_user, packet, rules, table_of
 
@@ -34,22 +34,22 @@ def test_a_port_that_nobody_translates_goes_to_the_host_itself() -> None:
 @pytest.mark.parametrize(
     ("spec", "ended"),
     [
-        ("-j DROP", Ended.TIMED_OUT),
-        ("-i host0 ! -s 10.99.0.0/16 -j DROP", Ended.TIMED_OUT),
-        ("-p tcp -m multiport --dports 80,5000:5010 -j REJECT --reject-with tcp-reset", Ended.REFUSED),
-        ("-j REJECT --reject-with icmp-port-unreachable", Ended.REFUSED),
-        ("-j REJECT --reject-with icmp-host-prohibited", Ended.NO_ROUTE),
-        ("-j REJECT --reject-with icmp-net-unreachable", Ended.NETWORK_UNREACHABLE),
-        ("-p tcp -m conntrack --ctorigdstport 5000 --ctdir ORIGINAL -j DROP", Ended.TIMED_OUT),
-        ("-m conntrack --ctstate DNAT -j DROP", Ended.TIMED_OUT),
-        ('-m comment --comment "-j ACCEPT, or not" -j DROP', Ended.TIMED_OUT),
-        ('-m comment --comment "-j" -p tcp -j DROP', Ended.TIMED_OUT),
-        ('-m comment --comment "!" -i host0 -j DROP', Ended.TIMED_OUT),
-        ("-o docker+ -m mark --mark 0x0/0xff -j DROP", Ended.TIMED_OUT),
-        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", Ended.TIMED_OUT),
+        ("-j DROP", ReachOutcome.TIMED_OUT),
+        ("-i host0 ! -s 10.99.0.0/16 -j DROP", ReachOutcome.TIMED_OUT),
+        ("-p tcp -m multiport --dports 80,5000:5010 -j REJECT --reject-with tcp-reset", ReachOutcome.REFUSED),
+        ("-j REJECT --reject-with icmp-port-unreachable", ReachOutcome.REFUSED),
+        ("-j REJECT --reject-with icmp-host-prohibited", ReachOutcome.NO_ROUTE),
+        ("-j REJECT --reject-with icmp-net-unreachable", ReachOutcome.NETWORK_UNREACHABLE),
+        ("-p tcp -m conntrack --ctorigdstport 5000 --ctdir ORIGINAL -j DROP", ReachOutcome.TIMED_OUT),
+        ("-m conntrack --ctstate DNAT -j DROP", ReachOutcome.TIMED_OUT),
+        ('-m comment --comment "-j ACCEPT, or not" -j DROP', ReachOutcome.TIMED_OUT),
+        ('-m comment --comment "-j" -p tcp -j DROP', ReachOutcome.TIMED_OUT),
+        ('-m comment --comment "!" -i host0 -j DROP', ReachOutcome.TIMED_OUT),
+        ("-o docker+ -m mark --mark 0x0/0xff -j DROP", ReachOutcome.TIMED_OUT),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", ReachOutcome.TIMED_OUT),
     ],
 )
-def test_a_rule_that_holds_is_named_with_what_a_client_gets_of_it(spec: str, ended: Ended) -> None:
+def test_a_rule_that_holds_is_named_with_what_a_client_gets_of_it(spec: str, ended: ReachOutcome) -> None:
     stop = stopped(in_docker_user(spec))
     assert stop.says == f"table filter, chain DOCKER-USER: -A DOCKER-USER {spec}"
     assert (stop.certain, stop.ended, stop.hook) == (True, ended, Hook.FORWARD)
@@ -111,7 +111,7 @@ def test_where_ways_meet_again_the_rest_is_certain() -> None:
 def test_two_drops_of_which_the_first_is_possible_end_it_for_certain_by_either() -> None:
     trace = walk(rules(in_docker_user("-m set --match-set bad src -j DROP", "-j DROP")), packet())
     assert [stop.certain for stop in trace.stops] == [False, False]
-    assert (trace.stop, trace.blocked, trace.ended) == (None, True, Ended.TIMED_OUT)
+    assert (trace.stop, trace.blocked, trace.ended) == (None, True, ReachOutcome.TIMED_OUT)
 
 
 def test_a_mark_that_a_rule_set_is_not_known_any_more() -> None:
@@ -128,7 +128,7 @@ def test_a_goto_does_not_come_back() -> None:
 
 def test_an_answer_that_is_dropped_times_out() -> None:
     stop = stopped(in_docker_user("-i docker0 -j REJECT --reject-with tcp-reset"))
-    assert (stop.reply, stop.certain, stop.ended) == (True, True, Ended.TIMED_OUT)
+    assert (stop.reply, stop.certain, stop.ended) == (True, True, ReachOutcome.TIMED_OUT)
 
 
 def test_both_packet_filters_of_iptables_are_asked() -> None:
@@ -157,7 +157,7 @@ def test_a_native_chain_before_or_behind_ends_it_too(priority: int, policy: str)
 def test_of_two_chains_of_one_priority_either_may_be_the_first() -> None:
     trace = walk(rules(in_docker_user("-j DROP"), table_of([TO_DOCKER, *DROP], priority=0)), packet())
     assert [stop.certain for stop in trace.stops] == [False, False]
-    assert (trace.blocked, trace.ended) == (True, Ended.TIMED_OUT)
+    assert (trace.blocked, trace.ended) == (True, ReachOutcome.TIMED_OUT)
 
 
 def test_firewalld_lets_through_what_docker_translated() -> None:
@@ -169,7 +169,7 @@ def test_firewalld_ends_in_its_zone_what_it_does_not_admit() -> None:
     assert stop.says == (
         "nft table inet firewalld, chain filter_IN_public: reject with icmpx admin-prohibited (handle 72)"
     )
-    assert (stop.certain, stop.ended, stop.hook) == (True, Ended.NO_ROUTE, Hook.INPUT)
+    assert (stop.certain, stop.ended, stop.hook) == (True, ReachOutcome.NO_ROUTE, Hook.INPUT)
     assert walk(rules(native=FIREWALLD), packet(22)).clear
 
 
