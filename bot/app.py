@@ -46,58 +46,58 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         _slack(bot_token, settings.slack_api_url) as slack,
         _checker(settings) as checker,
     ):
-        hands = Executor(partial(apply, checker), partial(resume, checker))
-        await Bot(settings, store, slack, checker, hands).run(app_token, stop)
+        executor = Executor(partial(apply, checker), partial(resume, checker))
+        await Bot(settings, store, slack, checker, executor).run(app_token, stop)
 
 
 class Bot:
     """The parts of a running bot, wired."""
 
     def __init__(
-        self, settings: Settings, store: Store, slack: SlackClient, looker: HostChecker, hands: Executor
+        self, settings: Settings, store: Store, slack: SlackClient, checker: HostChecker, executor: Executor
     ) -> None:
         self._settings = settings
         self._store = store
         self._slack = slack
         self._outbox = Outbox(store, slack, views.alert, now)
-        self._watch = Monitor(
+        self._monitor = Monitor(
             settings.host_list(),
-            looker,
+            checker,
             store,
-            watching(settings),
+            monitor_settings(settings),
             clock=now,
         )
-        self._fixing = Runner(
+        self._runner = Runner(
             store,
-            hands,
+            executor,
             policies=settings.approvals.policies(),
             clock=now,
         )
-        self._automation = Automation(store, self._fixing, settings.approvals.policies(), clock=now)
+        self._automation = Automation(store, self._runner, settings.approvals.policies(), clock=now)
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
         """Watch, show, and answer until ``stop`` is set; then end what runs, in the order in which it depends."""
-        schedule = Scheduler(
-            self._watch,
-            self._fixing,
+        scheduler = Scheduler(
+            self._monitor,
+            self._runner,
             reach_every=self._settings.checks.reach_every,
             look_every=self._settings.checks.look_every,
         )
         emptied = asyncio.Event()
         self._automation.start()
-        await self._fixing.recover()
-        await self._watch.start()
-        schedule.start()
+        await self._runner.recover()
+        await self._monitor.start()
+        scheduler.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._outbox.run(emptied), name="outbox")
                 try:
                     await self._listen(app_token, stop)
                 finally:
-                    await schedule.stop()
+                    await scheduler.stop()
                     await self._automation.close()
-                    await self._fixing.close(FIX_GRACE)
-                    await self._watch.close()
+                    await self._runner.close(FIX_GRACE)
+                    await self._monitor.close()
                     emptied.set()
                     self._outbox.wake()
         except ExceptionGroup as group:
@@ -110,11 +110,11 @@ class Bot:
         if stop.is_set():
             return
         policies = self._settings.approvals.policies()
-        approvals = ApprovalService(self._store, self._fixing, self._slack, policies=policies, clock=now)
+        approvals = ApprovalService(self._store, self._runner, self._slack, policies=policies, clock=now)
         clicks = Clicks(self._store, approvals, lambda: AppIdentity(team, socket.app_id), clock=now)
-        listeners = Listeners(self._watch, clicks, self._store, self._slack, clock=now)
+        listeners = Listeners(self._monitor, clicks, self._store, self._slack, clock=now)
         socket = Socket(listeners.app(self._slack.without_token()), app_token)
-        log.info("started", hosts=len(self._watch.hosts), team=team)
+        log.info("started", hosts=len(self._monitor.hosts), team=team)
         asking = Tasks()
         asking.start(self._ask_for_groups(), "groups")
         try:
@@ -149,7 +149,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def watching(settings: Settings) -> MonitorSettings:
+def monitor_settings(settings: Settings) -> MonitorSettings:
     return MonitorSettings(
         rules=Thresholds(settings.checks.open_after, settings.checks.resolve_after),
         policies=settings.approvals.policies(),

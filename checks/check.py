@@ -9,7 +9,7 @@ from checks.collect.ssh import Connection, offered_host_key
 from checks.collect.survey import Survey
 from checks.diagnose import diagnose
 from checks.digest import digest
-from checks.doctor import NEEDED, Checked, examine
+from checks.doctor import NEEDED, Requirement, examine
 from checks.facts import ALL_FACTS
 from checks.fixes import ALL_FIXES
 from checks.intervals import continued
@@ -80,7 +80,7 @@ class Checker:
         self._newest[key] = continued(found, self._newest.get(key))
         return self._newest[key]
 
-    async def doctor(self, host: Host) -> tuple[Checked, ...]:
+    async def doctor(self, host: Host) -> tuple[Requirement, ...]:
         """What dockerhealth needs of a host, and what of it is there. Raises LookError."""
         return examine(await self._survey.ask(host, NEEDED))
 

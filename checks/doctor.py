@@ -29,23 +29,23 @@ _CLOCK_OFF = 2.0  # seconds from which what happened on the host is put in a wro
 _RED_HAT = ("centos", "rhel", "fedora", "rocky", "almalinux", "ol")
 
 
-class State(StrEnum):
+class RequirementState(StrEnum):
     THERE = "there"
     NOTE = "note"  # nothing is missing, but someone should know
     MISSING = "missing"
 
 
 @dataclass(frozen=True)
-class Checked:
+class Requirement:
     """One thing that was checked. ``remedy``: lines to add to a file, or commands to run as root on the host."""
 
     what: str
-    state: State
+    state: RequirementState
     says: str
     remedy: tuple[str, ...] = ()
 
 
-def examine(facts: Facts) -> tuple[Checked, ...]:
+def examine(facts: Facts) -> tuple[Requirement, ...]:
     """Judge what a host said of itself."""
     rights, installed, system = facts.get(RIGHTS), facts.get(INSTALLATION), facts.get(SYSTEM)
     checked = (
@@ -71,31 +71,33 @@ def unreachable(host: Host, error: LookError) -> tuple[str, ...]:
     )
 
 
-def _not_told(what: str, missing: Unavailable) -> Iterator[Checked]:
-    yield Checked(what, State.MISSING, f"could not be told: {missing.reason}")
+def _not_told(what: str, missing: Unavailable) -> Iterator[Requirement]:
+    yield Requirement(what, RequirementState.MISSING, f"could not be told: {missing.reason}")
 
 
 # --- sudo --------------------------------------------------------------------------------------------------------
 
 
-def _sudo(rights: Rights) -> Iterator[Checked]:
+def _sudo(rights: Rights) -> Iterator[Requirement]:
     if rights.root:
-        yield Checked("sudo", State.NOTE, f"not used: {rights.user} is root, and nothing bounds what the key may do")
+        yield Requirement(
+            "sudo", RequirementState.NOTE, f"not used: {rights.user} is root, and nothing bounds what the key may do"
+        )
         return
     looks, fixes = _lacking(rights, LOOKS), _lacking(rights, FIXES)
     if looks:
         says = f"{len(looks)} of the {len(LOOKS)} commands that look as root are refused"
-        yield Checked("looks", State.MISSING, says, _to_add("look", looks))
+        yield Requirement("looks", RequirementState.MISSING, says, _to_add("look", looks))
     else:
-        yield Checked("looks", State.THERE, f"sudo allows all {len(LOOKS)} commands that look as root")
+        yield Requirement("looks", RequirementState.THERE, f"sudo allows all {len(LOOKS)} commands that look as root")
     if len(fixes) == len(FIXES):
         says = "sudo allows none: dockerhealth only looks here, and leaves every fix to a person"
-        yield Checked("fixes", State.NOTE, says)
+        yield Requirement("fixes", RequirementState.NOTE, says)
     elif fixes:
         says = f"{len(fixes)} of the {len(FIXES)} commands of fixes are refused: plans with them are left to a person"
-        yield Checked("fixes", State.MISSING, says, _to_add("fix", fixes))
+        yield Requirement("fixes", RequirementState.MISSING, says, _to_add("fix", fixes))
     else:
-        yield Checked("fixes", State.THERE, f"sudo allows all {len(FIXES)} commands of fixes")
+        yield Requirement("fixes", RequirementState.THERE, f"sudo allows all {len(FIXES)} commands of fixes")
 
 
 def _lacking(rights: Rights, needed: Sequence[Sequence[str]]) -> list[str]:
@@ -111,7 +113,7 @@ def _to_add(name: str, lines: Sequence[str]) -> tuple[str, ...]:
 
 def _installed(
     facts: Facts, installed: Installation, rights: Rights | Unavailable, system: System | Unavailable
-) -> Iterator[Checked]:
+) -> Iterator[Requirement]:
     user = "dockerhealth" if isinstance(rights, Unavailable) else rights.user
     mends = not isinstance(rights, Unavailable) and rights.allows((ROOT_HELPER,))
     if mends:
@@ -119,52 +121,58 @@ def _installed(
     yield _tools(installed, system)
     yield _docker(facts, installed, user)
     if installed.reads_journal:
-        yield Checked("journal", State.THERE, "can be read: what happened, and who asked for it")
+        yield Requirement("journal", RequirementState.THERE, "can be read: what happened, and who asked for it")
     else:
         says = "cannot be read: there is no timeline, and nobody is named"
-        yield Checked("journal", State.MISSING, says, (f"usermod --append --groups systemd-journal {user}",))
+        yield Requirement(
+            "journal", RequirementState.MISSING, says, (f"usermod --append --groups systemd-journal {user}",)
+        )
     if mends:
         yield _receipts(installed, user)
 
 
-def _helper(installed: Installation) -> Checked:
+def _helper(installed: Installation) -> Requirement:
     install = f"install -o root -g root -m 0755 deploy/host/dockerhealth-root {ROOT_HELPER}"
     helper = installed.helper
     if helper is None:
-        return Checked("helper", State.MISSING, f"{ROOT_HELPER} is not there", (install,))
+        return Requirement("helper", RequirementState.MISSING, f"{ROOT_HELPER} is not there", (install,))
     if helper.exposed:
         says = f"{ROOT_HELPER}, or a folder above it, can be written by others than root: whoever that is becomes root"
         repair = ("chown root:root / /usr /usr/local /usr/local/sbin", "chmod go-w / /usr /usr/local /usr/local/sbin")
-        return Checked("helper", State.MISSING, says, (*repair, install))
+        return Requirement("helper", RequirementState.MISSING, says, (*repair, install))
     if helper.version != HELPER_VERSION:
         says = f"version {helper.version or 'unknown'}, and this dockerhealth has {HELPER_VERSION}"
-        return Checked("helper", State.MISSING, says, (install,))
-    return Checked("helper", State.THERE, f"{ROOT_HELPER}, root's, version {helper.version}")
+        return Requirement("helper", RequirementState.MISSING, says, (install,))
+    return Requirement("helper", RequirementState.THERE, f"{ROOT_HELPER}, root's, version {helper.version}")
 
 
-def _tools(installed: Installation, system: System | Unavailable) -> Checked:
+def _tools(installed: Installation, system: System | Unavailable) -> Requirement:
     lacking = [tool for tool in TOOLS if tool not in installed.tools]
     if not lacking:
-        return Checked("tools", State.THERE, f"all {len(TOOLS)} programs that looks and fixes run")
+        return Requirement("tools", RequirementState.THERE, f"all {len(TOOLS)} programs that looks and fixes run")
     red_hat = not isinstance(system, Unavailable) and system.distribution.startswith(_RED_HAT)
     packages = " ".join(dict.fromkeys(TOOLS[tool][red_hat] for tool in lacking))
     command = f"yum install {packages}" if red_hat else f"apt-get install {packages}"
-    return Checked("tools", State.MISSING, f"not there: {', '.join(lacking)}", (command,))
+    return Requirement("tools", RequirementState.MISSING, f"not there: {', '.join(lacking)}", (command,))
 
 
-def _docker(facts: Facts, installed: Installation, user: str) -> Checked:
+def _docker(facts: Facts, installed: Installation, user: str) -> Requirement:
     engine = facts.get(ENGINE)
     if not isinstance(engine, Unavailable):
-        return Checked("docker", State.THERE, f"the Engine answers through the forwarded socket: {engine.version}")
+        return Requirement(
+            "docker", RequirementState.THERE, f"the Engine answers through the forwarded socket: {engine.version}"
+        )
     if installed.reaches_socket is None:
-        return Checked("docker", State.MISSING, f"{SOCKET} is not there: is Docker installed, and its socket enabled?")
+        return Requirement(
+            "docker", RequirementState.MISSING, f"{SOCKET} is not there: is Docker installed, and its socket enabled?"
+        )
     if not installed.reaches_socket:
         says = f"{user} may not use {SOCKET}" + ("" if "docker" in installed.groups else ": not in the group docker")
-        return Checked("docker", State.MISSING, says, (f"usermod --append --groups docker {user}",))
+        return Requirement("docker", RequirementState.MISSING, says, (f"usermod --append --groups docker {user}",))
     says = f"{user} may use {SOCKET}, but through sshd: {engine.reason}"
-    return Checked(
+    return Requirement(
         "docker",
-        State.MISSING,
+        RequirementState.MISSING,
         says,
         (
             f"in ~{user}/.ssh/authorized_keys the key's line begins: {KEY_OPTIONS}",
@@ -173,28 +181,34 @@ def _docker(facts: Facts, installed: Installation, user: str) -> Checked:
     )
 
 
-def _receipts(installed: Installation, user: str) -> Checked:
+def _receipts(installed: Installation, user: str) -> Requirement:
     folder = f"{installed.home}/.dockerhealth"
     if installed.keeps_receipts:
-        return Checked("receipts", State.THERE, f"{folder} can be written")
+        return Requirement("receipts", RequirementState.THERE, f"{folder} can be written")
     says = f"{folder} cannot be written: no fix is begun without a receipt"
-    return Checked("receipts", State.MISSING, says, (f"install -d -m 0700 -o {user} -g {user} {folder}",))
+    return Requirement(
+        "receipts", RequirementState.MISSING, says, (f"install -d -m 0700 -o {user} -g {user} {folder}",)
+    )
 
 
-def _clock(system: System, at: datetime) -> Iterator[Checked]:
+def _clock(system: System, at: datetime) -> Iterator[Requirement]:
     offset = (system.clock - at).total_seconds()
     if abs(offset) <= _CLOCK_OFF:
-        yield Checked("clock", State.THERE, f"{abs(offset):.1f} s from ours")
+        yield Requirement("clock", RequirementState.THERE, f"{abs(offset):.1f} s from ours")
         return
     says = f"{abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} ours: times of its journal are off by that"
-    yield Checked("clock", State.NOTE, says, ("timedatectl set-ntp true",))
+    yield Requirement("clock", RequirementState.NOTE, says, ("timedatectl set-ntp true",))
 
 
-def _facts(facts: Facts, checked: Sequence[Checked]) -> Iterator[Checked]:
+def _facts(facts: Facts, checked: Sequence[Requirement]) -> Iterator[Requirement]:
     """All that a diagnosis rests on. Where something else is missing, that may be why; else the host never tells it."""
     lacking = reasons_of(facts.unavailable(ALL_FACTS))
-    state = State.NOTE if any(one.state is State.MISSING for one in checked) else State.MISSING
+    state = (
+        RequirementState.NOTE
+        if any(one.state is RequirementState.MISSING for one in checked)
+        else RequirementState.MISSING
+    )
     if not lacking:
-        yield Checked("facts", State.THERE, f"all {len(ALL_FACTS)} that a diagnosis rests on can be had")
+        yield Requirement("facts", RequirementState.THERE, f"all {len(ALL_FACTS)} that a diagnosis rests on can be had")
     for why, names in lacking.items():
-        yield Checked("facts", state, f"could not be asked: {', '.join(names)}: {why}")
+        yield Requirement("facts", state, f"could not be asked: {', '.join(names)}: {why}")

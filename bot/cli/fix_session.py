@@ -47,21 +47,21 @@ class FixSession:
         self._say = say
         self._policies = settings.approvals.policies()
         rules = Thresholds(settings.checks.open_after, settings.checks.resolve_after)
-        watching = MonitorSettings(rules, self._policies, settings.slack.alert_channel)
-        self._watch = Monitor(
+        monitor_settings = MonitorSettings(rules, self._policies, settings.slack.alert_channel)
+        self._monitor = Monitor(
             checker.hosts.values(),
             checker,
             store,
-            watching,
+            monitor_settings,
             clock=_now,
         )
-        self._fixing = Runner(
+        self._runner = Runner(
             store,
             Executor(self._aloud(partial(apply, checker)), self._resume),
             policies=self._policies,
             clock=_now,
         )
-        self._approvals = ApprovalService(store, self._fixing, directory, policies=self._policies, clock=_now)
+        self._approvals = ApprovalService(store, self._runner, directory, policies=self._policies, clock=_now)
 
     @classmethod
     async def open(cls, settings: Settings, who: str, say: Say) -> Self:
@@ -72,21 +72,21 @@ class FixSession:
 
     async def close(self) -> None:
         """End what was begun here. What still runs then goes on on its host, and the next process takes it up."""
-        await self._fixing.close(grace=0)
-        await self._watch.close()
+        await self._runner.close(grace=0)
+        await self._monitor.close()
         await self._checker.close()
         await self._store.close()
 
     async def recover(self, host: Host) -> None:
         """End what a dead process left running on the host."""
-        await self._fixing.recover(host.name)
-        await self._fixing.settled()
+        await self._runner.recover(host.name)
+        await self._runner.settled()
 
     # --- what would be done ---
 
     async def propose(self, host: Host, service: Service, fix: FixId) -> Proposal | NoChange:
         """Look at the host, and say what the fix would do."""
-        [checked] = await self._watch.check(host, service, self._who)
+        [checked] = await self._monitor.check(host, service, self._who)
         return _proposal(checked, fix, _now())
 
     async def propose_undo(self, host: Host, run: str | None) -> Proposal | NoUndo:
@@ -133,7 +133,7 @@ class FixSession:
         return Click("", self._who, offer.id, None)
 
     async def _ended(self, offer: Offer) -> tuple[Applied, Offer] | NoChange:
-        await self._fixing.settled()
+        await self._runner.settled()
         incident = await self._store.incidents.with_offer(offer.id)
         for run in incident.offers if incident else ():
             if run.id == offer.id and run.applied is not None:
@@ -147,7 +147,7 @@ class FixSession:
             return proposal.incident, proposal.offer
         if proposal.incident is not None:
             return proposal.incident, await self._put_up(proposal.incident, proposal.plan)
-        incident = await self._watch.prevent(proposal.report, proposal.plan, self._who) if proposal.report else None
+        incident = await self._monitor.prevent(proposal.report, proposal.plan, self._who) if proposal.report else None
         for offer in incident.offers if incident else ():
             if incident and offer.digest == proposal.plan.digest and usable(offer, _now()):
                 return incident, offer

@@ -16,7 +16,7 @@ from bot.cli.render_doctor import print_doctor, print_unreachable
 from bot.cli.render_report import print_report, report_json
 from bot.config import Settings
 from checks.check import Checker
-from checks.doctor import Checked, State
+from checks.doctor import Requirement, RequirementState
 from checks.errors import LookError
 from checks.model import Host, Report, Service, Status
 
@@ -58,10 +58,10 @@ def doctor(host: Host) -> int:
         print_unreachable(Console(), host, error)
         return NOT_TOLD
     print_doctor(Console(), host, checked)
-    return UNHEALTHY if any(one.state is State.MISSING for one in checked) else HEALTHY
+    return UNHEALTHY if any(one.state is RequirementState.MISSING for one in checked) else HEALTHY
 
 
-async def _doctor(host: Host) -> tuple[Checked, ...]:
+async def _doctor(host: Host) -> tuple[Requirement, ...]:
     checker = Checker([host], clock=_now)
     try:
         return await checker.doctor(host)

@@ -35,7 +35,7 @@ def fix(  # noqa: PLR0913  # what was said on the command line
     arguments.here_to_stay()
     if dry_run:
         return _show(asyncio.run(_planned(settings, host, service, wanted)))
-    return _mend(settings, host, lambda mending: mending.propose(host, service, wanted), ask=ask)
+    return _mend(settings, host, lambda session: session.propose(host, service, wanted), ask=ask)
 
 
 def undo(settings: Settings, host: Host, run: str | None, *, dry_run: bool, ask: bool) -> int:
@@ -44,7 +44,7 @@ def undo(settings: Settings, host: Host, run: str | None, *, dry_run: bool, ask:
     arguments.here_to_stay()
     if dry_run:
         return _show(asyncio.run(_planned_undo(settings, host, run)))
-    return _mend(settings, host, lambda mending: mending.propose_undo(host, run), ask=ask)
+    return _mend(settings, host, lambda session: session.propose_undo(host, run), ask=ask)
 
 
 def _fix_of(name: str) -> FixId:
@@ -64,11 +64,11 @@ async def _planned(settings: Settings, host: Host, service: Service, fix: FixId)
 
 
 async def _planned_undo(settings: Settings, host: Host, run: str | None) -> Plan | NoUndo:
-    mending = await FixSession.open(settings, arguments.person(), lambda _: None)
+    session = await FixSession.open(settings, arguments.person(), lambda _: None)
     try:
-        proposal = await mending.propose_undo(host, run)
+        proposal = await session.propose_undo(host, run)
     finally:
-        await mending.close()
+        await session.close()
     return proposal if isinstance(proposal, NoUndo) else proposal.plan
 
 
@@ -97,21 +97,21 @@ def _mend(
 
     with asyncio.Runner() as runner:  # the person is asked between its runs: Ctrl-C then does what it should
         try:
-            mending = runner.run(FixSession.open(settings, arguments.person(), say))
+            session = runner.run(FixSession.open(settings, arguments.person(), say))
         except StoreError as error:
             arguments.wrong(str(error))
         try:
-            runner.run(mending.recover(host))
-            proposal = runner.run(propose(mending))
+            runner.run(session.recover(host))
+            proposal = runner.run(propose(session))
             if isinstance(proposal, NoChange | NoUndo):
                 return _told(console, proposal)
             _print_proposal(console, proposal)
-            decision = runner.run(mending.decided(proposal))
+            decision = runner.run(session.decided(proposal))
             if isinstance(decision, Refusal):
                 return _told(console, decision)
-            return _told(console, runner.run(mending.carry_out(proposal))) if confirmed() else UNHEALTHY
+            return _told(console, runner.run(session.carry_out(proposal))) if confirmed() else UNHEALTHY
         finally:
-            runner.run(mending.close())
+            runner.run(session.close())
 
 
 def _print_proposal(console: Console, proposal: Proposal) -> None:

@@ -108,7 +108,7 @@ class _FileSchema(GenerateJsonSchema):
 
 
 class Settings(Section):
-    """Everything that dockerhealth is told. It reads nothing itself: ``load`` hands it what it is made of."""
+    """Everything that dockerhealth is told. It reads nothing itself: ``load`` executor it what it is made of."""
 
     model_config = ConfigDict(title="dockerhealth")
 

@@ -226,7 +226,7 @@ def acknowledge(incident: Incident, who: str, now: datetime) -> Transition | Non
     return Transition(IncidentState.OPEN, IncidentState.ACKNOWLEDGED, "someone takes care of it", now, who)
 
 
-def fixing(incident: Incident, plan: Plan, who: str, now: datetime) -> Transition | None:
+def begin_run(incident: Incident, plan: Plan, who: str, now: datetime) -> Transition | None:
     """An approved plan starts. None where another one runs already, or nothing is left to fix.
 
     What was done is taken back on an incident that is over, too.
@@ -237,7 +237,7 @@ def fixing(incident: Incident, plan: Plan, who: str, now: datetime) -> Transitio
     return Transition(incident.state, IncidentState.FIXING, f"approved: {plan.title}", now, who)
 
 
-def after_run(incident: Incident, applied: Applied, now: datetime) -> Transition:
+def end_run(incident: Incident, applied: Applied, now: datetime) -> Transition:
     """What the end of a plan makes of its incident: RESOLVED only where the service is known to be well.
 
     Where it was well before, it is so afterwards if it answers, however the plan ended. What was over stays over after

@@ -86,28 +86,28 @@ class Monitor:
     def __init__(
         self,
         hosts: Iterable[Host],
-        looker: HostChecker,
+        checker: HostChecker,
         store: Store,
-        watching: MonitorSettings,
+        monitor_settings: MonitorSettings,
         *,
         clock: Callable[[], datetime],
     ) -> None:
         self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
-        self._looker = looker
+        self._checker = checker
         self._store = store
-        self._watching = watching
+        self._watching = monitor_settings
         self._clock = clock
-        self._looks = SharedChecks(self._check, clock)
+        self._shared_checks = SharedChecks(self._check, clock)
         self._tasks = Tasks()
         self._no_more: Callable[[], None] = lambda: None  # ends that the ends of fixes are told here
-        self._lifecycle = IncidentTracker(store, watching.channel)
-        self._cut_off = WatcherOffline(
+        self._tracker = IncidentTracker(store, monitor_settings.channel)
+        self._watcher_offline = WatcherOffline(
             self.hosts.values(),
-            self._lifecycle,
-            self._looks,
+            self._tracker,
+            self._shared_checks,
             store,
             self._tasks,
-            rules=watching.rules,
+            rules=monitor_settings.rules,
             open_after_all=self._open_after_all,
             clock=clock,
         )
@@ -119,31 +119,31 @@ class Monitor:
         """
         self._no_more = self._store.announcements.on(RunEnded, self._fix_ended)
         for host, service, good in await self._store.good_looks.all():
-            self._looker.remember(host, service, good)
+            self._checker.remember(host, service, good)
         for incident in await self._store.incidents.live():
-            self._lifecycle.know((incident.host, incident.service), incident.state)
+            self._tracker.know((incident.host, incident.service), incident.state)
             self.look_again(incident.host)
 
     async def close(self) -> None:
         """End every look, and begin no other."""
         self._no_more()
-        await self._looks.close()
+        await self._shared_checks.close()
         await self._tasks.close(grace=2)
 
     # --- readings ---
 
     async def read(self, host: Host, service: Service) -> None:
         """Reach a service from outside once, and draw the consequences."""
-        await self.take(host, service, await self._looker.reach(host, service))
+        await self.take(host, service, await self._checker.reach(host, service))
 
     async def take(self, host: Host, service: Service, reading: Reading) -> None:
         """Draw the consequences of a reading from outside."""
         key = host.name, service.name
-        async with self._lifecycle.locks[key]:
-            streak = self._lifecycle.count(key, reading)
+        async with self._tracker.locks[key]:
+            streak = self._tracker.count(key, reading)
             if reading.ok:
-                await self._cut_off.reached(streak, reading)
-            if key not in self._lifecycle.live:
+                await self._watcher_offline.reached(streak, reading)
+            if key not in self._tracker.live:
                 if reading.ok:
                     return
                 if streak.failed < self._watching.rules.open_after:
@@ -154,47 +154,47 @@ class Monitor:
     async def _open_after_all(self, host: Host, service: Service) -> None:
         """It was held to be the watcher's fault, and is an incident of its own, if it has not come back meanwhile."""
         key = host.name, service.name
-        async with self._lifecycle.locks[key]:
-            await self._conclude(host, service, self._lifecycle.readings[key], held=True)
+        async with self._tracker.locks[key]:
+            await self._conclude(host, service, self._tracker.readings[key], held=True)
 
     async def _conclude(self, host: Host, service: Service, reading: Reading, *, held: bool) -> None:
         """Move the incident of a service on, as its newest reading says. One that was ``held`` is not held again."""
         key = host.name, service.name
-        streak, now = self._lifecycle.streaks[key], self._clock()
-        incident = await self._lifecycle.newest(key)
+        streak, now = self._tracker.streaks[key], self._clock()
+        incident = await self._tracker.newest(key)
         transition = step(incident, streak, reading, self._watching.rules, now)
         if transition is None:
-            if incident and not reading.ok and not self._cut_off.is_told and outdated(incident, now):
+            if incident and not reading.ok and not self._watcher_offline.is_told and outdated(incident, now):
                 self.look_again(host.name)
             return
         since = streak.since or reading.at
-        if transition.new is IncidentState.OPEN and not held and self._cut_off.may_be(key, streak):
-            self._cut_off.hold(host, service, since)
-        elif await self._lifecycle.move(key, incident, transition) and transition.new is IncidentState.OPEN:
+        if transition.new is IncidentState.OPEN and not held and self._watcher_offline.may_be(key, streak):
+            self._watcher_offline.hold(host, service, since)
+        elif await self._tracker.move(key, incident, transition) and transition.new is IncidentState.OPEN:
             self._diagnose(host, service, since)
 
     def _suspect(self, host: Host, streak: Streak) -> None:
         """One failed reading is nothing; but should more follow, the diagnosis is there at once."""
         if streak.failed == 1 and streak.since:
-            self._tasks.start(self._looks.look(host, streak.since), f"first look at {host.name}")
+            self._tasks.start(self._shared_checks.look(host, streak.since), f"first look at {host.name}")
 
     # --- fixes ---
 
     def _fix_ended(self, run: RunEnded) -> None:
         """Readings from before the end count for nothing, and a fresh look makes fresh offers."""
-        self._lifecycle.forget((run.host, run.service))
+        self._tracker.forget((run.host, run.service))
         self.look_again(run.host)
 
     # --- looks ---
 
     async def _check(self, host: Host) -> Reports:
         """A look, with what is known of earlier fixes of any process: plans say how long they take."""
-        self._looker.learn(host.name, await self._store.runs.experience(host.name))
-        return await self._looker.check(host)
+        self._checker.learn(host.name, await self._store.runs.experience(host.name))
+        return await self._checker.check(host)
 
     async def look(self, host: Host) -> None:
         """The deeper look of every few minutes: risks while all is well, a fresh diagnosis while it is not."""
-        reports = await self._looks.look(host, self._clock())
+        reports = await self._shared_checks.look(host, self._clock())
         for report in reports:
             await self._absorb(report)
 
@@ -205,7 +205,7 @@ class Monitor:
 
     async def check(self, host: Host, service: Service | None = None, who: str = "") -> tuple[CheckResult, ...]:
         """Look now, because ``who`` asked. A fault that can be mended becomes an incident without further readings."""
-        reports = await self._looks.look(host, self._clock())
+        reports = await self._shared_checks.look(host, self._clock())
         wanted = [report for report in reports if service is None or report.service == service.name]
         return tuple([await self._absorb(report, asked_by=who) for report in wanted])
 
@@ -213,45 +213,45 @@ class Monitor:
         """Make an incident of a risk of a service that is well, because ``who`` wants it mended. None if it has one."""
         key = report.host, report.service
         risk = next((risk.title for risk in report.diagnosis.risks if risk.cause == plan.cause), plan.title)
-        async with self._lifecycle.locks[key]:
+        async with self._tracker.locks[key]:
             reason = f"a risk is to be mended: {risk}"
             transition = Transition(None, IncidentState.OPEN, reason, self._clock(), who, IncidentKind.PREVENTION)
-            if not await self._lifecycle.move(key, None, transition, risk):
+            if not await self._tracker.move(key, None, transition, risk):
                 return None
-            incident = await self._lifecycle.newest(key)
+            incident = await self._tracker.newest(key)
             if incident is not None:
                 offers = renewed((), report, self._watching.policies, self._clock(), _offer_id)
                 await self._store.incidents.save_report(incident.id, report, offers, self._clock())
-            return await self._lifecycle.newest(key)
+            return await self._tracker.newest(key)
 
     def _diagnose(self, host: Host, service: Service, since: datetime) -> None:
         self._tasks.start(self._opening_look(host, service, since), f"diagnose {host.name}")
 
     async def _opening_look(self, host: Host, service: Service, since: datetime) -> None:
         """The look that an incident opens with."""
-        reports = await self._looks.look(host, since)
+        reports = await self._shared_checks.look(host, since)
         well = any(report.service == service.name and report.status is Status.HEALTHY for report in reports)
         if well or cut_off(reports) is not None:
             # When the look that began on suspicion came by, it was well, or not to be seen; it has failed since then.
-            reports = await self._looks.look(host, self._clock())
+            reports = await self._shared_checks.look(host, self._clock())
         for report in reports:
             await self._absorb(report)
 
     async def _absorb(self, report: Report, asked_by: str | None = None) -> CheckResult:
         """Store what a look found. Returns it as stored, and the service's live incident."""
         key = report.host, report.service
-        async with self._lifecycle.locks[key]:
+        async with self._tracker.locks[key]:
             await self._store.good_looks.keep(report)
-            incident = await self._lifecycle.newest(key)
+            incident = await self._tracker.newest(key)
             blind = cut_off((report,)) is not None  # it tells of the watcher, and nothing of the service
-            told = blind and self._cut_off.is_told and incident is not None and incident.report is not None
+            told = blind and self._watcher_offline.is_told and incident is not None and incident.report is not None
             if asked_by is not None and report.status is Status.UNHEALTHY and report.plans and not blind:
                 found = report.diagnosis.root.title if report.diagnosis.root else "not healthy"
-                streak = self._lifecycle.streaks[key]
+                streak = self._tracker.streaks[key]
                 since = streak.since if streak.failed else None
                 transition = opening(incident, f"found by a check: {found}", self._clock(), asked_by, since=since)
-                if transition and await self._lifecycle.move(key, incident, transition):
-                    incident = await self._lifecycle.newest(key)
+                if transition and await self._tracker.move(key, incident, transition):
+                    incident = await self._tracker.newest(key)
             if incident is None or incident.state is IncidentState.RESOLVED:
                 await self._store.incidents.save_look(report)
                 return CheckResult(report, None)
@@ -271,7 +271,7 @@ class Monitor:
         reports = {(report.host, report.service): report for report in await self._store.incidents.last_reports()}
         keys = [(host.name, service.name) for host in self.hosts.values() for service in host.services]
         return tuple(
-            ServiceOverview(*key, self._lifecycle.readings.get(key), live.get(key), reports.get(key)) for key in keys
+            ServiceOverview(*key, self._tracker.readings.get(key), live.get(key), reports.get(key)) for key in keys
         )
 
 

@@ -20,18 +20,18 @@ RECOVER_EVERY = timedelta(seconds=5)
 class Scheduler:
     """A job that still runs when it is due again is left out once; what was missed is done once, not many times."""
 
-    def __init__(self, watch: Monitor, fixing: Runner, *, reach_every: timedelta, look_every: timedelta) -> None:
+    def __init__(self, monitor: Monitor, runner: Runner, *, reach_every: timedelta, look_every: timedelta) -> None:
         # It warns of each run that is left out, which a service that does not answer makes the normal case.
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         )
         self._running: set[asyncio.Task[Any]] = set()
-        for host in watch.hosts.values():
+        for host in monitor.hosts.values():
             for service in host.services:
-                self._every(reach_every, watch.read, host, service)
-            self._every(look_every, watch.look, host, at_once=True)
-        self._every(RECOVER_EVERY, fixing.recover)
+                self._every(reach_every, monitor.read, host, service)
+            self._every(look_every, monitor.look, host, at_once=True)
+        self._every(RECOVER_EVERY, runner.recover)
 
     def start(self) -> None:
         self._scheduler.start()

@@ -41,8 +41,8 @@ class WatcherOffline:
     ) -> None:
         """``open_after_all`` makes an incident of what was held, and is not the watcher's fault."""
         self._keys = [(host.name, service.name) for host in hosts for service in host.services]
-        self._lifecycle = lifecycle
-        self._looks = looks
+        self._tracker = lifecycle
+        self._shared_checks = looks
         self._store = store
         self._tasks = tasks
         self._rules = rules
@@ -54,12 +54,12 @@ class WatcherOffline:
     @property
     def is_told(self) -> bool:
         """Whether the incident for all services is live."""
-        return EVERYWHERE in self._lifecycle.live
+        return EVERYWHERE in self._tracker.live
 
     def may_be(self, key: Key, streak: Streak) -> bool:
         """Whether a service that is about to become an incident may fail because of that."""
-        newest = {each: self._lifecycle.readings.get(each) for each in self._keys}
-        return may_be_cut_off(key, streak.since or self._clock(), newest, self._lifecycle.live)
+        newest = {each: self._tracker.readings.get(each) for each in self._keys}
+        return may_be_cut_off(key, streak.since or self._clock(), newest, self._tracker.live)
 
     def hold(self, host: Host, service: Service, since: datetime) -> None:
         """Let the look that began on suspicion say whether this is one incident or one of many."""
@@ -76,11 +76,11 @@ class WatcherOffline:
         """Something is reached again, which may end the incident for all services."""
         if not self.is_told:
             return
-        async with self._lifecycle.locks[EVERYWHERE]:
-            incident = await self._lifecycle.newest(EVERYWHERE)
+        async with self._tracker.locks[EVERYWHERE]:
+            incident = await self._tracker.newest(EVERYWHERE)
             transition = step(incident, streak, reading, self._rules, self._clock())
-            if transition and await self._lifecycle.move(EVERYWHERE, incident, transition):
-                self._lifecycle.forget_failures()
+            if transition and await self._tracker.move(EVERYWHERE, incident, transition):
+                self._tracker.forget_failures()
 
     async def _decide(self, host: Host, service: Service, since: datetime) -> None:
         try:
@@ -99,27 +99,27 @@ class WatcherOffline:
         """A look, or nothing: whatever becomes of it, an alert must follow."""
         try:
             async with asyncio.timeout(HELD_FOR_MOST):
-                return await self._looks.look(host, since)
+                return await self._shared_checks.look(host, since)
         except Exception:
             log.exception("no look told whether the watcher is cut off", host=host.name)
             return ()
 
     async def _tell(self, notice: Report, since: datetime) -> None:
         """One incident for all services, with the newest look that says so."""
-        async with self._lifecycle.locks[EVERYWHERE]:
+        async with self._tracker.locks[EVERYWHERE]:
             now = self._seen_at = self._clock()
-            incident = await self._lifecycle.newest(EVERYWHERE)
+            incident = await self._tracker.newest(EVERYWHERE)
             says = "no host is reached from outside"
             transition = opening(incident, says, now, kind=IncidentKind.CUT_OFF, since=since)
-            if transition and await self._lifecycle.move(EVERYWHERE, incident, transition):
-                incident = await self._lifecycle.newest(EVERYWHERE)
+            if transition and await self._tracker.move(EVERYWHERE, incident, transition):
+                incident = await self._tracker.newest(EVERYWHERE)
             if incident is not None:
                 await self._store.incidents.save_report(incident.id, notice, (), now)
 
     async def _reached_after_all(self, why: str) -> None:
-        async with self._lifecycle.locks[EVERYWHERE]:
-            incident = await self._lifecycle.newest(EVERYWHERE)
+        async with self._tracker.locks[EVERYWHERE]:
+            incident = await self._tracker.newest(EVERYWHERE)
             if incident is not None and incident.state in LIVE:
                 transition = Transition(incident.state, IncidentState.RESOLVED, why, self._clock())
-                if await self._lifecycle.move(EVERYWHERE, incident, transition):
-                    self._lifecycle.forget_failures()
+                if await self._tracker.move(EVERYWHERE, incident, transition):
+                    self._tracker.forget_failures()

@@ -32,14 +32,14 @@ class ApprovalService:
     def __init__(
         self,
         store: Store,
-        fixing: Runner,
+        runner: Runner,
         directory: Directory,
         *,
         policies: Policies,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._fixing = fixing
+        self._runner = runner
         self._directory = directory
         self._policies = policies
         self._clock = clock
@@ -90,7 +90,7 @@ class ApprovalService:
         """Make the decision count. False if it rests on what is no longer so."""
         incident, offer, approval = decision.incident, decision.offer, decision.approval
         if isinstance(decision, Approved):
-            return await self._fixing.begin(incident, offer, approval)
+            return await self._runner.begin(incident, offer, approval)
         missing = {"digest": approval.digest, "missing": decision.missing}
         entry = Run(incident, offer, approval).entry("agreed", offer.plan.title, missing, approval.at)
         recorded = await self._store.incidents.agree(offer, approval, entry)

@@ -27,13 +27,13 @@ class Automation:
     def __init__(
         self,
         store: Store,
-        fixing: Runner,
+        runner: Runner,
         policies: Policies,
         *,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
-        self._fixing = fixing
+        self._runner = runner
         self._policies = policies
         self._clock = clock
         self._tasks = Tasks()
@@ -68,7 +68,7 @@ class Automation:
             await self._tell(incident, recurrence(past, incident, now), stopped)
             if isinstance(decided, AutoApproval):
                 log.info("fix: without a click", host=incident.host, fix=decided.offer.plan.fix)
-                await self._fixing.begin(incident, decided.offer, decided.approval)
+                await self._runner.begin(incident, decided.offer, decided.approval)
 
     async def _tell(self, incident: Incident, recurs: str, stopped: Stopped | None) -> None:
         """Show it in the alert; that automatic fixing has stopped, and why, is also for the record, once."""

@@ -16,7 +16,7 @@ import structlog
 from bot.approvals.offers import offered
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
-from bot.incidents.model import AUTO, Approval, Incident, Offer, after_run, fixing
+from bot.incidents.model import AUTO, Approval, Incident, Offer, begin_run, end_run
 from bot.store import LeaseLostError, Store, StoreError
 from bot.store.runs import Claim, RunEnd
 from bot.tasks import Tasks
@@ -71,14 +71,14 @@ class Runner:
     def __init__(
         self,
         store: Store,
-        hands: Executor,
+        executor: Executor,
         *,
         policies: Policies,
         clock: Callable[[], datetime],
         lease: timedelta | None = None,
     ) -> None:
         self._store = store
-        self._hands = hands
+        self._executor = executor
         self._policies = policies
         self._clock = clock
         self._lease = lease or LEASE
@@ -95,7 +95,7 @@ class Runner:
     async def claim(self, run: Run) -> bool:
         """Make the approval count and lock the host. False, if anything changed since it was decided."""
         incident, offer, approval = run.incident, run.offer, run.approval
-        transition = fixing(incident, offer.plan, approval.who, approval.at)
+        transition = begin_run(incident, offer.plan, approval.who, approval.at)
         data = {"digest": approval.digest, "with": [each.who for each in offer.agreed]}
         entry = run.entry("approved", offer.plan.title, data, approval.at)
         claimed = transition is not None and await self._store.runs.claim(
@@ -109,7 +109,7 @@ class Runner:
 
         async def work(tell: OnEvent) -> Applied:
             try:
-                return await self._hands.apply(run.order, tell)
+                return await self._executor.apply(run.order, tell)
             except (LeaseLostError, StoreError):
                 raise
             except Exception:  # an error of ours must not leave a host half mended, and nobody told
@@ -143,7 +143,7 @@ class Runner:
     async def _resumed(self, run: Run, tell: OnEvent) -> Applied:
         order = run.order
         try:
-            return await self._hands.resume(order, await self._before(run), tell)
+            return await self._executor.resume(order, await self._before(run), tell)
         except (LeaseLostError, StoreError):
             raise
         except Exception as error:
@@ -205,7 +205,7 @@ class Runner:
         if fresh is None:
             raise LookupError(f"incident {run.incident.id} is gone from the store")
         entry = run.entry("ended", applied.says, _of_end(applied), now)
-        await self._store.runs.finish(RunEnd(fresh, run.offer, applied, after_run(fresh, applied, now), back), entry)
+        await self._store.runs.finish(RunEnd(fresh, run.offer, applied, end_run(fresh, applied, now), back), entry)
 
     def _undo_of(self, offer: Offer, applied: Applied) -> Offer | None:
         plan = undo(offer.plan, offer.id, applied)

@@ -61,9 +61,9 @@ class Asker:
 
 class Listeners:
     def __init__(
-        self, watch: Monitor, clicks: Clicks, store: Store, answerer: Answerer, *, clock: Callable[[], datetime]
+        self, monitor: Monitor, clicks: Clicks, store: Store, answerer: Answerer, *, clock: Callable[[], datetime]
     ) -> None:
-        self._watch = watch
+        self._monitor = monitor
         self._clicks = clicks
         self._store = store
         self._answerer = answerer
@@ -140,12 +140,14 @@ class Listeners:
 
     async def _answered(self, asker: Asker, words: list[str]) -> Message:
         if not words:
-            standings, now = await self._watch.overview(), self._clock()
+            standings, now = await self._monitor.overview(), self._clock()
             return views.overview([glance(each, now) for each in standings], now)
-        host = _named(words[0], self._watch.hosts.values())
+        host = _named(words[0], self._monitor.hosts.values())
         if host is None:
             wants_help = words == ["help"]
-            return views.help_text() if wants_help else views.unknown_host(words[0], _near(words[0], self._watch.hosts))
+            return (
+                views.help_text() if wants_help else views.unknown_host(words[0], _near(words[0], self._monitor.hosts))
+            )
         if len(words) == 1:
             return await self._checked(asker, host, None)
         service = _named(words[1], host.services)
@@ -155,7 +157,7 @@ class Listeners:
         return await self._checked(asker, host, service)
 
     async def _checked(self, asker: Asker, host: Host, service: Service | None) -> Message:
-        check = asyncio.create_task(self._watch.check(host, service, who=asker.user))
+        check = asyncio.create_task(self._monitor.check(host, service, who=asker.user))
         try:
             async with asyncio.timeout(SOON):
                 found = await asyncio.shield(check)
@@ -168,7 +170,7 @@ class Listeners:
     async def _clicked(self, body: Body, decide: Callable[[Click], Awaitable[Answer]]) -> None:
         answer = await decide(click(body))
         if isinstance(answer, Refusal) and answer.outdated and answer.incident is not None:
-            self._watch.look_again(answer.incident.host)
+            self._monitor.look_again(answer.incident.host)
         message = reply(answer)
         if message is not None:
             await self._say(Asker.of(body), message)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from checks.walk.packet import State, Tracking, covered
+from checks.walk.packet import PacketState, Tracking, covered
 from checks.walk.rules import Match, Truth, any_of, negated, unknown
 
 _JUDGED = frozenset(
@@ -164,7 +164,7 @@ def _range_of(attribute: str) -> Callable[[str], Match]:
         first, _, last = text.partition("-")
         low, high = IPv4Address(first), IPv4Address(last or first)
 
-        def match(state: State) -> Truth:
+        def match(state: PacketState) -> Truth:
             address: IPv4Address | None = getattr(state, attribute)
             return None if address is None else low <= address <= high
 
@@ -177,7 +177,7 @@ def _type_of(attribute: str) -> Callable[[str], Match]:
     def make(text: str) -> Match:
         kinds = set(text.split(","))
 
-        def match(state: State) -> Truth:
+        def match(state: PacketState) -> Truth:
             local = state.is_local(getattr(state, attribute))
             return None if local is None else ("LOCAL" if local else "UNICAST") in kinds
 
@@ -191,7 +191,7 @@ def _mark_of(attribute: str) -> Callable[[str], Match]:
         value, _, mask = text.partition("/")
         wanted, of = int(value, 0), int(mask or "0xffffffff", 0)
 
-        def match(state: State) -> Truth:
+        def match(state: PacketState) -> Truth:
             mark: int | None = getattr(state, attribute)
             return None if mark is None else mark & of == wanted
 
@@ -210,7 +210,7 @@ def _packet_type(text: str) -> Match:
 def _tracking(text: str) -> Match:
     states = set(text.lower().split(","))
 
-    def match(state: State) -> Truth:
+    def match(state: PacketState) -> Truth:
         if state.tracking is None:
             return None
         if state.tracking is not Tracking.UNTRACKED and "dnat" in states and state.dnat:
@@ -224,7 +224,7 @@ def _tracking(text: str) -> Match:
 def _status(text: str) -> Match:
     names = set(text.upper().split(","))
 
-    def match(state: State) -> Truth:
+    def match(state: PacketState) -> Truth:
         if state.tracking is not Tracking.NEW:
             return None
         return "NONE" in names or (False if names <= _LATER else None)
@@ -254,7 +254,7 @@ def _direction(text: str) -> Match:
     return lambda state: _tracked(state, (text.upper() == "REPLY") == state.reply)
 
 
-def _tracked(state: State, truth: Truth) -> Truth:
+def _tracked(state: PacketState, truth: Truth) -> Truth:
     return truth if state.tracking in {Tracking.NEW, Tracking.ESTABLISHED} else None
 
 

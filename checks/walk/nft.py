@@ -8,7 +8,7 @@ from checks.facts.nftables import BaseChain as NativeChain
 from checks.facts.nftables import Key, NativeRule, Nftables
 from checks.walk.nft_text import rule_text
 from checks.walk.nft_values import Elements, among, condition
-from checks.walk.packet import Hook, State
+from checks.walk.packet import Hook, PacketState
 from checks.walk.rules import (
     Backend,
     BaseChain,
@@ -151,7 +151,7 @@ def _joined(effects: Sequence[Effect]) -> Effect:
     if not kept:
         return unchanged
 
-    def effect(state: State) -> State:
+    def effect(state: PacketState) -> PacketState:
         for one in kept:
             state = one(state)
         return state

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from checks.walk.packet import State, Tracking, covered
+from checks.walk.packet import PacketState, Tracking, covered
 from checks.walk.rules import Match, Truth, any_of, never, unknown
 
 Value = int | str | range | IPv4Address | frozenset[str]
 """A set of words where each of them is true of the packet; a range where the port is one of it."""
 
-Read = Callable[[State], Value | None]
+Read = Callable[[PacketState], Value | None]
 Elements = Callable[[str], Sequence[Any] | None]
 """The elements of a named set or map; None where it was not listed."""
 
@@ -47,7 +47,7 @@ def _compared(op: str, left: Sequence[Read], right: Any, elements: Elements) -> 
         raise UnknownError  # compares all bits of it, of which not all are known
     test = _test("==" if op == "!=" else op, right, len(left), elements)
 
-    def match(state: State) -> Truth:
+    def match(state: PacketState) -> Truth:
         truth = test([one(state) for one in left])
         return truth if truth is None or op != "!=" else not truth
 
@@ -96,7 +96,7 @@ def _masked(inner: Read, mask: Any) -> Read:
     if bits is None:
         raise UnknownError
 
-    def value(state: State) -> Value | None:
+    def value(state: PacketState) -> Value | None:
         found = inner(state)
         return found & bits if isinstance(found, int) else None
 
@@ -112,7 +112,7 @@ def _fib(body: Mapping[str, Any]) -> Read:
         raise UnknownError
     attribute = "destination" if "daddr" in body["flags"] else "source"
 
-    def value(state: State) -> Value | None:
+    def value(state: PacketState) -> Value | None:
         local = state.is_local(getattr(state, attribute))
         if local is None or (local and "iif" in body["flags"]):
             return None
@@ -121,11 +121,11 @@ def _fib(body: Mapping[str, Any]) -> Read:
     return value
 
 
-def _tracked(value: Callable[[State], Value]) -> Read:
+def _tracked(value: Callable[[PacketState], Value]) -> Read:
     return lambda state: value(state) if state.tracking in {Tracking.NEW, Tracking.ESTABLISHED} else None
 
 
-def _status(state: State) -> Value | None:
+def _status(state: PacketState) -> Value | None:
     """Of a first packet all of it is known; of an answer that it was translated, if it was."""
     if state.tracking is Tracking.NEW:
         return frozenset({"dnat"} if state.dnat else ())

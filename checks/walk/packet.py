@@ -46,7 +46,7 @@ class Packet:
 
 
 @dataclass(frozen=True)
-class State:
+class PacketState:
     """A packet somewhere on its way. None is unknown; an interface that there is not (yet) is an empty text."""
 
     source: IPv4Address
@@ -68,7 +68,7 @@ class State:
         """Whether an address is one of the host's own."""
         return None if address is None else address.is_loopback or address in self.local
 
-    def translated(self, address: IPv4Address | None, port: range | None) -> "State":
+    def translated(self, address: IPv4Address | None, port: range | None) -> "PacketState":
         """After DNAT; an address that is not known makes the rest of the way unknown."""
         return replace(self, destination=address, port=port, dnat=True)
 
@@ -81,10 +81,10 @@ def covered(ports: range | None, low: int, high: int) -> bool | None:
     return True if common == len(ports) else None if common >= _SOME else False
 
 
-def first(packet: Packet) -> State:
+def first(packet: Packet) -> PacketState:
     """The packet as it comes in. Raises ValueError for an address that is none of IPv4."""
     source, destination = IPv4Address(packet.source), IPv4Address(packet.destination)
-    return State(
+    return PacketState(
         source=source,
         destination=destination,
         source_port=CLIENT_PORTS,
@@ -97,7 +97,7 @@ def first(packet: Packet) -> State:
     )
 
 
-def answer(state: State) -> State:
+def answer(state: PacketState) -> PacketState:
     """The answer (SYN, ACK) to a packet that got through: from where that was sent to, back to the client.
 
     It keeps the container's address until it leaves.

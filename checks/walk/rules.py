@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from checks.walk.packet import Hook, State, Tracking
+from checks.walk.packet import Hook, PacketState, Tracking
 
 Truth = bool | None
 """None: cannot be told from what is known of the packet."""
 
-Match = Callable[[State], Truth]
-Effect = Callable[[State], State]
+Match = Callable[[PacketState], Truth]
+Effect = Callable[[PacketState], PacketState]
 
 
 class Backend(StrEnum):
@@ -71,7 +71,7 @@ class Place:
         return f"{legacy}table {self.table}, chain {self.chain}: {self.text}"
 
 
-def unchanged(state: State) -> State:
+def unchanged(state: PacketState) -> PacketState:
     return state
 
 
@@ -132,7 +132,7 @@ class Table:
         return replace(self, base=tuple(base), chains=chains)
 
 
-def holds(matches: Iterable[Match], state: State) -> Truth:
+def holds(matches: Iterable[Match], state: PacketState) -> Truth:
     """Whether a packet meets all of them: one that does not decides, whatever else is unknown."""
     unknown = False
     for match in matches:
@@ -150,30 +150,30 @@ def any_of(truths: Iterable[Truth]) -> Truth:
 
 
 def negated(match: Match) -> Match:
-    def otherwise(state: State) -> Truth:
+    def otherwise(state: PacketState) -> Truth:
         truth = match(state)
         return None if truth is None else not truth
 
     return otherwise
 
 
-def unknown(_state: State) -> Truth:
+def unknown(_state: PacketState) -> Truth:
     """A match that cannot be judged from here."""
     return None
 
 
-def never(_state: State) -> Truth:
+def never(_state: PacketState) -> Truth:
     return False
 
 
-def marked(state: State) -> State:
+def marked(state: PacketState) -> PacketState:
     return replace(state, mark=None)
 
 
-def connection_marked(state: State) -> State:
+def connection_marked(state: PacketState) -> PacketState:
     return replace(state, connection_mark=None)
 
 
-def untracked(state: State) -> State:
+def untracked(state: PacketState) -> PacketState:
     """Notrack works only before connection tracking has seen the packet."""
     return replace(state, tracking=Tracking.UNTRACKED) if state.tracking is None else state

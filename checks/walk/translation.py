@@ -3,7 +3,7 @@
 import re
 from ipaddress import IPv4Address
 
-from checks.walk.packet import State
+from checks.walk.packet import PacketState
 from checks.walk.rules import Effect
 
 _TARGET = re.compile(r"^(?P<address>[\d.]+)?(?::(?P<port>\d+))?$")
@@ -23,7 +23,7 @@ def redirect(ports: str | None) -> Effect:
     """To the host itself, whichever of its addresses; to the same port where none is given."""
     port = _only(ports) if ports and ports.isdigit() else None
 
-    def effect(state: State) -> State:
+    def effect(state: PacketState) -> PacketState:
         own = state.destination if state.is_local(state.destination) else min(state.local, default=None)
         return state.translated(own, port if ports else state.port)
 
@@ -34,5 +34,5 @@ def _only(port: str | None) -> range | None:
     return range(int(port), int(port) + 1) if port else None
 
 
-def _somewhere(state: State) -> State:
+def _somewhere(state: PacketState) -> PacketState:
     return state.translated(None, None)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from checks.walk.packet import Hook, Packet, State, Tracking, answer, first
+from checks.walk.packet import Hook, Packet, PacketState, Tracking, answer, first
 from checks.walk.rules import BaseChain, Does, Place, Rule, Table, Verdict, holds
 from checks.walk.ruleset import Group, Ruleset
 from checks.walk.trace import Fate, Stop, Trace
@@ -23,7 +23,7 @@ Within = tuple[str, ...]
 _FATES = {Does.DROP: Fate.DROP, Does.REJECT: Fate.REJECT, Does.UNKNOWN: Fate.UNKNOWN}
 
 T = TypeVar("T")
-States = frozenset[State]
+States = frozenset[PacketState]
 """The packet, as it may be: more than one where a rule that changes it could not be judged."""
 
 _NONE: States = frozenset()
@@ -55,7 +55,7 @@ def walk(rules: Ruleset, packet: Packet) -> Trace:
     )
 
 
-def _target(state: State) -> tuple[str, int] | None:
+def _target(state: PacketState) -> tuple[str, int] | None:
     known = state.dnat and state.destination is not None
     return (str(state.destination), state.port.start) if known and state.port else None
 
@@ -147,7 +147,7 @@ class _Way:
             self.stops[before:] = [replace(stop, certain=False) for stop in self.stops[before:]]
         if not all(past):
             return _NONE, False
-        changed = frozenset[State]().union(*past) - states
+        changed = frozenset[PacketState]().union(*past) - states
         return changed | states.intersection(*past), sure and not stopping and (len(group) == 1 or len(changed) <= 1)
 
     def _past(self, base: BaseChain, table: Table, states: States, *, sure: bool) -> tuple[States, bool]:
@@ -228,7 +228,7 @@ class _Way:
             self.complete = False
         return self.complete
 
-    def _stop(self, place: Place, verdict: Verdict, *, certain: bool, states: Iterable[State]) -> None:
+    def _stop(self, place: Place, verdict: Verdict, *, certain: bool, states: Iterable[PacketState]) -> None:
         reply = any(state.reply for state in states)
         if any(stop.place == place for stop in self.stops):
             return  # said already: of another way here, or of the packet itself

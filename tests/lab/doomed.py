@@ -128,9 +128,9 @@ async def _live(settings: Settings, store: Store, stop: asyncio.Event) -> None:
     assert app_token
     slack = await SlackClient.open(bot_token.get_secret_value(), settings.slack_api_url)
     checker = Checker(settings.host_list(), clock=app.now)
-    hands = Executor(partial(apply, checker), partial(resume, checker))
+    executor = Executor(partial(apply, checker), partial(resume, checker))
     try:
-        await app.Bot(settings, store, slack, checker, hands).run(app_token.get_secret_value(), stop)
+        await app.Bot(settings, store, slack, checker, executor).run(app_token.get_secret_value(), stop)
     finally:
         await checker.close()
         await slack.close()

@@ -8,7 +8,7 @@ import pytest
 
 from checks.check import Checker
 from checks.commands import ROOT_HELPER
-from checks.doctor import HELPER_VERSION, KEY_OPTIONS, Checked, State, unreachable
+from checks.doctor import HELPER_VERSION, KEY_OPTIONS, Requirement, RequirementState, unreachable
 from checks.errors import SshLoginRefusedError
 from checks.model import Host, Login
 from tests.lab.host import LabHost
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.lab
 KEYS = "/home/dockerhealth/.ssh/authorized_keys"
 
 
-async def doctor(lab: Lab, host: LabHost) -> Mapping[str, Checked]:
+async def doctor(lab: Lab, host: LabHost) -> Mapping[str, Requirement]:
     """By a login of its own: what groups a user is in is told to a new one only."""
     known = as_known(lab, host)
     checker = Checker([known], clock=lambda: datetime.now(UTC))
@@ -37,7 +37,7 @@ def as_known(lab: Lab, host: LabHost) -> Host:
 
 async def test_all_is_there_on_a_host_with_the_files_of_deploy(lab: Lab, host: LabHost) -> None:
     found = await doctor(lab, host)
-    assert {one.what: one.says for one in found.values() if one.state is not State.THERE} == {}
+    assert {one.what: one.says for one in found.values() if one.state is not RequirementState.THERE} == {}
     assert list(found) == ["looks", "fixes", "helper", "tools", "docker", "journal", "receipts", "clock", "facts"]
 
 
@@ -50,7 +50,7 @@ class Taken:
     what: str
     says: str
     remedy: str
-    state: State = State.MISSING
+    state: RequirementState = RequirementState.MISSING
 
 
 SUDOERS = "/etc/sudoers.d/dockerhealth"
@@ -68,7 +68,7 @@ TAKEN = (
         "fixes",
         "only looks here",
         "",
-        State.NOTE,
+        RequirementState.NOTE,
     ),
     Taken(
         f"sed -i.away /firewalld/d {SUDOERS}-fix",
@@ -141,16 +141,16 @@ async def test_each_thing_taken_away_is_named_with_what_to_add(lab: Lab, host: L
         assert one.state is taken.state, taken
         assert taken.says in one.says, taken
         assert taken.remedy in "\n".join(one.remedy), taken
-        assert [other.what for other in found.values() if other.state is State.MISSING and other is not one] == [], (
-            taken
-        )
+        assert [
+            other.what for other in found.values() if other.state is RequirementState.MISSING and other is not one
+        ] == [], taken
 
 
 async def test_a_host_without_our_sudoers_files_is_told_every_line_of_looks(lab: Lab, host: LabHost) -> None:
     host.sh("rm /etc/sudoers.d/dockerhealth-*")
     found = await doctor(lab, host)
-    assert (found["looks"].state, len(found["looks"].remedy)) == (State.MISSING, 1 + 8)
-    assert found["fixes"].state is State.NOTE
+    assert (found["looks"].state, len(found["looks"].remedy)) == (RequirementState.MISSING, 1 + 8)
+    assert found["fixes"].state is RequirementState.NOTE
     assert "helper" not in found
 
 

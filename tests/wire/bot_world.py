@@ -44,7 +44,7 @@ class Site:
         return (healthy(now()) if self.well else broken(self.plan, at=now()),)
 
     @property
-    def hands(self) -> Executor:
+    def executor(self) -> Executor:
         return Executor(self.mend, self.look_afterwards)
 
     async def look_afterwards(self, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:  # noqa: ARG002
@@ -97,7 +97,7 @@ class World:
         stop = asyncio.Event()
         store = await Store.open(self.url)
         client = await SlackClient.open(self.slack.bot_token, self.slack.api_url)
-        bot = Bot(self.settings(), store, client, self.site, self.site.hands)
+        bot = Bot(self.settings(), store, client, self.site, self.site.executor)
         running = asyncio.create_task(bot.run(self.slack.app_token, stop))
         try:
             await self.until(lambda: self.slack.connected > 0)

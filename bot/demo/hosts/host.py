@@ -12,7 +12,7 @@ from bot.demo.hosts.endpoint import Endpoint
 from bot.demo.hosts.receipts import Receipts
 from bot.demo.hosts.recording import PORT, load
 from bot.demo.hosts.rewrite import CONTAINER, Place, rewritten, started
-from bot.demo.hosts.states import HEALTHY, Fault, Reachable, State, commands, derived
+from bot.demo.hosts.states import HEALTHY, Fault, HostState, Reachable, commands, derived
 from checks.model import Output
 
 USER = "dockerhealth"
@@ -29,7 +29,7 @@ class DemoHost:
 
     def __init__(self, address: str, platform: str, clock: Callable[[], datetime]) -> None:
         """``platform`` names the folder of recordings that it answers from."""
-        self.state = State()
+        self.state = HostState()
         self.ran: list[str] = []  # the steps that were carried out, in order
         self.ssh_port = 0  # known once it was started
         self._platform = platform
@@ -141,7 +141,7 @@ class DemoHost:
         await self._become(command.change(self.state))
         return 0, command.prints
 
-    async def _become(self, state: State) -> None:
+    async def _become(self, state: HostState) -> None:
         before, self.state = self.state, state
         if before.recording != state.recording and state.begins_with:
             self._since = self._clock()

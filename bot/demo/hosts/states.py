@@ -49,7 +49,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True)
-class State:
+class HostState:
     recording: str = HEALTHY
     sysctl_file: bool = False
     open_now: bool = False
@@ -70,12 +70,12 @@ class State:
         starts = {CHAINS_GONE: ("firewalld.service",), FIREWALLD_HEARD: ("docker.service", "registry")}
         return starts.get(self.recording, ())
 
-    def broken_by(self, fault: Fault) -> "State":
+    def broken_by(self, fault: Fault) -> "HostState":
         """A new firewalld knows only the ports that were kept."""
         return replace(self, recording=fault.value, open_now=self.open_kept)
 
 
-Change = Callable[[State], State]
+Change = Callable[[HostState], HostState]
 
 
 @dataclass(frozen=True)
@@ -111,21 +111,21 @@ def _firewall(port: int, *options: str) -> tuple[str, ...]:
     return (ROOT_HELPER, "firewall-cmd", "--zone=public", f"--add-port={port}/tcp", *options)
 
 
-def _written(state: State) -> State:
+def _written(state: HostState) -> HostState:
     return replace(state, sysctl_file=True)
 
 
-def _switched_on(state: State) -> State:
+def _switched_on(state: HostState) -> HostState:
     return replace(state, recording=HEALTHY) if state.recording == FORWARDING_OFF else state
 
 
-def _restarted(state: State) -> State:
+def _restarted(state: HostState) -> HostState:
     """A starting dockerd switches forwarding on, writes its chains, and hears a firewalld that runs."""
     after = {FORWARDING_OFF: HEALTHY, CHAINS_GONE: FIREWALLD_HEARD}
     return replace(state, recording=after.get(state.recording, state.recording))
 
 
-def derived(outputs: Mapping[str, Output], state: State, port: int) -> Mapping[str, Output]:
+def derived(outputs: Mapping[str, Output], state: HostState, port: int) -> Mapping[str, Output]:
     """The outputs with what the fixes changed since they were recorded."""
     changed = dict(outputs)
     if state.sysctl_file:

@@ -183,7 +183,7 @@ class View:
 
 
 class Workspace:
-    """All state. It keeps records and hands out ids; what is allowed is decided by those who use it."""
+    """All state. It keeps records and executor out ids; what is allowed is decided by those who use it."""
 
     def __init__(self, identity: Identity, clock: Clock = time.time) -> None:
         """Start with the bot as the only user."""

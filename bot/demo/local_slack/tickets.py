@@ -1,4 +1,4 @@
-"""What Slack hands out with an interaction and takes back: trigger ids and response URLs."""
+"""What Slack executor out with an interaction and takes back: trigger ids and response URLs."""
 
 import secrets
 from dataclasses import dataclass, field

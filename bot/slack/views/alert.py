@@ -123,8 +123,8 @@ def _sentence(incident: Incident, now: datetime) -> str:
         return f"{name}: {_at_work(incident)}{': ' + cause if cause else ''}."
     if not cause:
         return f"{name} does not answer from outside. No cause is known yet."
-    mending, _ = apart(on_offer(incident.offers, now), incident.report)
-    return f"{name} does not answer: {cause}.{_ready(mending, incident.report)}"
+    session, _ = apart(on_offer(incident.offers, now), incident.report)
+    return f"{name} does not answer: {cause}.{_ready(session, incident.report)}"
 
 
 def _at_work(incident: Incident) -> str:
@@ -132,10 +132,10 @@ def _at_work(incident: Incident) -> str:
     return "a fix is being taken back" if undoing else "a fix is being carried out"
 
 
-def _ready(mending: Sequence[Offer], report: Report | None) -> str:
-    if any(offer.agreed and still_needed(offer) for offer in mending):
+def _ready(session: Sequence[Offer], report: Report | None) -> str:
+    if any(offer.agreed and still_needed(offer) for offer in session):
         return " A fix waits for another approval."
-    if mending:
+    if session:
         return " A fix is ready to approve."
     return " A person has to run the fix." if by_hand(report) else ""
 
@@ -159,7 +159,7 @@ def _down(incident: Incident) -> str:
 
 def _open(incident: Incident, now: datetime) -> list[Part]:
     usable = on_offer(incident.offers, now)
-    mending, preventing = apart(usable, incident.report)
+    session, preventing = apart(usable, incident.report)
     undos = [offer for offer in usable if offer.plan.undoes]
     extra = [acknowledge(incident.id)] if incident.state is IncidentState.OPEN else []
     return [
@@ -168,8 +168,8 @@ def _open(incident: Incident, now: datetime) -> list[Part]:
         *undo_buttons(undos, incident.offers),
         *_evidence(incident),
         *expired(incident.offers, now),
-        *buttons(mending, *extra),
-        *plans(mending),
+        *buttons(session, *extra),
+        *plans(session),
         *by_hand(incident.report),
         *plans(undos),
         *_before(incident),
@@ -185,7 +185,7 @@ def _taken(incident: Incident) -> list[Part]:
     return [part("who takes care", ALWAYS, [f"{person(last.who)} takes care of it since {when(last.at)}."])]
 
 
-def _fixing(incident: Incident, _now: datetime) -> list[Part]:
+def _being_fixed(incident: Incident, _now: datetime) -> list[Part]:
     progress, steps = running(incident.offers)
     return [*progress, *_evidence(incident), *steps, *_before(incident), *_backing(incident, ())]
 
@@ -251,6 +251,6 @@ def _change(transition: Transition) -> str:
 BODIES: dict[IncidentState, Callable[[Incident, datetime], list[Part]]] = {
     IncidentState.OPEN: _open,
     IncidentState.ACKNOWLEDGED: _open,
-    IncidentState.FIXING: _fixing,
+    IncidentState.FIXING: _being_fixed,
     IncidentState.RESOLVED: _resolved,
 }

@@ -62,8 +62,8 @@ def _sentence(ordered: Sequence[Report], host: str) -> str:
 
 
 def _card(report: Report, offers: Sequence[Offer], now: datetime) -> Card:
-    mending, preventing = apart(on_offer(offers, now), report)
-    first = [*proof(report), *buttons(mending), *timeline(report), *plans(mending), *by_hand(report)]
+    session, preventing = apart(on_offer(offers, now), report)
+    first = [*proof(report), *buttons(session), *timeline(report), *plans(session), *by_hand(report)]
     return Card(COLOURS[report.status], (*first, *details(report), *prevention(report, preventing)))
 
 

@@ -42,8 +42,8 @@ def apart(offers: Sequence[Offer], report: Report | None) -> tuple[list[Offer], 
     fixes = [offer for offer in offers if not offer.plan.undoes]
     # The newest diagnosis says which fix comes first; an offer may be older than the one before it.
     ordered = sorted(fixes, key=lambda offer: order.index(offer.plan.fix) if offer.plan.fix in order else len(order))
-    mending = [offer for offer in ordered if offer.plan.cause not in risks]
-    return mending, [offer for offer in ordered if offer.plan.cause in risks]
+    session = [offer for offer in ordered if offer.plan.cause not in risks]
+    return session, [offer for offer in ordered if offer.plan.cause in risks]
 
 
 def prevention(report: Report, offers: Sequence[Offer]) -> list[Part]:

@@ -26,13 +26,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def mender() -> FakeExecutor:
+def executor() -> FakeExecutor:
     return FakeExecutor()
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, FakeChecker(clock), mender)
-    await bot.watch.start()
+async def bot(store: Store, clock: Clock, executor: FakeExecutor) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, FakeChecker(clock), executor)
+    await bot.monitor.start()
     yield bot
     await bot.close()

@@ -50,29 +50,29 @@ class Bot:
         self,
         store: Store,
         clock: Clock,
-        looker: FakeChecker,
-        mender: FakeExecutor,
+        checker: FakeChecker,
+        executor: FakeExecutor,
         policies: Policies = POLICIES,
         groups: FakeDirectory | None = None,
     ) -> None:
-        self.store, self.clock, self.looker = store, clock, looker
+        self.store, self.clock, self.checker = store, clock, checker
         self.groups = groups or FakeDirectory()
-        self.watch = Monitor(
+        self.monitor = Monitor(
             [HOST],
-            looker,
+            checker,
             store,
             replace(SETTINGS, policies=policies),
             clock=clock,
         )
-        self.fixing = Runner(
+        self.runner = Runner(
             store,
-            mender.hands,
+            executor.executor,
             policies=policies,
             clock=clock,
         )
-        self.approvals = ApprovalService(store, self.fixing, self.groups, policies=policies, clock=clock)
+        self.approvals = ApprovalService(store, self.runner, self.groups, policies=policies, clock=clock)
         self.clicks = Clicks(store, self.approvals, lambda: AppIdentity(HOME.team, HOME.app), clock=clock)
-        self.automation = Automation(store, self.fixing, policies, clock=clock)
+        self.automation = Automation(store, self.runner, policies, clock=clock)
         self.automation.start()
 
     async def home(self, _incident: Incident) -> Place:
@@ -83,8 +83,8 @@ class Bot:
         """Readings a second apart, each ``ok`` or ``fail``, with all that they lead to."""
         for outcome in outcomes.split():
             self.clock.passes(1)
-            self.looker.reading = {"ok": good, "fail": failed}[outcome]
-            await self.watch.read(HOST, SERVICE)
+            self.checker.reading = {"ok": good, "fail": failed}[outcome]
+            await self.monitor.read(HOST, SERVICE)
             await self.settled()
 
     async def settled(self) -> None:
@@ -115,12 +115,12 @@ class Bot:
 
     async def breaks(self) -> str:
         """The service breaks, is diagnosed and posted. Returns the id of the offer."""
-        self.looker.report = lambda at: broken(plan(), at=at)
+        self.checker.report = lambda at: broken(plan(), at=at)
         await self.reads("fail fail")
         await self.posted()
         return (await self.incident()).offers[-1].id
 
     async def close(self) -> None:
         await self.automation.close()
-        await self.fixing.close(grace=0)
-        await self.watch.close()
+        await self.runner.close(grace=0)
+        await self.monitor.close()

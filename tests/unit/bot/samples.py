@@ -179,7 +179,7 @@ class FakeExecutor:
         self.error: Exception | None = None
 
     @property
-    def hands(self) -> Executor:
+    def executor(self) -> Executor:
         return Executor(self.apply, self.resume)
 
     async def apply(self, order: Order, tell: OnEvent) -> Applied:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from bot.cli.main import app
 from checks.check import Checker
 from checks.collect.gather import script
-from checks.doctor import HELPER_VERSION, KEY_OPTIONS, NEEDED, Checked, State, examine, unreachable
+from checks.doctor import HELPER_VERSION, KEY_OPTIONS, NEEDED, Requirement, RequirementState, examine, unreachable
 from checks.errors import SshLoginRefusedError, SshRefusedError
 from checks.execution.receipts import OPEN, START
 from checks.facts.installation import INSTALLATION, TOOLS
@@ -44,12 +44,12 @@ def facts(installed: str = INSTALLED, **outputs: Output) -> Facts:
     return Facts("host1", system.clock, {**recorded.outputs, "installation": Output(installed), **outputs})
 
 
-def found(facts: Facts) -> dict[str, Checked]:
+def found(facts: Facts) -> dict[str, Requirement]:
     return {one.what: one for one in examine(facts)}
 
 
 def test_nothing_is_missing_where_all_is_there() -> None:
-    assert {one.state for one in examine(facts())} == {State.THERE}
+    assert {one.state for one in examine(facts())} == {RequirementState.THERE}
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_nothing_is_missing_where_all_is_there() -> None:
 )
 def test_what_is_not_as_it_has_to_be_is_named_with_the_command(line: str, instead: str, what: str, remedy: str) -> None:
     one = found(facts(INSTALLED.replace(line, instead, 1)))[what]
-    assert one.state is State.MISSING
+    assert one.state is RequirementState.MISSING
     assert remedy in "\n".join(one.remedy)
 
 
@@ -79,7 +79,7 @@ def test_packages_are_named_as_the_distribution_does() -> None:
     assert found(facts(lacking, system=red_hat))["tools"].remedy == ("yum install iproute procps-ng",)
 
 
-def without_engine(installed: str) -> Checked:
+def without_engine(installed: str) -> Requirement:
     healthy = facts(installed)
     outputs = {name: output for name, output in healthy.outputs.items() if name != "engine-info"}
     reason = {"engine-info": "the Docker Engine: /var/run/docker.sock: open failed"}
@@ -98,13 +98,15 @@ def test_why_docker_cannot_be_asked_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("seconds", "state", "says"),
     [
-        (0.5, State.THERE, "0.5 s from ours"),
-        (-1.9, State.THERE, "1.9 s from ours"),
-        (3, State.NOTE, "3 s behind ours"),
-        (-120, State.NOTE, "120 s ahead of ours"),
+        (0.5, RequirementState.THERE, "0.5 s from ours"),
+        (-1.9, RequirementState.THERE, "1.9 s from ours"),
+        (3, RequirementState.NOTE, "3 s behind ours"),
+        (-120, RequirementState.NOTE, "120 s ahead of ours"),
     ],
 )
-def test_a_clock_that_is_off_by_more_than_two_seconds_is_said(seconds: float, state: State, says: str) -> None:
+def test_a_clock_that_is_off_by_more_than_two_seconds_is_said(
+    seconds: float, state: RequirementState, says: str
+) -> None:
     healthy = facts()
     at = healthy.at + timedelta(seconds=seconds)
     one = found(Facts("host1", at, healthy.outputs))["clock"]
@@ -116,27 +118,29 @@ def test_a_host_that_is_only_looked_at_is_fine_and_said_so() -> None:
     listed = Output((Path(__file__).parents[2] / "checks/sudo/debian12-look.txt").read_text())
     without_helper = re.sub(r"^(helper|folder) .*\n", "", INSTALLED, flags=re.MULTILINE)
     checked = found(facts(without_helper.replace("receipts yes", "receipts no"), rights=listed))
-    assert {one.what for one in checked.values() if one.state is State.MISSING} == set()
+    assert {one.what for one in checked.values() if one.state is RequirementState.MISSING} == set()
     assert "only looks here" in checked["fixes"].says
     assert not {"helper", "receipts"} & checked.keys()
 
 
 def test_root_needs_no_sudo_and_is_warned_of() -> None:
     checked = found(facts(rights=Output("user root 0\nend\n")))
-    assert checked["sudo"].state is State.NOTE
+    assert checked["sudo"].state is RequirementState.NOTE
     assert "nothing bounds" in checked["sudo"].says
     assert not {"looks", "fixes"} & checked.keys()
 
 
 def test_what_could_not_be_told_is_missing_with_its_reason() -> None:
     checked = found(facts("groups x\n", rights=Output("", "cut off")))
-    assert {checked[what].state for what in ("sudo", "installation")} == {State.MISSING}
+    assert {checked[what].state for what in ("sudo", "installation")} == {RequirementState.MISSING}
     assert checked["installation"].says == "could not be told: what is installed was cut off"
 
 
-@pytest.mark.parametrize(("told", "state"), [(INSTALLED, State.MISSING), ("groups x\n", State.NOTE)])
+@pytest.mark.parametrize(
+    ("told", "state"), [(INSTALLED, RequirementState.MISSING), ("groups x\n", RequirementState.NOTE)]
+)
 def test_a_fact_that_the_host_cannot_tell_is_named_and_is_no_news_where_something_is_missing(
-    told: str, state: State
+    told: str, state: RequirementState
 ) -> None:
     one = found(facts(told, bus=Output("", "busctl: not found", 127)))["facts"]
     assert (one.state, one.says) == (state, "could not be asked: D-Bus: busctl ended with 127: busctl: not found")
@@ -195,8 +199,8 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def run(config: Path, monkeypatch: pytest.MonkeyPatch, answer: Sequence[Checked] | Exception) -> tuple[int, str]:
-    async def doctor(_checker: Checker, _host: Host) -> Sequence[Checked]:
+def run(config: Path, monkeypatch: pytest.MonkeyPatch, answer: Sequence[Requirement] | Exception) -> tuple[int, str]:
+    async def doctor(_checker: Checker, _host: Host) -> Sequence[Requirement]:
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -208,7 +212,9 @@ def run(config: Path, monkeypatch: pytest.MonkeyPatch, answer: Sequence[Checked]
 
 def test_all_there_exits_0_also_with_a_note(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     status, output = run(
-        config, monkeypatch, [Checked("fixes", State.NOTE, "only looks"), Checked("x", State.THERE, "y")]
+        config,
+        monkeypatch,
+        [Requirement("fixes", RequirementState.NOTE, "only looks"), Requirement("x", RequirementState.THERE, "y")],
     )
     assert status == 0
     assert "✓ login     host1 at 192.0.2.1" in output
@@ -220,7 +226,9 @@ def test_something_missing_exits_1_and_shows_what_to_add_on_a_line_of_its_own(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = f"dockerhealth ALL=(root) NOPASSWD: {'x' * 200}"
-    status, output = run(config, monkeypatch, [Checked("looks", State.MISSING, "refused\x1b[31m", (line,))])
+    status, output = run(
+        config, monkeypatch, [Requirement("looks", RequirementState.MISSING, "refused\x1b[31m", (line,))]
+    )
     assert status == 1
     assert f"      {line}\n" in output
     assert "\x1b" not in output

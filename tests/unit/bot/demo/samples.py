@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from bot.demo.hosts.recording import Recording
 from bot.demo.hosts.rewrite import Place, rewritten
-from bot.demo.hosts.states import Reachable, State, derived
+from bot.demo.hosts.states import HostState, Reachable, derived
 from checks.look import Look
 from checks.model import Host, Output, Phase, ReachOutcome, Reading, Service, Vantage
 from checks.source import Facts
@@ -25,6 +25,6 @@ def look(outputs: Mapping[str, Output], address: str, port: int, reachable: Reac
     return Look(Host("host1", address, (service,)), service, reading, Facts("host1", NOW, outputs))
 
 
-def look_at(recording: Recording, state: State, place: Place) -> Look:
+def look_at(recording: Recording, state: HostState, place: Place) -> Look:
     outputs = derived(rewritten(recording, place, NOW, NOW), state, place.port)
     return look(outputs, place.address, place.port, state.reachable)

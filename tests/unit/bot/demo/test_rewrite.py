@@ -8,7 +8,7 @@ import pytest
 
 from bot.demo.hosts.recording import FOLDER, PORT, Recording, load
 from bot.demo.hosts.rewrite import Place, rewritten
-from bot.demo.hosts.states import State
+from bot.demo.hosts.states import HostState
 from checks.causes import ALL_CAUSES
 from checks.causes.cause import examine
 from checks.facts.addresses import ADDRESSES
@@ -27,12 +27,12 @@ OTHER_PORT = Place("127.0.0.2", 36123, "127.0.0.1")
 
 
 @pytest.fixture(params=RECORDINGS, ids="/".join)
-def recorded(request: pytest.FixtureRequest) -> tuple[Recording, State]:
+def recorded(request: pytest.FixtureRequest) -> tuple[Recording, HostState]:
     platform, state = request.param
-    return load(platform, state), State(state)
+    return load(platform, state), HostState(state)
 
 
-Recorded = tuple[Recording, State]
+Recorded = tuple[Recording, HostState]
 
 
 def test_every_verdict_and_its_words_are_the_same_but_for_the_place(recorded: Recorded) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bot.demo.hosts.recording import load
 from bot.demo.hosts.rewrite import Place
-from bot.demo.hosts.states import Fault, Reachable, State, commands
+from bot.demo.hosts.states import Fault, HostState, Reachable, commands
 from checks.check import report
 from checks.commands import shell_line
 from checks.model import Plan, Report
@@ -23,11 +23,11 @@ FIXES = [
 ]
 
 
-def _report(platform: str, state: State) -> Report:
+def _report(platform: str, state: HostState) -> Report:
     return report(look_at(load(platform, state.recording), state, PLACE), NOW, 0.0)
 
 
-def _after(state: State, plan: Plan) -> State:
+def _after(state: HostState, plan: Plan) -> HostState:
     for step in plan.steps:
         state = COMMANDS[shell_line(step)].change(state)
     return state
@@ -43,7 +43,7 @@ def _ids(findings: Iterable[object]) -> set[str]:
 
 @pytest.mark.parametrize(("platform", "fault"), BROKEN)
 def test_every_step_of_every_plan_that_is_offered_is_known_to_the_host(platform: str, fault: Fault) -> None:
-    for state in (State(), State().broken_by(fault)):
+    for state in (HostState(), HostState().broken_by(fault)):
         steps = [shell_line(step) for plan in _report(platform, state).plans for step in plan.steps]
         assert steps
         assert set(steps) <= set(COMMANDS)
@@ -51,16 +51,16 @@ def test_every_step_of_every_plan_that_is_offered_is_known_to_the_host(platform:
 
 @pytest.mark.parametrize(("platform", "fault"), BROKEN)
 def test_a_host_is_healthy_until_its_fault(platform: str, fault: Fault) -> None:
-    assert State().reachable is Reachable.ANSWERS
-    assert _report(platform, State()).diagnosis.root is None
-    broken = State().broken_by(fault)
+    assert HostState().reachable is Reachable.ANSWERS
+    assert _report(platform, HostState()).diagnosis.root is None
+    broken = HostState().broken_by(fault)
     assert broken.reachable is not Reachable.ANSWERS
     assert _report(platform, broken).diagnosis.root is not None
 
 
 @pytest.mark.parametrize(("platform", "fault", "fix"), FIXES)
 def test_the_fix_mends_what_it_was_planned_for(platform: str, fault: Fault, fix: str) -> None:
-    broken = State().broken_by(fault)
+    broken = HostState().broken_by(fault)
     mended = _after(broken, _plan(_report(platform, broken), fix))
     assert mended.reachable is Reachable.ANSWERS
     assert _report(platform, mended).diagnosis.causes == ()
@@ -68,7 +68,7 @@ def test_the_fix_mends_what_it_was_planned_for(platform: str, fault: Fault, fix:
 
 
 def test_the_port_opened_in_firewalld_hides_the_missing_chains_and_dockerd_must_still_be_restarted() -> None:
-    broken = State().broken_by(Fault.CHAINS_GONE)
+    broken = HostState().broken_by(Fault.CHAINS_GONE)
     served = _after(broken, _plan(_report(TRIXIE, broken), "open-firewalld-port"))
     assert "chains-missing-but-served" in _ids(_report(TRIXIE, served).diagnosis.risks)
     mended = _after(served, _plan(_report(TRIXIE, served), "restart-docker"))
@@ -76,13 +76,13 @@ def test_the_port_opened_in_firewalld_hides_the_missing_chains_and_dockerd_must_
 
 
 def test_a_port_that_was_opened_only_for_now_is_closed_again_by_a_new_firewalld() -> None:
-    state = State(open_now=True).broken_by(Fault.CHAINS_GONE)
+    state = HostState(open_now=True).broken_by(Fault.CHAINS_GONE)
     assert state.reachable is Reachable.REFUSES
-    assert State(open_now=True, open_kept=True).broken_by(Fault.CHAINS_GONE).reachable is Reachable.ANSWERS
+    assert HostState(open_now=True, open_kept=True).broken_by(Fault.CHAINS_GONE).reachable is Reachable.ANSWERS
 
 
 def test_forwarding_that_is_kept_in_a_file_is_no_risk_any_more_and_can_still_be_switched_off() -> None:
-    kept = _after(State(), _plan(_report(BOOKWORM, State()), "enable-ip-forward"))
+    kept = _after(HostState(), _plan(_report(BOOKWORM, HostState()), "enable-ip-forward"))
     assert _report(BOOKWORM, kept).diagnosis.risks == ()
     off = kept.broken_by(Fault.FORWARDING_OFF)
     assert _ids(_report(BOOKWORM, off).diagnosis.causes) == {"ip-forward-off"}

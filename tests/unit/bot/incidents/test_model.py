@@ -17,9 +17,9 @@ from bot.incidents.model import (
     Thresholds,
     Transition,
     acknowledge,
-    after_run,
+    begin_run,
     downtime,
-    fixing,
+    end_run,
     moved,
     opened,
     opening,
@@ -122,11 +122,11 @@ def test_only_an_open_incident_can_be_acknowledged(state: IncidentState) -> None
 
 @pytest.mark.parametrize("state", [IncidentState.FIXING, IncidentState.RESOLVED])
 def test_no_fix_starts_beside_another_or_after_the_end(state: IncidentState) -> None:
-    assert fixing(replace(incident(), state=state), plan(), "U1", T0) is None
+    assert begin_run(replace(incident(), state=state), plan(), "U1", T0) is None
 
 
 def being_fixed() -> Incident:
-    started = fixing(incident(), plan(), "U1", T0)
+    started = begin_run(incident(), plan(), "U1", T0)
     assert started is not None
     return moved(incident(), started)
 
@@ -137,39 +137,39 @@ def test_readings_leave_an_incident_alone_while_it_is_being_fixed() -> None:
 
 
 def test_a_verified_fix_resolves() -> None:
-    assert after_run(being_fixed(), fixed(), T0).new is IncidentState.RESOLVED
+    assert end_run(being_fixed(), fixed(), T0).new is IncidentState.RESOLVED
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.FIXED])
 def test_any_other_end_opens_the_incident_again_and_says_why(outcome: Outcome) -> None:
-    transition = after_run(being_fixed(), Applied(outcome, "because"), T0)
+    transition = end_run(being_fixed(), Applied(outcome, "because"), T0)
     assert transition.new is IncidentState.OPEN
     assert transition.reason == f"{outcome}: because"
 
 
 @pytest.mark.parametrize("readings", [(), (failed(),), (good(), failed()), (good(vantage=Vantage.LOOPBACK),)])
 def test_fixed_without_proof_from_outside_is_not_resolved(readings: tuple[Reading, ...]) -> None:
-    assert after_run(being_fixed(), replace(fixed(), readings=readings), T0).new is IncidentState.OPEN
+    assert end_run(being_fixed(), replace(fixed(), readings=readings), T0).new is IncidentState.OPEN
 
 
 def test_what_was_done_can_be_taken_back_when_all_is_over_and_stays_over_if_it_answers() -> None:
     over = moved(being_fixed(), Transition(IncidentState.FIXING, IncidentState.RESOLVED, "fixed", T0))
     undo = replace(plan(), undoes="offer-1")
-    assert fixing(over, plan(), "U1", T0) is None
-    started = fixing(over, undo, "U1", T0)
+    assert begin_run(over, plan(), "U1", T0) is None
+    started = begin_run(over, undo, "U1", T0)
     assert started is not None
     being_undone = moved(over, started)
     undone = Applied(Outcome.UNDONE, "back", (StepResult(plan().steps[0], 0, ""),), (good(),))
-    assert after_run(being_undone, undone, T0).new is IncidentState.RESOLVED
-    assert after_run(being_undone, replace(undone, readings=(failed(),)), T0).new is IncidentState.OPEN
-    assert after_run(being_undone, Applied(Outcome.STALE, "nothing was run"), T0).new is IncidentState.RESOLVED
+    assert end_run(being_undone, undone, T0).new is IncidentState.RESOLVED
+    assert end_run(being_undone, replace(undone, readings=(failed(),)), T0).new is IncidentState.OPEN
+    assert end_run(being_undone, Applied(Outcome.STALE, "nothing was run"), T0).new is IncidentState.RESOLVED
 
 
 def test_an_incident_about_a_risk_is_over_with_its_fix_however_that_ended() -> None:
     prevention = replace(being_fixed(), kind=IncidentKind.PREVENTION)
     did_not_help = Applied(Outcome.NOT_FIXED, "no", (StepResult(plan().steps[0], 0, ""),), (good(),))
-    assert after_run(prevention, did_not_help, T0).new is IncidentState.RESOLVED
-    assert after_run(prevention, replace(did_not_help, readings=(failed(),)), T0).new is IncidentState.OPEN
+    assert end_run(prevention, did_not_help, T0).new is IncidentState.RESOLVED
+    assert end_run(prevention, replace(did_not_help, readings=(failed(),)), T0).new is IncidentState.OPEN
 
 
 # --- how long it was down ---
@@ -199,12 +199,12 @@ def test_the_time_in_which_it_answered_does_not_count_though_it_is_the_same_inci
 
 
 def test_a_fix_that_did_not_help_ends_no_downtime_and_one_that_did_ends_it_with_its_first_good_reading() -> None:
-    tried = moved(being_fixed(), after_run(being_fixed(), Applied(Outcome.NOT_FIXED, "no"), T0 + 10 * SECOND))
+    tried = moved(being_fixed(), end_run(being_fixed(), Applied(Outcome.NOT_FIXED, "no"), T0 + 10 * SECOND))
     assert downtime(tried, T0 + 60 * SECOND) == 60 * SECOND
-    again = fixing(tried, plan(), "U1", T0 + 60 * SECOND)
+    again = begin_run(tried, plan(), "U1", T0 + 60 * SECOND)
     assert again is not None
     seen = (failed(T0 + 61 * SECOND), good(T0 + 62 * SECOND), good(T0 + 64 * SECOND))
-    end = after_run(moved(tried, again), replace(fixed(), readings=seen), T0 + 70 * SECOND)
+    end = end_run(moved(tried, again), replace(fixed(), readings=seen), T0 + 70 * SECOND)
     assert downtime(moved(moved(tried, again), end), T0 + 3600 * SECOND) == 62 * SECOND
 
 
@@ -220,7 +220,7 @@ def test_what_is_well_is_not_down_while_a_fault_is_prevented_and_is_once_it_fail
 
 
 def test_no_time_is_counted_twice_where_readings_failed_from_before_the_end_of_a_fix_on() -> None:
-    over = moved(being_fixed(), after_run(being_fixed(), fixed(T0 + 20 * SECOND), T0 + 22 * SECOND))
+    over = moved(being_fixed(), end_run(being_fixed(), fixed(T0 + 20 * SECOND), T0 + 22 * SECOND))
     back = opening(over, "9 readings in a row", T0 + 23 * SECOND, since=T0 + 5 * SECOND)
     assert back is not None
     assert downtime(moved(over, back), T0 + 30 * SECOND) == 30 * SECOND

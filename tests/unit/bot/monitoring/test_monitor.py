@@ -34,17 +34,17 @@ from tests.unit.bot.samples import (
 async def test_a_single_failed_reading_leaves_no_trace_but_a_look(bot: Bot, store: Store) -> None:
     await bot.reads("ok fail ok")
     assert await store.incidents.newest(HOST.name, SERVICE.name) is None
-    assert bot.looker.looks == 1
+    assert bot.checker.looks == 1
 
 
 async def test_two_failed_readings_open_an_incident_with_diagnosis_and_offers(bot: Bot, store: Store) -> None:
-    bot.looker.report = lambda at: broken(plan(), at=at)
+    bot.checker.report = lambda at: broken(plan(), at=at)
     await bot.reads("ok fail fail")
     incident = await bot.incident()
     assert incident.state is IncidentState.OPEN
-    assert incident.report == bot.looker.report(T0 + timedelta(seconds=2))
+    assert incident.report == bot.checker.report(T0 + timedelta(seconds=2))
     assert [offer.plan for offer in incident.offers] == [plan()]
-    assert bot.looker.looks == 1  # the one that began on the first failed reading
+    assert bot.checker.looks == 1  # the one that began on the first failed reading
     [row] = await store.messages.due(bot.clock())
     assert (row.channel, row.ts) == ("#alerts", "")
 
@@ -56,11 +56,11 @@ async def test_a_slow_look_does_not_hold_the_alert_back_for_long(bot: Bot, store
         await slow.wait()
         return (healthy(),)
 
-    bot.watch._looks._check = look  # type: ignore[assignment]  # noqa: SLF001  # a look that takes its time
-    bot.looker.reading = failed
+    bot.monitor._shared_checks._check = look  # type: ignore[assignment]  # noqa: SLF001  # a look that takes its time
+    bot.checker.reading = failed
     for _ in range(2):
         bot.clock.passes(1)
-        await bot.watch.read(HOST, SERVICE)
+        await bot.monitor.read(HOST, SERVICE)
     assert await store.messages.due(bot.clock()) == ()
     assert await store.messages.next_due() == bot.clock() + DIAGNOSIS_GRACE
     slow.set()
@@ -69,12 +69,12 @@ async def test_a_slow_look_does_not_hold_the_alert_back_for_long(bot: Bot, store
 
 async def test_a_look_that_came_by_while_all_was_well_is_not_the_diagnosis(bot: Bot) -> None:
     await bot.reads("fail")
-    bot.looker.report = lambda at: broken(plan(), at=at)
+    bot.checker.report = lambda at: broken(plan(), at=at)
     await bot.reads("fail")
     incident = await bot.incident()
     assert incident.report
     assert incident.report.diagnosis.root
-    assert bot.looker.looks == 2
+    assert bot.checker.looks == 2
 
 
 async def test_recovery_resolves_and_withdraws(bot: Bot) -> None:
@@ -91,7 +91,7 @@ async def test_a_service_that_flaps_is_told_to_have_been_down_for_as_long_as_it_
     await bot.reads("fail fail fail ok ok")
     bot.clock.passes(100)
     await bot.reads("ok fail fail fail")
-    [standing] = await bot.watch.overview()
+    [standing] = await bot.monitor.overview()
     assert "down for 5 s" in str(overview([glance(standing, bot.clock())], bot.clock()).payload())
     await bot.reads("ok ok")
     assert len((await bot.incident()).transitions) == 4
@@ -101,40 +101,40 @@ async def test_a_service_that_flaps_is_told_to_have_been_down_for_as_long_as_it_
 async def test_a_deep_look_renews_a_diagnosis_and_its_offers(bot: Bot) -> None:
     first = await bot.breaks()
     bot.clock.passes(300)
-    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
-    await bot.watch.look(HOST)
+    bot.checker.report = lambda at: broken(plan(basis="2"), at=at)
+    await bot.monitor.look(HOST)
     old, new = (await bot.incident()).offers
     assert (old.id, old.withdrawn) == (first, True)
     assert new.plan == plan(basis="2")
 
 
 async def test_a_deep_look_opens_no_incident(bot: Bot, store: Store) -> None:
-    bot.looker.report = lambda at: broken(plan(), at=at)
-    await bot.watch.look(HOST)
+    bot.checker.report = lambda at: broken(plan(), at=at)
+    await bot.monitor.look(HOST)
     assert await store.incidents.newest(HOST.name, SERVICE.name) is None
-    [standing] = await bot.watch.overview()
+    [standing] = await bot.monitor.overview()
     assert standing.report == broken(plan(), at=T0)
     assert standing.reading is None
 
 
 async def test_an_outage_that_a_look_did_not_explain_is_looked_at_again(bot: Bot) -> None:
-    bot.looker.report = not_looked_at
+    bot.checker.report = not_looked_at
     await bot.reads("fail fail")
-    looks = bot.looker.looks
+    looks = bot.checker.looks
     await bot.reads("fail")
-    assert bot.looker.looks == looks
+    assert bot.checker.looks == looks
     bot.clock.passes(UNEXPLAINED_FOR.total_seconds())
-    bot.looker.report = lambda at: broken(plan(), at=at)
+    bot.checker.report = lambda at: broken(plan(), at=at)
     await bot.reads("fail")
     assert len((await bot.incident()).offers) == 1
     bot.clock.passes(UNEXPLAINED_FOR.total_seconds())
     await bot.reads("fail")
-    assert bot.looker.looks == looks + 1
+    assert bot.checker.looks == looks + 1
 
 
 async def test_a_look_that_caught_the_host_halfway_is_corrected_by_the_next(bot: Bot) -> None:
     first = await bot.breaks()
-    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
+    bot.checker.report = lambda at: broken(plan(basis="2"), at=at)
     bot.clock.passes(EXPLAINED_FOR.total_seconds())
     await bot.reads("fail")
     offers = {offer.id: offer for offer in (await bot.incident()).offers}
@@ -143,43 +143,43 @@ async def test_a_look_that_caught_the_host_halfway_is_corrected_by_the_next(bot:
 
 
 async def test_a_check_of_a_broken_service_opens_the_incident_so_that_its_buttons_work(bot: Bot) -> None:
-    bot.looker.report = lambda at: broken(plan(), at=at)
-    [checked] = await bot.watch.check(HOST, who=STRANGER)
+    bot.checker.report = lambda at: broken(plan(), at=at)
+    [checked] = await bot.monitor.check(HOST, who=STRANGER)
     incident = await bot.incident()
     assert checked.incident == incident
     assert (incident.transitions[0].who, incident.state) == (STRANGER, IncidentState.OPEN)
     assert usable(incident.offers[0], bot.clock())
-    [again] = await bot.watch.check(HOST, SERVICE, who=STRANGER)
+    [again] = await bot.monitor.check(HOST, SERVICE, who=STRANGER)
     assert again.incident == await bot.incident()
     assert (await bot.incident()).id == incident.id
 
 
 async def test_a_check_of_a_host_that_cannot_be_looked_at_opens_nothing(bot: Bot) -> None:
-    bot.looker.report = not_looked_at
-    [checked] = await bot.watch.check(HOST)
+    bot.checker.report = not_looked_at
+    [checked] = await bot.monitor.check(HOST)
     assert checked.incident is None
 
 
 async def test_the_overview_knows_readings_incidents_and_reports(bot: Bot) -> None:
     await bot.breaks()
-    [standing] = await bot.watch.overview()
+    [standing] = await bot.monitor.overview()
     assert (standing.host, standing.service) == (HOST.name, SERVICE.name)
     assert standing.reading == failed(bot.clock())
     assert standing.incident == await bot.incident()
 
 
 async def test_looks_that_are_asked_for_at_the_same_moment_are_one(bot: Bot) -> None:
-    await asyncio.gather(*[bot.watch.check(HOST) for _ in range(10)])
-    assert bot.looker.looks == 1
+    await asyncio.gather(*[bot.monitor.check(HOST) for _ in range(10)])
+    assert bot.checker.looks == 1
 
 
 async def test_an_incident_survives_a_restart_and_resolves_after_it(
-    bot: Bot, store: Store, clock: Clock, mender: FakeExecutor
+    bot: Bot, store: Store, clock: Clock, executor: FakeExecutor
 ) -> None:
     await bot.breaks()
     await bot.close()
-    second = Bot(store, clock, bot.looker, mender)
-    await second.watch.start()
+    second = Bot(store, clock, bot.checker, executor)
+    await second.monitor.start()
     await second.settled()
     assert len((await second.incident()).offers) == 1
     await second.reads("ok ok")
@@ -217,41 +217,41 @@ def interval(change: Change) -> tuple[float, float]:
 
 
 async def test_a_change_has_one_interval_whoever_looks_and_also_after_a_restart(
-    bot: Bot, store: Store, clock: Clock, mender: FakeExecutor
+    bot: Bot, store: Store, clock: Clock, executor: FakeExecutor
 ) -> None:
-    bot.looker.report = switched_off
+    bot.checker.report = switched_off
     await bot.reads("fail fail")
     assert await told(bot) == [(0, 1)]
     bot.clock.passes(300)
-    await bot.watch.look(HOST)
+    await bot.monitor.look(HOST)
     assert await told(bot) == [(0, 1)]
     await bot.close()
 
-    second = Bot(store, clock, bot.looker, mender)
-    await second.watch.start()
+    second = Bot(store, clock, bot.checker, executor)
+    await second.monitor.start()
     clock.passes(30)
     await second.settled()
     assert await told(second) == [(0, 1)]
     clock.passes(30)
-    [checked] = await second.watch.check(HOST, who=STRANGER)
+    [checked] = await second.monitor.check(HOST, who=STRANGER)
     assert [interval(change) for change in checked.report.timeline] == await told(second) == [(0, 1)]
 
-    second.looker.report = switched_on_and_still_broken
+    second.checker.report = switched_on_and_still_broken
     clock.passes(30)
-    await second.watch.look(HOST)
+    await second.monitor.look(HOST)
     assert await told(second) == []
-    second.looker.report = switched_off
+    second.checker.report = switched_off
     clock.passes(30)
-    await second.watch.look(HOST)
+    await second.monitor.look(HOST)
     assert await told(second) == [(392, 422)]
     await second.close()
 
 
 async def test_a_host_that_cannot_be_looked_at_for_a_while_makes_no_other_interval_of_a_change(bot: Bot) -> None:
-    bot.looker.report = switched_off
+    bot.checker.report = switched_off
     await bot.reads("fail fail")
     for report in (not_looked_at, switched_off):
-        bot.looker.report = report
+        bot.checker.report = report
         bot.clock.passes(60)
-        await bot.watch.look(HOST)
+        await bot.monitor.look(HOST)
         assert await told(bot) == [(0, 1)]

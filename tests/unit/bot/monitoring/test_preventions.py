@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.incidents.model import Incident, IncidentKind, IncidentState, after_run, opening
+from bot.incidents.model import Incident, IncidentKind, IncidentState, end_run, opening
 from bot.slack.outbox import Outbox
 from bot.slack.views import alert
 from bot.store import Store
@@ -35,8 +35,8 @@ RAN = (StepResult(plan().steps[0], 0, ""),)
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, FakeChecker(clock), mender)
+async def bot(store: Store, clock: Clock, executor: FakeExecutor) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, FakeChecker(clock), executor)
     yield bot
     await bot.close()
 
@@ -47,8 +47,8 @@ def at_risk() -> Report:
 
 async def asked_for(bot: Bot) -> Incident:
     """Alice wants the risk mended, and has not confirmed it yet."""
-    bot.looker.report = lambda at: replace(at_risk(), at=at)
-    incident = await bot.watch.prevent(at_risk(), plan(), ALICE)
+    bot.checker.report = lambda at: replace(at_risk(), at=at)
+    incident = await bot.monitor.prevent(at_risk(), plan(), ALICE)
     assert incident is not None
     await bot.posted()
     return incident
@@ -62,7 +62,7 @@ async def mended(bot: Bot) -> None:
 
 
 async def fails(bot: Bot) -> None:
-    bot.looker.report = lambda at: broken(plan(basis="1"), at=at)
+    bot.checker.report = lambda at: broken(plan(basis="1"), at=at)
     await bot.reads("fail fail")
 
 
@@ -72,16 +72,16 @@ async def shown(bot: Bot) -> str:
 
 @pytest.mark.parametrize("applied", NOT_RUN, ids=lambda applied: applied.outcome)
 async def test_what_really_failed_after_its_risk_was_mended_is_not_over_because_a_fix_did_not_run(
-    bot: Bot, mender: FakeExecutor, applied: Applied
+    bot: Bot, executor: FakeExecutor, applied: Applied
 ) -> None:
     await mended(bot)
     bot.clock.passes(60)
     await fails(bot)
     await bot.posted()
-    mender.applied = applied
+    executor.applied = applied
     await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id, click_id="the outage"))
     await bot.settled()
-    assert mender.ran == [plan(), plan(basis="1")]
+    assert executor.ran == [plan(), plan(basis="1")]
     assert (await bot.incident()).state is IncidentState.OPEN
     assert "answers again" not in await shown(bot)
 
@@ -132,8 +132,8 @@ async def test_whoever_cares_for_a_risk_has_not_taken_the_outage_that_follows(bo
 
 async def test_a_check_that_finds_it_broken_meanwhile_makes_an_outage_of_it(bot: Bot) -> None:
     await asked_for(bot)
-    bot.looker.report = lambda at: broken(plan(basis="1"), at=at)
-    [checked] = await bot.watch.check(HOST, who="U0BOB")
+    bot.checker.report = lambda at: broken(plan(basis="1"), at=at)
+    [checked] = await bot.monitor.check(HOST, who="U0BOB")
     assert checked.incident is not None
     assert checked.incident.kind is IncidentKind.OUTAGE
     assert [change.who for change in checked.incident.transitions if change.opens] == [ALICE, "U0BOB"]
@@ -149,19 +149,19 @@ async def being_mended(bot: Bot) -> Incident:
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 async def test_a_service_that_answers_after_the_fix_is_well_however_that_ended(bot: Bot, outcome: Outcome) -> None:
-    end = after_run(await being_mended(bot), Applied(outcome, "so it ended", RAN, (failed(), good())), T0)
+    end = end_run(await being_mended(bot), Applied(outcome, "so it ended", RAN, (failed(), good())), T0)
     assert (end.new, end.kind) == (IncidentState.RESOLVED, None)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 async def test_one_that_does_not_answer_after_the_fix_is_an_outage(bot: Bot, outcome: Outcome) -> None:
-    end = after_run(await being_mended(bot), Applied(outcome, "so it ended", (), (good(), failed())), T0)
+    end = end_run(await being_mended(bot), Applied(outcome, "so it ended", (), (good(), failed())), T0)
     assert (end.new, end.kind) == (IncidentState.OPEN, IncidentKind.OUTAGE)
 
 
 @pytest.mark.parametrize("applied", [*NOT_RUN, replace(fixed(), readings=())], ids=lambda each: each.outcome)
 async def test_one_of_which_nothing_is_known_is_neither_well_nor_an_outage(bot: Bot, applied: Applied) -> None:
-    end = after_run(await being_mended(bot), applied, T0)
+    end = end_run(await being_mended(bot), applied, T0)
     assert (end.new, end.kind) == (IncidentState.OPEN, None)
 
 

@@ -113,7 +113,7 @@ class Rack:
         self.down: set[str] = set()
         self.looks: list[str] = []
         self.found: Callable[[str, datetime], Report] = self._found
-        self.watch = Monitor(self.hosts.values(), self, store, SETTINGS, clock=clock)
+        self.monitor = Monitor(self.hosts.values(), self, store, SETTINGS, clock=clock)
 
     async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
         return good(self.clock()) if self.seen and host.name not in self.down else failed(self.clock())
@@ -141,7 +141,7 @@ class Rack:
         for _ in range(rounds):
             for host in self.hosts.values():
                 self.clock.passes(0.7)
-                await self.watch.read(host, host.services[0])
+                await self.monitor.read(host, host.services[0])
             await self.settled()
 
     async def settled(self) -> None:
@@ -173,7 +173,7 @@ def _is_work(name: str) -> bool:
 async def rack(store: Store, clock: Clock) -> AsyncIterator[Rack]:
     rack = Rack(store, clock)
     yield rack
-    await rack.watch.close()
+    await rack.monitor.close()
 
 
 async def test_when_nothing_is_reached_there_is_one_incident(rack: Rack) -> None:
@@ -280,18 +280,18 @@ async def test_a_restart_while_nothing_is_reached_repeats_no_notice(rack: Rack, 
     await rack.reads(3)
     second = Rack(store, clock)
     second.seen = False
-    await second.watch.start()
+    await second.monitor.start()
     await second.reads(3)
     assert await second.live() == [ALL_HOSTS]
     second.seen = True
     await second.reads(2)
     assert await second.live() == []
-    await second.watch.close()
+    await second.monitor.close()
 
 
 async def test_a_check_that_somebody_asks_for_meanwhile_opens_nothing(rack: Rack) -> None:
     rack.seen = False
-    [checked] = await rack.watch.check(rack.hosts["a"], who="U1")
+    [checked] = await rack.monitor.check(rack.hosts["a"], who="U1")
     assert checked.incident is None
     assert await rack.live() == []
 
@@ -300,10 +300,10 @@ async def test_the_only_host_is_alerted_at_once_whatever_the_look_says(store: St
     rack = Rack(store, clock)
     rack.seen = False
     only = rack.hosts["a"]
-    watch = Monitor([only], rack, store, SETTINGS, clock=clock)
+    monitor = Monitor([only], rack, store, SETTINGS, clock=clock)
     for _ in range(2):
         clock.passes(2)
-        await watch.read(only, only.services[0])
+        await monitor.read(only, only.services[0])
     assert await rack.live() == ["a/registry"]
     await rack.settled()
-    await watch.close()
+    await monitor.close()

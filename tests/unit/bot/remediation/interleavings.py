@@ -80,25 +80,25 @@ class Bot:
             GoodLooks(database),
         )
         clock = world.loop.clock
-        self.watch = Monitor(
+        self.monitor = Monitor(
             [TWO_SERVICES],
             Looker(life, world.host),
             store,
             MonitorSettings(Thresholds(2, 2), policies, "#alerts"),
             clock=clock,
         )
-        hands = Executor(partial(world.host.apply, life), partial(world.host.resume, life))
-        self.fixing = Runner(store, hands, policies=policies, clock=clock, lease=LEASE)
+        executor = Executor(partial(world.host.apply, life), partial(world.host.resume, life))
+        self.runner = Runner(store, executor, policies=policies, clock=clock, lease=LEASE)
         slack = Slack(life, world.turns, world.oracle)
-        approvals = ApprovalService(store, self.fixing, slack, policies=policies, clock=clock)
+        approvals = ApprovalService(store, self.runner, slack, policies=policies, clock=clock)
         self.clicks = Clicks(store, approvals, lambda: AppIdentity(HOME.team, HOME.app), clock=clock)
         self._answered = world.answered
-        self._automation = Automation(store, self.fixing, policies, clock=clock)
+        self._automation = Automation(store, self.runner, policies, clock=clock)
 
     async def start(self) -> None:
         self._automation.start()
-        await self.fixing.recover()
-        await self.watch.start()
+        await self.runner.recover()
+        await self.monitor.start()
 
     async def approve(self, word: Word) -> None:
         with suppress(Killed):

@@ -198,9 +198,9 @@ class Oracle:
                 and moment(before[run], "lease_until") > self._now
             ):
                 yield f"{run}: was taken from a life before its lease was over"
-        fixing = {row["id"] for row in self.store.execute("SELECT id FROM incidents WHERE state = 'fixing'")}
-        if fixing != {self.offers[offer_id].row["incident_id"] for offer_id in running}:
-            yield f"{running} run, and {fixing} are being fixed"
+        runner = {row["id"] for row in self.store.execute("SELECT id FROM incidents WHERE state = 'fixing'")}
+        if runner != {self.offers[offer_id].row["incident_id"] for offer_id in running}:
+            yield f"{running} run, and {runner} are being fixed"
         logged = Counter(row["run"] for row in self.store.execute("SELECT run FROM audit WHERE event = 'approved'"))
         if logged != Counter(offer_id for offer_id, offer in self.offers.items() if offer.row["approved_by"]):
             yield f"the audit log has these approved: {logged}"

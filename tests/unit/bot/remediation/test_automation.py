@@ -22,18 +22,18 @@ SWITCHED = Difference(Family.SYSCTL, "sysctl net.ipv4.ip_forward", "0", "1", ann
 
 
 @pytest.fixture
-async def bot(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
-    bot = Bot(store, clock, FakeChecker(clock), mender, AUTOMATIC)
+async def bot(store: Store, clock: Clock, executor: FakeExecutor) -> AsyncIterator[Bot]:
+    bot = Bot(store, clock, FakeChecker(clock), executor, AUTOMATIC)
     yield bot
     await bot.close()
 
 
 async def comes_back(bot: Bot, after: float, of: Plan | None = None) -> None:
     """The service is well, and broken again after so many seconds."""
-    bot.looker.report = healthy
+    bot.checker.report = healthy
     await bot.reads("ok ok")
     bot.clock.passes(after)
-    bot.looker.report = lambda at: broken(of or plan(), at=at)
+    bot.checker.report = lambda at: broken(of or plan(), at=at)
     await bot.reads("fail fail")
 
 
@@ -41,24 +41,24 @@ async def events(bot: Bot) -> list[str]:
     return [each.entry.event for each in await bot.store.audit.all()]
 
 
-async def test_a_fix_that_is_named_for_the_host_needs_no_click(bot: Bot, mender: FakeExecutor) -> None:
+async def test_a_fix_that_is_named_for_the_host_needs_no_click(bot: Bot, executor: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     incident = await bot.incident()
     assert incident.state is IncidentState.RESOLVED
     assert incident.offers[0].approval is not None
     assert incident.offers[0].approval.who == AUTO
-    assert mender.ran == [plan()]
+    assert executor.ran == [plan()]
 
 
-async def test_it_stops_by_itself_when_the_same_is_back_soon_and_says_so_once(bot: Bot, mender: FakeExecutor) -> None:
+async def test_it_stops_by_itself_when_the_same_is_back_soon_and_says_so_once(bot: Bot, executor: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     await comes_back(bot, after=240)
     await bot.settled()
     incident = await bot.incident()
     assert incident.state is IncidentState.OPEN
-    assert len(mender.ran) == 1
+    assert len(executor.ran) == 1
     assert incident.recurs.startswith("Second time in 7 days")
     assert "stopped" not in incident.recurs
     assert isinstance(incident.stopped, Stopped)
@@ -66,11 +66,11 @@ async def test_it_stops_by_itself_when_the_same_is_back_soon_and_says_so_once(bo
     told = "Second time in 7 days. .* Automatic fixing of ip-forward-off on host1 has stopped: it came back 4 min"
     assert re.search(told, alert(incident, bot.clock()).text)
     bot.clock.passes(60)
-    await bot.watch.look(bot.watch.hosts["host1"])
+    await bot.monitor.look(bot.monitor.hosts["host1"])
     assert (await events(bot)).count("automatic-fixing-stopped") == 1
 
 
-async def test_it_stays_stopped_until_a_person_decides(bot: Bot, mender: FakeExecutor) -> None:
+async def test_it_stays_stopped_until_a_person_decides(bot: Bot, executor: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     await comes_back(bot, after=240)
@@ -78,25 +78,25 @@ async def test_it_stays_stopped_until_a_person_decides(bot: Bot, mender: FakeExe
     offer = next(each for each in (await bot.incident()).offers if each.approval is None and not each.plan.undoes)
     await bot.clicks.approve(click(target=offer.id, click_id="a person"))
     await bot.settled()
-    assert len(mender.ran) == 2
+    assert len(executor.ran) == 2
     await comes_back(bot, after=3600)
     await bot.settled()
-    assert len(mender.ran) == 3
+    assert len(executor.ran) == 3
     assert (await bot.incident()).state is IncidentState.RESOLVED
 
 
-async def test_no_more_than_so_many_a_day(bot: Bot, mender: FakeExecutor) -> None:
+async def test_no_more_than_so_many_a_day(bot: Bot, executor: FakeExecutor) -> None:
     await bot.breaks()
     await bot.settled()
     for _ in range(3):
         await comes_back(bot, after=3600)
         await bot.settled()
-    assert len(mender.ran) == 2
+    assert len(executor.ran) == 2
     assert (await bot.incident()).stopped == Stopped("ip-forward-off", RanOften(2))
     bot.clock.passes(86_400)
     await comes_back(bot, after=60)
     await bot.settled()
-    assert len(mender.ran) == 3
+    assert len(executor.ran) == 3
 
 
 async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that_is_safe(
@@ -106,14 +106,14 @@ async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that
     did_nothing = replace(
         fixed(), outcome=Outcome.NOT_FIXED, says="it holds", differences=(SWITCHED,), cause_gone=False
     )
-    mender = FakeExecutor(did_nothing)
-    bot = Bot(store, clock, FakeChecker(clock), mender)
-    bot.looker.report = lambda at: broken(safe, at=at)
+    executor = FakeExecutor(did_nothing)
+    bot = Bot(store, clock, FakeChecker(clock), executor)
+    bot.checker.report = lambda at: broken(safe, at=at)
     await bot.reads("fail fail")
     await bot.posted()
     await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
     await bot.settled()
-    tried, taken_back = mender.ran
+    tried, taken_back = executor.ran
     assert (tried, taken_back.undoes) == (safe, (await bot.incident()).offers[0].id)
     assert taken_back.steps == safe.undo
     assert taken_back.restores == {"sysctl net.ipv4.ip_forward": "0"}
@@ -128,12 +128,12 @@ async def test_what_mended_its_cause_stays_though_something_else_is_wrong(
     store: Store, clock: Clock, *, cause_gone: bool | None
 ) -> None:
     step = StepResult(plan().steps[0], 0, "")
-    mender = FakeExecutor(Applied(Outcome.NOT_FIXED, "and another", (step,), (), (SWITCHED,), cause_gone))
-    bot = Bot(store, clock, FakeChecker(clock), mender)
-    bot.looker.report = lambda at: broken(replace(plan(), undo_unasked=True), at=at)
+    executor = FakeExecutor(Applied(Outcome.NOT_FIXED, "and another", (step,), (), (SWITCHED,), cause_gone))
+    bot = Bot(store, clock, FakeChecker(clock), executor)
+    bot.checker.report = lambda at: broken(replace(plan(), undo_unasked=True), at=at)
     await bot.reads("fail fail")
     await bot.posted()
     await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
     await bot.settled()
-    assert len(mender.ran) == 1
+    assert len(executor.ran) == 1
     await bot.close()

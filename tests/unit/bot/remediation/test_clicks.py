@@ -41,7 +41,7 @@ from tests.unit.bot.samples import (
 # --- from clicks to outcomes ---
 
 
-async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, mender: FakeExecutor) -> None:
+async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, executor: FakeExecutor) -> None:
     offer = await bot.breaks()
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Approved)
@@ -55,7 +55,7 @@ async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, mender: F
         IncidentState.FIXING,
         IncidentState.RESOLVED,
     ]
-    assert mender.ran == [plan()]
+    assert executor.ran == [plan()]
 
 
 async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> None:
@@ -83,9 +83,9 @@ async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> No
 
 @pytest.mark.parametrize("outcome", [Outcome.NOT_FIXED, Outcome.FAILED, Outcome.STALE, Outcome.UNKNOWN])
 async def test_any_other_outcome_opens_the_incident_again_with_a_fresh_offer(
-    bot: Bot, mender: FakeExecutor, outcome: Outcome
+    bot: Bot, executor: FakeExecutor, outcome: Outcome
 ) -> None:
-    mender.applied = Applied(outcome, "because")
+    executor.applied = Applied(outcome, "because")
     offer = await bot.breaks()
     bot.clock.passes(1)
     await bot.clicks.approve(click(target=offer))
@@ -94,12 +94,12 @@ async def test_any_other_outcome_opens_the_incident_again_with_a_fresh_offer(
     assert incident.state is IncidentState.OPEN
     assert incident.transitions[-1].reason == f"{outcome}: because"
     tried, fresh = incident.offers
-    assert tried.applied == mender.applied
+    assert tried.applied == executor.applied
     assert usable(fresh, bot.clock())
 
 
-async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: FakeExecutor) -> None:
-    mender.error = ZeroDivisionError("oops")
+async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, executor: FakeExecutor) -> None:
+    executor.error = ZeroDivisionError("oops")
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
     await bot.settled()
@@ -110,7 +110,7 @@ async def test_an_error_of_ours_while_fixing_ends_as_unknown(bot: Bot, mender: F
 
 
 async def test_while_another_service_of_the_host_is_mended_it_is_waited_for(
-    bot: Bot, store: Store, mender: FakeExecutor
+    bot: Bot, store: Store, executor: FakeExecutor
 ) -> None:
     other = replace(incident(offer("offer-2"), incident_id="inc-2"), service="web")
     assert await store.incidents.add(replace(other, offers=()), "#alerts", bot.clock())
@@ -119,16 +119,16 @@ async def test_while_another_service_of_the_host_is_mended_it_is_waited_for(
     known = await store.incidents.get("inc-2")
     assert known
     web = known.offers[0]
-    assert await bot.fixing.claim(Run(known, web, Approval("U0BOB", bot.clock(), web.plan.digest)))
+    assert await bot.runner.claim(Run(known, web, Approval("U0BOB", bot.clock(), web.plan.digest)))
     answer = await bot.clicks.approve(click(target=await bot.breaks()))
     assert isinstance(answer, Refusal)
     assert (answer.reason, answer.incident and answer.incident.id) == (RefusalReason.HOST_BUSY, "inc-2")
     assert answer.offer
     assert answer.offer.approval
-    assert (answer.offer.approval.who, mender.ran) == ("U0BOB", [])
+    assert (answer.offer.approval.who, executor.ran) == ("U0BOB", [])
 
 
-async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: Bot, mender: FakeExecutor) -> None:
+async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: Bot, executor: FakeExecutor) -> None:
     offer = await bot.breaks()
     clicks = [click(target=offer, click_id=f"click-{number}") for number in range(10)]
     answers = await asyncio.gather(*[bot.clicks.approve(each) for each in clicks])
@@ -137,23 +137,23 @@ async def test_of_many_clicks_at_once_one_runs_and_the_others_learn_whose(bot: B
     assert {answer.reason for answer in refused} == {RefusalReason.CLAIMED}
     assert all(answer.offer and answer.offer.approval for answer in refused)
     await bot.settled()
-    assert len(mender.ran) == 1
+    assert len(executor.ran) == 1
 
 
-async def test_a_click_that_slack_delivers_twice_is_answered_once(bot: Bot, mender: FakeExecutor) -> None:
+async def test_a_click_that_slack_delivers_twice_is_answered_once(bot: Bot, executor: FakeExecutor) -> None:
     offer = await bot.breaks()
     first, second = [await bot.clicks.approve(click(target=offer)) for _ in range(2)]
     assert isinstance(first, Approved)
     assert second == Repeated()
     await bot.settled()
-    assert len(mender.ran) == 1
+    assert len(executor.ran) == 1
 
 
-async def test_a_stranger_starts_nothing(bot: Bot, mender: FakeExecutor) -> None:
+async def test_a_stranger_starts_nothing(bot: Bot, executor: FakeExecutor) -> None:
     offer = await bot.breaks()
     answer = await bot.clicks.approve(click(STRANGER, offer))
     assert answer == Refusal(RefusalReason.NOT_AN_APPROVER, names=(APPROVER, "S0ONCALL"))
-    assert mender.ran == []
+    assert executor.ran == []
     assert (await bot.incident()).state is IncidentState.OPEN
 
 
@@ -177,51 +177,55 @@ PAIR = Policies((ALICE, BOB, "S0ONCALL"), dict.fromkeys(Risk, 2), timedelta(minu
 
 
 @pytest.fixture
-async def pair(store: Store, clock: Clock, mender: FakeExecutor) -> AsyncIterator[Bot]:
+async def pair(store: Store, clock: Clock, executor: FakeExecutor) -> AsyncIterator[Bot]:
     """A bot that fixes nothing before two people have approved it."""
-    bot = Bot(store, clock, FakeChecker(clock), mender, PAIR)
+    bot = Bot(store, clock, FakeChecker(clock), executor, PAIR)
     yield bot
     await bot.close()
 
 
-async def test_the_first_of_two_starts_nothing_and_the_second_one_does(pair: Bot, mender: FakeExecutor) -> None:
+async def test_the_first_of_two_starts_nothing_and_the_second_one_does(pair: Bot, executor: FakeExecutor) -> None:
     offer = await pair.breaks()
     first = await pair.clicks.approve(click(ALICE, offer, click_id="1"))
     assert isinstance(first, Agreed)
     assert (first.people, first.missing) == (2, 1)
     known = await pair.incident()
-    assert ([each.who for each in known.offers[0].agreed], known.state, mender.ran) == ([ALICE], IncidentState.OPEN, [])
+    assert ([each.who for each in known.offers[0].agreed], known.state, executor.ran) == (
+        [ALICE],
+        IncidentState.OPEN,
+        [],
+    )
     assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="2")), Approved)
     await pair.settled()
-    assert len(mender.ran) == 1
+    assert len(executor.ran) == 1
 
 
-async def test_one_person_is_not_two(pair: Bot, mender: FakeExecutor) -> None:
+async def test_one_person_is_not_two(pair: Bot, executor: FakeExecutor) -> None:
     offer = await pair.breaks()
     await pair.clicks.approve(click(ALICE, offer, click_id="1"))
     again = await pair.clicks.approve(click(ALICE, offer, click_id="2"))
     assert isinstance(again, Refusal)
     assert (again.reason, again.names) == (RefusalReason.SAME_PERSON, (BOB, "S0ONCALL"))
-    assert mender.ran == []
+    assert executor.ran == []
 
 
-async def test_two_who_approve_at_the_same_moment_start_it_once(pair: Bot, mender: FakeExecutor) -> None:
+async def test_two_who_approve_at_the_same_moment_start_it_once(pair: Bot, executor: FakeExecutor) -> None:
     offer = await pair.breaks()
     clicks = [click(who, offer, click_id=who) for who in (ALICE, BOB)]
     answers = await asyncio.gather(*[pair.clicks.approve(each) for each in clicks])
     assert sorted(type(answer).__name__ for answer in answers) == ["Agreed", "Approved"]
     await pair.settled()
-    assert len(mender.ran) == 1
+    assert len(executor.ran) == 1
 
 
-async def test_who_has_left_the_group_since_does_not_count_any_more(pair: Bot, mender: FakeExecutor) -> None:
+async def test_who_has_left_the_group_since_does_not_count_any_more(pair: Bot, executor: FakeExecutor) -> None:
     offer = await pair.breaks()
     pair.groups.told["S0ONCALL"] = frozenset({CAROL})
     assert isinstance(await pair.clicks.approve(click(CAROL, offer, click_id="1")), Agreed)
     pair.groups.told["S0ONCALL"] = frozenset()
     assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Agreed)
     pair.groups.told["S0ONCALL"] = Unreachable()
-    assert mender.ran == []
+    assert executor.ran == []
     assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="3")), Approved)
 
 
@@ -236,7 +240,7 @@ async def test_an_agreement_that_has_lapsed_can_be_given_again(pair: Bot) -> Non
     offer = await pair.breaks()
     await pair.clicks.approve(click(ALICE, offer, click_id="1"))
     pair.clock.passes(1200)
-    await pair.watch.look(HOST)  # finds the same plan: the button gets more time
+    await pair.monitor.look(HOST)  # finds the same plan: the button gets more time
     pair.clock.passes(1200)
     assert isinstance(await pair.clicks.approve(click(ALICE, offer, click_id="2")), Agreed)
     assert isinstance(await pair.clicks.approve(click(BOB, offer, click_id="3")), Approved)
@@ -283,36 +287,36 @@ async def test_a_click_whose_record_had_to_wait_is_decided_anew(
 
 
 async def test_a_click_on_an_expired_offer_runs_nothing_and_a_fresh_look_brings_another(
-    bot: Bot, mender: FakeExecutor
+    bot: Bot, executor: FakeExecutor
 ) -> None:
     offer = await bot.breaks()
     bot.clock.passes(1801)
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Refusal)
     assert (answer.reason, answer.outdated) == (RefusalReason.EXPIRED, True)
-    bot.watch.look_again(HOST.name)
+    bot.monitor.look_again(HOST.name)
     await bot.settled()
-    assert mender.ran == []
+    assert executor.ran == []
     assert [usable(each, bot.clock()) for each in (await bot.incident()).offers] == [False, True]
 
 
-async def test_a_click_after_the_state_changed_is_refused(bot: Bot, mender: FakeExecutor) -> None:
+async def test_a_click_after_the_state_changed_is_refused(bot: Bot, executor: FakeExecutor) -> None:
     offer = await bot.breaks()
-    bot.looker.report = lambda at: broken(plan(basis="2"), at=at)
-    await bot.watch.look(HOST)
+    bot.checker.report = lambda at: broken(plan(basis="2"), at=at)
+    await bot.monitor.look(HOST)
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Refusal)
     assert answer.reason is RefusalReason.WITHDRAWN
-    assert mender.ran == []
+    assert executor.ran == []
 
 
-async def test_a_click_after_recovery_is_refused(bot: Bot, mender: FakeExecutor) -> None:
+async def test_a_click_after_recovery_is_refused(bot: Bot, executor: FakeExecutor) -> None:
     offer = await bot.breaks()
     await bot.reads("ok ok")
     answer = await bot.clicks.approve(click(target=offer))
     assert isinstance(answer, Refusal)
     assert answer.reason is RefusalReason.RESOLVED
-    assert mender.ran == []
+    assert executor.ran == []
 
 
 async def test_a_click_on_an_unknown_button_is_refused(bot: Bot) -> None:
@@ -320,11 +324,11 @@ async def test_a_click_on_an_unknown_button_is_refused(bot: Bot) -> None:
     assert await bot.clicks.acknowledge(click(target="nothing", click_id="2")) == Refusal(RefusalReason.GONE)
 
 
-async def test_a_click_after_a_restart_counts(bot: Bot, store: Store, clock: Clock, mender: FakeExecutor) -> None:
+async def test_a_click_after_a_restart_counts(bot: Bot, store: Store, clock: Clock, executor: FakeExecutor) -> None:
     offer = await bot.breaks()
     await bot.close()
-    second = Bot(store, clock, bot.looker, mender)
-    await second.watch.start()
+    second = Bot(store, clock, bot.checker, executor)
+    await second.monitor.start()
     assert isinstance(await second.clicks.approve(click(target=offer)), Approved)
     await second.settled()
     assert (await second.incident()).state is IncidentState.RESOLVED
@@ -332,7 +336,7 @@ async def test_a_click_after_a_restart_counts(bot: Bot, store: Store, clock: Clo
 
 
 async def test_a_click_on_a_message_that_was_posted_this_very_moment_counts(bot: Bot) -> None:
-    bot.looker.report = lambda at: broken(plan(), at=at)
+    bot.checker.report = lambda at: broken(plan(), at=at)
     await bot.reads("fail fail")
     clicking = asyncio.create_task(bot.clicks.approve(click(target=(await bot.incident()).offers[0].id)))
     await asyncio.sleep(0.05)
@@ -369,36 +373,36 @@ async def test_readings_from_before_the_end_of_a_fix_do_not_open_it_again(bot: B
     assert (await bot.incident()).state is IncidentState.RESOLVED
 
 
-async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, mender: FakeExecutor) -> None:
-    mender.applied = Applied(Outcome.NOT_FIXED, "no")
+async def test_a_look_that_began_before_a_fix_ended_changes_nothing(bot: Bot, executor: FakeExecutor) -> None:
+    executor.applied = Applied(Outcome.NOT_FIXED, "no")
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
     await bot.settled()
     before = await bot.incident()
     late = replace(broken(plan("restart-docker"), at=bot.clock()), took_ms=120.0)
-    await bot.watch._absorb(late)  # noqa: SLF001  # a look that comes in late
+    await bot.monitor._absorb(late)  # noqa: SLF001  # a look that comes in late
     assert await bot.incident() == before
 
 
 async def test_a_fix_whose_runner_died_is_ended_by_the_next_process_and_not_run_again(
-    bot: Bot, store: Store, clock: Clock, mender: FakeExecutor
+    bot: Bot, store: Store, clock: Clock, executor: FakeExecutor
 ) -> None:
     offer_id = await bot.breaks()
     known = await bot.incident()
     answer = await bot.approvals.judge(known, click(target=offer_id), bot.home)
     assert isinstance(answer, Approved)
-    assert await bot.fixing.claim(Run(known, answer.offer, answer.approval))  # and then the process dies
-    second = Bot(store, clock, bot.looker, mender)
-    await second.fixing.recover()
+    assert await bot.runner.claim(Run(known, answer.offer, answer.approval))  # and then the process dies
+    second = Bot(store, clock, bot.checker, executor)
+    await second.runner.recover()
     assert (await second.incident()).state is IncidentState.FIXING  # its runner may be alive
     clock.passes(LEASE.total_seconds())
-    await second.fixing.recover()
+    await second.runner.recover()
     await second.settled()
     incident = await second.incident()
     assert incident.state is IncidentState.RESOLVED
     assert incident.offers[0].applied
     assert incident.offers[0].applied.says == "found out afterwards"
-    assert ([order.run for order in mender.resumed], mender.ran) == ([offer_id], [])
+    assert ([order.run for order in executor.resumed], executor.ran) == ([offer_id], [])
     again = await second.clicks.approve(click(target=offer_id))
     assert isinstance(again, Refusal)
     assert again.reason is RefusalReason.CLAIMED
@@ -418,10 +422,10 @@ async def test_a_fix_that_is_cut_off_by_shutting_down_is_ended_by_the_next_life(
     await asyncio.sleep(0.05)
     await bot.close()
     assert (await bot.incident()).state is IncidentState.FIXING
-    mender = FakeExecutor()
-    second = Bot(store, clock, bot.looker, mender)
-    await second.fixing.recover()  # at once: the first life has let go of it
+    executor = FakeExecutor()
+    second = Bot(store, clock, bot.checker, executor)
+    await second.runner.recover()  # at once: the first life has let go of it
     await second.settled()
     assert (await second.incident()).state is IncidentState.RESOLVED
-    assert ([order.run for order in mender.resumed], mender.ran) == ([offer], [])
+    assert ([order.run for order in executor.resumed], executor.ran) == ([offer], [])
     await second.close()

@@ -114,7 +114,7 @@ class Interleavings(RuleBasedStateMachine):
         async def once() -> None:
             now = self.world.loop.clock()
             for service, is_well in well.items():
-                await bot.watch.take(TWO_SERVICES, service, (good if is_well else failed)(now))
+                await bot.monitor.take(TWO_SERVICES, service, (good if is_well else failed)(now))
 
         for _ in range(2):
             self.time_passes(1)
@@ -157,14 +157,14 @@ class Interleavings(RuleBasedStateMachine):
     @rule(life=lives)
     def looks(self, life: int) -> None:
         bot = self.bots[life]
-        self.does(bot, lambda: bot.watch.look(TWO_SERVICES))
+        self.does(bot, lambda: bot.monitor.look(TWO_SERVICES))
 
     @rule(life=lives, who=people, service=services, value=st.none() | values)
     def somebody_asks(self, life: int, who: str, service: Service, value: str | None) -> None:
         """About what is, or has just come to be."""
         bot = self.bots[life]
         self.something_changes(service, value or self.world.host.values[service.name])
-        self.does(bot, lambda: bot.watch.check(TWO_SERVICES, None, who))
+        self.does(bot, lambda: bot.monitor.check(TWO_SERVICES, None, who))
 
     # --- people ---
 
@@ -239,7 +239,7 @@ class Interleavings(RuleBasedStateMachine):
     def a_life_ends(self, life: int, *, killed: bool) -> None:
         bot = self.bots[life]
         if not killed:
-            self.does(bot, lambda: bot.fixing.close(grace=0))
+            self.does(bot, lambda: bot.runner.close(grace=0))
         bot.life.dies()
         self.world.settles()
 
@@ -253,7 +253,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(life=lives)
     def a_life_looks_for_what_was_left(self, life: int) -> None:
         bot = self.bots[life]
-        self.does(bot, bot.fixing.recover)
+        self.does(bot, bot.runner.recover)
 
     @rule(life=lives, stands_still=st.booleans())
     def a_life_stands_still(self, life: int, *, stands_still: bool) -> None:
@@ -308,7 +308,7 @@ class Interleavings(RuleBasedStateMachine):
         self.runs_go_on()
         self.time_passes(PAST_THE_LEASE)
         last = Bot(self.world, Says())
-        self.does(last, last.fixing.recover)
+        self.does(last, last.runner.recover)
         log = self.world.loop.run_until_complete(last.store.audit.all())
         last.life.dies()
         assert not self.oracle.verdicts

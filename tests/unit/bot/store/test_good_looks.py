@@ -44,14 +44,14 @@ async def test_the_newest_good_look_stays_when_worse_ones_come_after(url: str) -
 async def test_a_bot_that_starts_hands_them_to_what_looks_and_keeps_new_ones(url: str) -> None:
     store, clock = await Store.open(url), Clock()
     await store.good_looks.keep(replace(healthy(), digest=GOOD))
-    looker = FakeChecker(clock)
-    looker.report = lambda at: replace(healthy(at), digest=LATER)
-    watch = Monitor([HOST], looker, store, SETTINGS, clock=clock)
-    await watch.start()
-    assert looker.remembered == {(HOST.name, SERVICE.name): GOOD}
-    await watch.look(HOST)
+    checker = FakeChecker(clock)
+    checker.report = lambda at: replace(healthy(at), digest=LATER)
+    monitor = Monitor([HOST], checker, store, SETTINGS, clock=clock)
+    await monitor.start()
+    assert checker.remembered == {(HOST.name, SERVICE.name): GOOD}
+    await monitor.look(HOST)
     assert await store.good_looks.all() == ((HOST.name, SERVICE.name, LATER),)
-    await watch.close()
+    await monitor.close()
     await store.close()
 
 

@@ -45,10 +45,10 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.fixture
-async def bot(store: Store, mender: FakeExecutor) -> AsyncIterator[Bot]:
+async def bot(store: Store, executor: FakeExecutor) -> AsyncIterator[Bot]:
     clock = Clock()
     clock.now = NOW
-    bot = Bot(store, clock, FakeChecker(clock), mender)
+    bot = Bot(store, clock, FakeChecker(clock), executor)
     bot.groups.told["S0ONCALL"] = frozenset({SECOND})
     yield bot
     await bot.close()
@@ -161,31 +161,31 @@ async def pending(store: Store, host: str, *, undo: bool = False) -> str:
 
 @pytest.mark.parametrize(("host", "undo"), [("failing", False), ("prevented", True), ("helpless", True)])
 async def test_a_button_that_was_there_works(
-    store: Store, bot: Bot, mender: FakeExecutor, host: str, *, undo: bool
+    store: Store, bot: Bot, executor: FakeExecutor, host: str, *, undo: bool
 ) -> None:
     target = await pending(store, host, undo=undo)
     await bot.clicks.approve(click(target=target))
     await bot.settled()
-    [ran] = mender.ran
+    [ran] = executor.ran
     assert (ran.fix, bool(ran.undoes)) == (FixId.ENABLE_IP_FORWARD, undo)
     [done] = [each for each in (await newest(store, host)).offers if each.id == target]
     assert done.approval is not None
     assert (done.approval.who, done.approval.digest) == (APPROVER, done.digest)
 
 
-async def test_who_agreed_before_is_the_first_of_two(store: Store, bot: Bot, mender: FakeExecutor) -> None:
+async def test_who_agreed_before_is_the_first_of_two(store: Store, bot: Bot, executor: FakeExecutor) -> None:
     target = await pending(store, "agreed")
     await bot.clicks.approve(click(target=target, click_id="the same once more"))
-    assert mender.ran == []
+    assert executor.ran == []
     await bot.clicks.approve(click(SECOND, target, click_id="the other"))
     await bot.settled()
-    assert len(mender.ran) == 1
+    assert len(executor.ran) == 1
 
 
-async def test_what_was_left_running_is_ended(store: Store, bot: Bot, mender: FakeExecutor) -> None:
-    await bot.fixing.recover()
-    await bot.fixing.settled()
-    orders = {order.plan.host: order for order in mender.resumed}
+async def test_what_was_left_running_is_ended(store: Store, bot: Bot, executor: FakeExecutor) -> None:
+    await bot.runner.recover()
+    await bot.runner.settled()
+    orders = {order.plan.host: order for order in executor.resumed}
     assert set(orders) == {"running", "undoing"}
     assert (orders["running"].plan.undoes, orders["running"].by) == ("", APPROVER)
     [fix, undo] = (await newest(store, "undoing")).offers[:2]

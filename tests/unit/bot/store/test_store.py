@@ -26,8 +26,8 @@ from bot.incidents.model import (
     Stopped,
     Transition,
     acknowledge,
-    after_run,
-    fixing,
+    begin_run,
+    end_run,
     moved,
     opened,
     opening,
@@ -83,7 +83,7 @@ async def claim_as(
     store: Store, known: Incident, chosen: Offer, approval: Approval, late: timedelta = timedelta()
 ) -> bool:
     """``late``: how long the decision has waited for its turn to write."""
-    transition = fixing(replace(known, state=IncidentState.OPEN), chosen.plan, approval.who, approval.at)
+    transition = begin_run(replace(known, state=IncidentState.OPEN), chosen.plan, approval.who, approval.at)
     assert transition
     claimed = Claim(known, chosen, approval, transition)
     return await store.runs.claim(claimed, entry("approved"), LEASE - T0, lambda: approval.at + late)
@@ -101,7 +101,7 @@ async def running(store: Store, offer_id: str = "offer-1") -> tuple[Incident, Of
 
 async def finish(store: Store, applied: Applied, undo: Offer | None = None) -> None:
     known, its_offer = await running(store)
-    await store.runs.finish(RunEnd(known, its_offer, applied, after_run(known, applied, LEASE), undo), entry("ended"))
+    await store.runs.finish(RunEnd(known, its_offer, applied, end_run(known, applied, LEASE), undo), entry("ended"))
 
 
 async def test_an_incident_comes_back_as_it_was_stored(store: Store) -> None:

@@ -84,7 +84,7 @@ def looks(draw: st.DrawFn, source: Source[object], names: Collection[str] = EVER
 
 
 def read(source: Source[object], facts: Facts, changed: Mapping[str, Output]) -> object:
-    """The fact of the same host, had these probes ended so: as gather hands them on."""
+    """The fact of the same host, had these probes ended so: as gather executor them on."""
     outputs, missing = sort_out({**facts.outputs, **changed})
     return Facts("host1", recordings.RECORDED_AT, outputs, missing).get(source)
 
