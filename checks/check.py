@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from checks.baseline import baseline
 from checks.collect.ssh import Connection, offered_host_key
 from checks.collect.survey import Survey
 from checks.diagnose import diagnose
-from checks.digest import digest
 from checks.doctor import NEEDED, Requirement, examine
 from checks.facts import ALL_FACTS
 from checks.fixes import ALL_FIXES
@@ -16,8 +16,8 @@ from checks.intervals import continued
 from checks.look import Look
 from checks.model import (
     UNDETERMINED,
+    Baseline,
     Diagnosis,
-    Digest,
     FixId,
     Host,
     NoChange,
@@ -70,8 +70,8 @@ class Checker:
         took = (time.perf_counter() - started) * 1000
         found = [(self._following(report(look, self._clock(), took)), look.facts) for look in looks]
         for one, _ in found:
-            if one.status is Status.HEALTHY and one.digest is not None:
-                self.remember(one.host, one.service, one.digest)
+            if one.status is Status.HEALTHY and one.baseline is not None:
+                self.remember(one.host, one.service, one.baseline)
         return found
 
     def _following(self, found: Report) -> Report:
@@ -84,7 +84,7 @@ class Checker:
         """What dockerhealth needs of a host, and what of it is there. Raises LookError."""
         return examine(await self._survey.ask(host, NEEDED))
 
-    def remember(self, host: str, service: str, good: Digest) -> None:
+    def remember(self, host: str, service: str, good: Baseline) -> None:
         """Compare the next looks at a service with this one, which found it healthy."""
         self._survey.remember(host, service, good)
 
@@ -125,7 +125,7 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         timeline=timeline(look),
         trouble=look.trouble,
         took_ms=took_ms,
-        digest=digest(look),
+        baseline=baseline(look),
         unavailable=look.facts.unavailable(ALL_FACTS) if look.facts is not None else (),
     )
 

@@ -68,7 +68,7 @@ def _seen(look: Look, not_told: Sequence[Finding]) -> Iterator[Evidence]:
     where = layer(look)
     if where:
         yield Evidence("path", f"what is broken is {where}")
-    for eater in known_blockers(look):
-        yield from eater.evidence
+    for blocker in known_blockers(look):
+        yield from blocker.evidence
     untold = f"suspects that could not be told: {len(not_told)}"
     yield Evidence("diagnosis", untold if not_told else "every known suspect is ruled out")

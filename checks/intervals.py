@@ -25,9 +25,9 @@ def _continued(change: Change, earlier: Report) -> Change:
     if known is not None and change.since < known.at <= change.at:
         return replace(change, at=known.at, since=known.since)
     name, was, _ = change.of
-    seen = earlier.digest.values.get(name) if earlier.digest else None
-    if seen is not None and earlier.digest and seen.says == was and change.since < earlier.digest.at < change.at:
-        return replace(change, since=earlier.digest.at)
+    seen = earlier.baseline.values.get(name) if earlier.baseline else None
+    if seen is not None and earlier.baseline and seen.says == was and change.since < earlier.baseline.at < change.at:
+        return replace(change, since=earlier.baseline.at)
     return change
 
 
@@ -35,7 +35,7 @@ def _still_unknown(report: Report, earlier: Report) -> Iterator[Change]:
     """Earlier differences of values that this look could not have; a healthy look is compared with from then on."""
     if Status.HEALTHY in {report.status, earlier.status}:
         return
-    had = report.digest.values if report.digest else {}
+    had = report.baseline.values if report.baseline else {}
     found = {change.of for change in report.timeline if change.kind is ChangeKind.DIFFERENCE}
     for one in earlier.timeline:
         if one.kind is ChangeKind.DIFFERENCE and one.of not in found and one.of[0] not in had:

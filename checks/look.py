@@ -10,7 +10,7 @@ from checks.facts.netfilter import NETFILTER, Netfilter
 from checks.facts.nftables import DOCKER_TABLE, NFTABLES
 from checks.facts.path import PATH, Way
 from checks.facts.units import UNITS, Unit
-from checks.model import Digest, Host, Missing, ReachOutcome, Reading, Service, Trouble, Vantage
+from checks.model import Baseline, Host, Missing, ReachOutcome, Reading, Service, Trouble, Vantage
 from checks.source import Facts, Source, Unavailable
 
 T = TypeVar("T")
@@ -53,10 +53,10 @@ class Peer:
 class Before:
     """What was known of the service before this look. All times are the bot's."""
 
-    good: Digest | None = None  # of the newest look that found it healthy
+    good: Baseline | None = None  # of the newest look that found it healthy
     answered_at: datetime | None = None  # the newest reading from outside that was good
     failed_at: datetime | None = None  # the first one after it that was not
-    earlier: Digest | None = None  # of the healthy look before ``good``
+    earlier: Baseline | None = None  # of the healthy look before ``good``
     experience: Mapping[str, float] = field(default_factory=dict)  # a step's command to the seconds that it last took
 
 

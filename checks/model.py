@@ -344,8 +344,8 @@ class Plan:
         return tuple(back for step in reversed(self.steps) for back in step.undo)
 
     @property
-    def digest(self) -> str:
-        """A SHA-256 (hex) of all that was shown and of what it rests on. Two equal digests are the same plan."""
+    def fingerprint(self) -> str:
+        """A SHA-256 (hex) of all that was shown and of what it rests on. Two equal ones are the same plan."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -538,7 +538,7 @@ class Change:
 
 
 class Aspect(StrEnum):
-    """What a value of a digest is of, as far as anything depends on that."""
+    """What a value of a baseline is of, as far as anything depends on that."""
 
     HOST_FORWARDING = "host-forwarding"  # the switch that the kernel hands on to every interface
     INTERFACE_FORWARDING = "interface-forwarding"
@@ -555,7 +555,7 @@ class Aspect(StrEnum):
 
 @dataclass(frozen=True)
 class Value:
-    """One value of a digest; ``text`` is None where there is no such thing."""
+    """One value of a baseline; ``text`` is None where there is no such thing."""
 
     aspect: Aspect
     text: str | None
@@ -566,7 +566,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Digest:
+class Baseline:
     """How a host was, in short: each value that matters to a service under a name, for comparing two looks.
 
     The name is for a person: what depends on what a value is of asks for its aspect.
@@ -595,5 +595,5 @@ class Report:
     timeline: tuple[Change, ...] = ()
     trouble: Trouble | None = None
     took_ms: float = 0.0
-    digest: Digest | None = None  # None where the host could not be looked at
+    baseline: Baseline | None = None  # None where the host could not be looked at
     unavailable: tuple[Lacking, ...] = ()  # facts that could not be had of a host that could be looked at

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
-from checks.digest import digest
+from checks.baseline import baseline
 from checks.evidence.history import Act, Did, History, history, skew, told
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.engine import Container
@@ -15,7 +15,7 @@ from checks.facts.journal import Event, EventKind
 from checks.facts.packages import PACKAGES
 from checks.facts.units import NETWORK_UNITS, UNITS, known
 from checks.look import Look, MissingError
-from checks.model import Aspect, Change, ChangeKind, Digest, Value
+from checks.model import Aspect, Baseline, Change, ChangeKind, Value
 
 _WATCHED = {"docker.service", "firewalld.service", "systemd-sysctl.service", *NETWORK_UNITS}
 _SAME = timedelta(seconds=2)
@@ -35,7 +35,7 @@ def timeline(look: Look) -> tuple[Change, ...]:
     What happened before the last good look broke nothing and is left out, but what somebody did just before it: that
     may have had its effect later.
     """
-    now = digest(look)
+    now = baseline(look)
     if now is None:
         return ()
     since, happened = _since(look, now.at), history(look)
@@ -54,7 +54,7 @@ def timeline(look: Look) -> tuple[Change, ...]:
     return tuple(in_order[-_MOST:])
 
 
-def differences(good: Digest, now: Digest, told: Collection[str] = ()) -> Iterator[Change]:
+def differences(good: Baseline, now: Baseline, told: Collection[str] = ()) -> Iterator[Change]:
     """The values that are not what they were: ``net.ipv4.ip_forward changed from 1 to 0``.
 
     ``told`` are units whose starts and stops are in the timeline already.
@@ -72,7 +72,7 @@ def differences(good: Digest, now: Digest, told: Collection[str] = ()) -> Iterat
             yield _difference(good, now, (name, was.says, "none"), f"{name} went away")
 
 
-def _difference(good: Digest, now: Digest, of: tuple[str, str, str], what: str) -> Change:
+def _difference(good: Baseline, now: Baseline, of: tuple[str, str, str], what: str) -> Change:
     return Change(ChangeKind.DIFFERENCE, of, now.at, what, since=good.at)
 
 
@@ -85,7 +85,7 @@ def _quoted(value: Value) -> str:
     return f"`{value.says}`" if value.says.startswith(("-", "!")) else value.says
 
 
-def _follows(aspect: Aspect, good: Digest, now: Digest) -> bool:
+def _follows(aspect: Aspect, good: Baseline, now: Baseline) -> bool:
     """Whether another difference says as much: the host's switch is handed on to every interface.
 
     A container that is another one, or in another state, has started or ended since, and that is told by itself; and
@@ -102,11 +102,11 @@ def _follows(aspect: Aspect, good: Digest, now: Digest) -> bool:
             return False
 
 
-def _differs(aspect: Aspect, good: Digest, now: Digest) -> bool:
+def _differs(aspect: Aspect, good: Baseline, now: Baseline) -> bool:
     return good.of(aspect) != now.of(aspect)
 
 
-def _ended(now: Digest) -> bool:
+def _ended(now: Baseline) -> bool:
     """Whether the container does not run, or is not there at all."""
     container, state = now.of(Aspect.CONTAINER), now.of(Aspect.CONTAINER_STATE)
     return (container is not None and container.text is None) or (state is not None and state.text != "running")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from checks.look import Before, Look
-from checks.model import Digest, Output
+from checks.model import Baseline, Output
 from checks.source import Facts
 from tests import looks
 
@@ -83,7 +83,7 @@ def look(
     *,
     now: datetime = NOW,
     clock: datetime | None = None,
-    good: Digest | None = None,
+    good: Baseline | None = None,
     outputs: Mapping[str, str] | None = None,
 ) -> Look:
     """A host on which forwarding is off. ``records`` None: its journal cannot be read. ``clock``: the host's own."""

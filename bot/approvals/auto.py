@@ -87,7 +87,7 @@ def automatic(incident: Incident, policies: Policies, history: History, now: dat
     why = _stopped(runs, [*faults, _began(incident)], rule, now)
     if why is not None:
         return Stopped(cause, why)
-    return AutoApproval(offer, Approval(AUTO, now, offer.digest))
+    return AutoApproval(offer, Approval(AUTO, now, offer.fingerprint))
 
 
 def _candidate(incident: Incident, now: datetime) -> Offer | None:
@@ -100,8 +100,8 @@ def _candidate(incident: Incident, now: datetime) -> Offer | None:
     proven = root.verdict is Verdict.FAIL and root.confidence is Confidence.PROVEN
     if not proven or plan.cause != root.cause or plan.by_hand or plan.undoes:
         return None
-    digest = plan.digest
-    return next((each for each in incident.offers if usable(each, now) and each.digest == digest), None)
+    fingerprint = plan.fingerprint
+    return next((each for each in incident.offers if usable(each, now) and each.fingerprint == fingerprint), None)
 
 
 def _one_click_would_do(offer: Offer, policies: Policies, now: datetime) -> bool:

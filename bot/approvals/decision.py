@@ -140,7 +140,7 @@ def decide(  # noqa: PLR0913  # an approval rests on each of these
         return Refusal(
             RefusalReason.SAME_PERSON, incident, offer, tuple(name for name in approvers.names if name not in before)
         )
-    approval = Approval(who=click.user, at=now, digest=offer.digest)
+    approval = Approval(who=click.user, at=now, fingerprint=offer.fingerprint)
     return Agreed(incident, offer, approval, takes, missing) if missing > 0 else Approved(incident, offer, approval)
 
 
@@ -220,7 +220,7 @@ def _agreed(incident: Incident, offer: Offer, policy: Policy, approvers: Approve
     return frozenset(
         each.who
         for each in offer.agreed
-        if each.digest == offer.digest
+        if each.fingerprint == offer.fingerprint
         and offer.offered_at <= each.at <= now < each.at + policy.lasts
         and _not_them(incident, offer, each.who, policy, approvers) is None
     )

@@ -30,12 +30,12 @@ def renewed(
     """
     if report.trouble is not None:
         return ()
-    found = {plan.digest: plan for plan in report.plans if not plan.by_hand}
+    found = {plan.fingerprint: plan for plan in report.plans if not plan.by_hand}
     changed: list[Offer] = []
     for offer in offers:
         if not pending(offer) or offer.plan.undoes:
             continue
-        again = found.pop(offer.digest, None) if usable(offer, now) else None
+        again = found.pop(offer.fingerprint, None) if usable(offer, now) else None
         changed.append(
             replace(offer, expires_at=now + policies.expire_after) if again else replace(offer, withdrawn=True)
         )
@@ -46,4 +46,6 @@ def renewed(
 def offered(plan: Plan, policies: Policies, now: datetime, offer_id: str) -> Offer:
     """A plan as it is put up for approval."""
     people = policy_of(policies, plan).people
-    return Offer(offer_id, plan, plan.digest, offered_at=now, expires_at=now + policies.expire_after, people=people)
+    return Offer(
+        offer_id, plan, plan.fingerprint, offered_at=now, expires_at=now + policies.expire_after, people=people
+    )

@@ -149,7 +149,7 @@ class FixSession:
             return proposal.incident, await self._put_up(proposal.incident, proposal.plan)
         incident = await self._monitor.prevent(proposal.report, proposal.plan, self._who) if proposal.report else None
         for offer in incident.offers if incident else ():
-            if incident and offer.digest == proposal.plan.digest and usable(offer, _now()):
+            if incident and offer.fingerprint == proposal.plan.fingerprint and usable(offer, _now()):
                 return incident, offer
         return NoChange(proposal.plan.fix, "something has changed meanwhile. Nothing was run. Check again.")
 

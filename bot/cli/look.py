@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bot.cli.arguments import HEALTHY, NOT_TOLD, UNHEALTHY
-from bot.cli.baselines import good_looks
+from bot.cli.baselines import baselines
 from bot.cli.known_hosts import Known, add, known
 from bot.cli.render_doctor import print_doctor, print_unreachable
 from bot.cli.render_report import print_report, report_json
@@ -34,7 +34,7 @@ def check(settings: Settings, host: Host, service: Service | None, *, as_json: b
 
 async def _check(settings: Settings, host: Host, service: Service | None) -> tuple[Report, ...]:
     checker = Checker(settings.host_list(), clock=_now)
-    for host_name, service_name, good in good_looks(settings.store):
+    for host_name, service_name, good in baselines(settings.store):
         checker.remember(host_name, service_name, good)
     try:
         return await checker.check(host, service)

@@ -59,7 +59,7 @@ def planned(offer: Offer, now: datetime) -> Entry:
         "undo": [shell_line(step) for step in plan.undo],
         "blast_radius": plan.blast_radius,
         "basis": dict(plan.basis),
-        "digest": offer.digest,
+        "fingerprint": offer.fingerprint,
         "expires_at": offer.expires_at.isoformat(),
     }
     return Entry(

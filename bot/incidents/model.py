@@ -58,11 +58,11 @@ TERMINAL = "terminal:"
 
 @dataclass(frozen=True)
 class Approval:
-    """Who approved which plan, and when. The digest is that of the plan as it was shown."""
+    """Who approved which plan, and when. The fingerprint is that of the plan as it was shown."""
 
     who: str  # a Slack user id, TERMINAL with a login, or AUTO
     at: datetime
-    digest: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Offer:
 
     id: str
     plan: Plan
-    digest: str  # of the plan as it was shown: a release may read a stored one otherwise
+    fingerprint: str  # of the plan as it was shown: a release may read a stored one otherwise
     offered_at: datetime
     expires_at: datetime
     approval: Approval | None = None

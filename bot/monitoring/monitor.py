@@ -31,7 +31,7 @@ from bot.monitoring.watcher_offline_rules import cut_off
 from bot.store import RunEnded, Store
 from bot.tasks import Tasks
 from checks.intervals import continued
-from checks.model import Digest, Host, Plan, Reading, Report, Service, Status
+from checks.model import Baseline, Host, Plan, Reading, Report, Service, Status
 
 UNEXPLAINED_FOR = timedelta(seconds=15)
 """How old a look that does not explain an outage gets before the outage is looked at again."""
@@ -49,7 +49,7 @@ class HostChecker(Protocol):
 
     async def check(self, host: Host, service: Service | None = None) -> Reports: ...
 
-    def remember(self, host: str, service: str, good: Digest) -> None: ...
+    def remember(self, host: str, service: str, good: Baseline) -> None: ...
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None: ...
 
@@ -118,7 +118,7 @@ class Monitor:
         Each of those gets a fresh look, and so does what a fix ended for from now on.
         """
         self._no_more = self._store.announcements.on(RunEnded, self._fix_ended)
-        for host, service, good in await self._store.good_looks.all():
+        for host, service, good in await self._store.baselines.all():
             self._checker.remember(host, service, good)
         for incident in await self._store.incidents.live():
             self._tracker.know((incident.host, incident.service), incident.state)
@@ -241,7 +241,7 @@ class Monitor:
         """Store what a look found. Returns it as stored, and the service's live incident."""
         key = report.host, report.service
         async with self._tracker.locks[key]:
-            await self._store.good_looks.keep(report)
+            await self._store.baselines.keep(report)
             incident = await self._tracker.newest(key)
             blind = cut_off((report,)) is not None  # it tells of the watcher, and nothing of the service
             told = blind and self._watcher_offline.is_told and incident is not None and incident.report is not None

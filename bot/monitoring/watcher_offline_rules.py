@@ -44,7 +44,7 @@ def cut_off(reports: Sequence[Report]) -> Report | None:
                 plans=(),
                 refused=(),
                 timeline=(),
-                digest=None,
+                baseline=None,
             )
     return None
 

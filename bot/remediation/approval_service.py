@@ -91,7 +91,7 @@ class ApprovalService:
         incident, offer, approval = decision.incident, decision.offer, decision.approval
         if isinstance(decision, Approved):
             return await self._runner.begin(incident, offer, approval)
-        missing = {"digest": approval.digest, "missing": decision.missing}
+        missing = {"fingerprint": approval.fingerprint, "missing": decision.missing}
         entry = Run(incident, offer, approval).entry("agreed", offer.plan.title, missing, approval.at)
         recorded = await self._store.incidents.agree(offer, approval, entry)
         log.info("approval, not enough yet", offer=offer.id, who=approval.who, counts=recorded)

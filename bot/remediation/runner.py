@@ -96,7 +96,7 @@ class Runner:
         """Make the approval count and lock the host. False, if anything changed since it was decided."""
         incident, offer, approval = run.incident, run.offer, run.approval
         transition = begin_run(incident, offer.plan, approval.who, approval.at)
-        data = {"digest": approval.digest, "with": [each.who for each in offer.agreed]}
+        data = {"fingerprint": approval.fingerprint, "with": [each.who for each in offer.agreed]}
         entry = run.entry("approved", offer.plan.title, data, approval.at)
         claimed = transition is not None and await self._store.runs.claim(
             Claim(incident, offer, approval, transition), entry, self._lease, self._clock
@@ -197,7 +197,7 @@ class Runner:
         if back is not None and offer.plan.undo_unasked and _did_nothing_for_it(applied):
             fresh = await self._store.incidents.get(incident.id)
             if fresh is not None:
-                await self.begin(fresh, back, Approval(AUTO, self._clock(), back.digest))
+                await self.begin(fresh, back, Approval(AUTO, self._clock(), back.fingerprint))
 
     async def _finish(self, run: Run, applied: Applied, back: Offer | None) -> None:
         now = self._clock()

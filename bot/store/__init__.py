@@ -6,8 +6,8 @@ from typing import Self
 
 from bot.store.announcements import Announcements, DiagnosisStored, MessageDue, RunEnded
 from bot.store.audit import Audit
+from bot.store.baselines import Baselines
 from bot.store.database import Database, StoreError
-from bot.store.good_looks import GoodLooks
 from bot.store.incidents import Incidents
 from bot.store.messages import Messages, Posted
 from bot.store.runs import LeaseLostError, Runs
@@ -16,8 +16,8 @@ from bot.store.seen import Seen
 __all__ = [
     "Announcements",
     "Audit",
+    "Baselines",
     "DiagnosisStored",
-    "GoodLooks",
     "Incidents",
     "LeaseLostError",
     "MessageDue",
@@ -41,7 +41,7 @@ class Store:
     audit: Audit
     messages: Messages
     seen: Seen
-    good_looks: GoodLooks
+    baselines: Baselines
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -55,7 +55,7 @@ class Store:
             audit=Audit(database),
             messages=Messages(database),
             seen=Seen(database, run=life),
-            good_looks=GoodLooks(database),
+            baselines=Baselines(database),
         )
 
     @property

@@ -140,7 +140,7 @@ class Incidents:
         # the other finds an agreement that was not decided upon, and decides again.
         unclaimed = (
             offers.c.id == offer.id,
-            offers.c.digest == approval.digest,
+            offers.c.fingerprint == approval.fingerprint,
             offers.c.approved_by.is_(None),
             offers.c.withdrawn.is_(False),
             offers.c.expires_at > approval.at,
@@ -153,7 +153,12 @@ class Incidents:
             if locked.rowcount != 1 or {(row.who, row.at) for row in agreed} != decided_upon:
                 return False
             await connection.execute(delete(agreements).where(to_this, agreements.c.who == approval.who))
-            agreement = {"offer_id": offer.id, "who": approval.who, "digest": approval.digest, "at": approval.at}
+            agreement = {
+                "offer_id": offer.id,
+                "who": approval.who,
+                "fingerprint": approval.fingerprint,
+                "at": approval.at,
+            }
             await connection.execute(insert(agreements).values(agreement))
             await append(connection, entry)
             await due(connection, of_offer(offer.id), approval.at)

@@ -86,7 +86,7 @@ def offer_values(incident_id: str, offer: Offer, position: int) -> dict[str, Any
         "fix": offer.plan.fix,
         "undoes": offer.plan.undoes,
         "position": position,
-        "digest": offer.digest,
+        "fingerprint": offer.fingerprint,
         "plan": _PLAN.dump_json(offer.plan).decode(),
         "offered_at": offer.offered_at,
         "expires_at": offer.expires_at,
@@ -107,11 +107,11 @@ def applied_values(applied: Applied) -> dict[str, Any]:
 def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
     approval = None
     if row.approved_by is not None:
-        approval = Approval(who=row.approved_by, at=row.approved_at, digest=row.digest)
+        approval = Approval(who=row.approved_by, at=row.approved_at, fingerprint=row.fingerprint)
     return Offer(
         id=row.id,
         plan=_PLAN.validate_json(row.plan),
-        digest=row.digest,
+        fingerprint=row.fingerprint,
         offered_at=row.offered_at,
         expires_at=row.expires_at,
         approval=approval,
@@ -119,7 +119,7 @@ def offer_from(row: Row[Any], agreed: Iterable[Row[Any]]) -> Offer:
         progress=row.progress,
         withdrawn=row.withdrawn,
         people=row.people,
-        agreed=tuple(Approval(who=each.who, at=each.at, digest=each.digest) for each in agreed),
+        agreed=tuple(Approval(who=each.who, at=each.at, fingerprint=each.fingerprint) for each in agreed),
         reference=row.reference,
         before=_SNAPSHOT.validate_json(row.before) if row.before is not None else None,
     )

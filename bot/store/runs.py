@@ -75,7 +75,7 @@ class Runs:
         unclaimed = (
             offers.c.id == offer.id,
             offers.c.incident_id == incident.id,
-            offers.c.digest == approval.digest,
+            offers.c.fingerprint == approval.fingerprint,
             offers.c.approved_by.is_(None),
             offers.c.withdrawn.is_(False),
             ~exists().where(

@@ -99,13 +99,13 @@ reports = Table(
 Index("ix_reports_newest", reports.c.host, reports.c.service, reports.c.at)
 
 # How each service was at the newest look that found it healthy. Looks that find it broken do not touch it.
-good_looks = Table(
-    "good_looks",
+baselines = Table(
+    "baselines",
     metadata,
     Column("host", String(63), primary_key=True),
     Column("service", String(63), primary_key=True),
     Column("at", Utc, nullable=False),
-    Column("digest", Text, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 # A plan, who approved it, and what came of it: one row, as an offer is approved once and ends once.
@@ -117,7 +117,7 @@ offers = Table(
     Column("fix", String(63), nullable=False),
     Column("undoes", String(32), nullable=False, server_default=""),  # the run that it takes back
     Column("position", Integer, nullable=False),  # smallest fix first, as in the report
-    Column("digest", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
     Column("plan", Text, nullable=False),
     Column("offered_at", Utc, nullable=False),
     Column("expires_at", Utc, nullable=False),
@@ -139,7 +139,7 @@ agreements = Table(
     metadata,
     Column("offer_id", ForeignKey("offers.id"), primary_key=True),
     Column("who", String(255), primary_key=True),
-    Column("digest", String(64), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
     Column("at", Utc, nullable=False),
 )
 

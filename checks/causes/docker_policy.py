@@ -2,7 +2,7 @@
 
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, inside
-from checks.evidence.packet import Owner, agrees, eaters
+from checks.evidence.packet import Owner, agrees, blockers
 from checks.facts.daemon import DAEMON
 from checks.look import Look
 from checks.model import Evidence, FixId
@@ -16,16 +16,16 @@ def _docker_user_drop(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     look.need_rules_in_iptables()
-    eater = next((one for one in eaters(look) if one.owner is Owner.DOCKER_USER), None)
-    if eater is None:
+    blocker = next((one for one in blockers(look) if one.owner is Owner.DOCKER_USER), None)
+    if blocker is None:
         return passed("chain DOCKER-USER lets a client's packet through")
-    if eater.flat and not eater.stop.certain:
-        return passed(f"{eater.stop.says}: its counter did not rise")
+    if blocker.flat and not blocker.stop.certain:
+        return passed(f"{blocker.stop.says}: its counter did not rise")
     return fail(
-        *eater.evidence,
+        *blocker.evidence,
         Evidence("rules", "DOCKER-USER is the admin's own chain: this is somebody's policy, not a fault of Docker"),
         *inside(look),
-        sure=agrees(look, eater),
+        sure=agrees(look, blocker),
         advice=("# ask who made that rule, and what for, before anybody is let past it",),
     )
 
@@ -42,7 +42,7 @@ def _docker_iptables_disabled(look: Look) -> Judgement:
         return passed(f"iptables=false, yet it {look.outside.says} from outside")
     if next(look.docker_rules.dnat(look.service.port), None) is not None:
         return passed("somebody else wrote a DNAT rule for the port")
-    instead = [one for one in eaters(look) if one.stop.hook is Hook.INPUT]
+    instead = [one for one in blockers(look) if one.stop.hook is Hook.INPUT]
     if not instead and settings.userland_proxy:
         return passed("docker-proxy alone serves the port, and nothing on the host keeps clients from it")
     return fail(

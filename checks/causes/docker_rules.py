@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.network import bridge_of
 from checks.evidence.origin import who_touched_the_firewall
-from checks.evidence.packet import Owner, agrees, eaters, followed, known_blockers
+from checks.evidence.packet import Owner, agrees, blockers, followed, known_blockers
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.bus import BUS
 from checks.facts.daemon import DAEMON
@@ -100,17 +100,17 @@ def _docker_forward_rule_missing(look: Look) -> Judgement:
     netfilter = look.docker_rules
     if missing_chains(netfilter):
         return passed("the chains themselves are missing")
-    eater = next((one for one in eaters(look) if one.owner is Owner.DOCKER and one.stop.hook is Hook.FORWARD), None)
-    if eater is None:
+    blocker = next((one for one in blockers(look) if one.owner is Owner.DOCKER and one.stop.hook is Hook.FORWARD), None)
+    if blocker is None:
         return passed("Docker's rules let a client's packet through FORWARD")
     astray = _astray(look)
     if astray:
         return passed(astray)
     return fail(
         *_no_accept(netfilter, look),
-        *eater.evidence,
+        *blocker.evidence,
         *inside(look),
-        sure=agrees(look, eater) and answers_inside(look),
+        sure=agrees(look, blocker) and answers_inside(look),
     )
 
 

@@ -5,7 +5,7 @@ import re
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
-from checks.evidence.packet import Blocker, Owner, agrees, eaters, known_blockers
+from checks.evidence.packet import Blocker, Owner, agrees, blockers, known_blockers
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
@@ -38,18 +38,18 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     interface, zone, sure = ruling_zone(look, firewalld)
-    eater = _of_firewalld(look, Hook.INPUT)
+    blocker = _of_firewalld(look, Hook.INPUT)
     admitted = firewalld.admits(zone, port)
-    if admitted and eater is None:
+    if admitted and blocker is None:
         return passed(f"open: {admitted}")
     evidence = (
         Evidence("firewalld", _shown(zone, interface)),
         Evidence("path", f"nothing translates port {port}: its packets meet the host's own firewall"),
-        *(eater.evidence if eater else ()),
+        *(blocker.evidence if blocker else ()),
         Evidence("path", f"from outside: {look.outside.says}; on the host: {_inside(look)}"),
     )
     fits = look.outside.ended in _AS_A_FIREWALL_DOES and look.answers_at(Vantage.HOST) is True
-    proven = agrees(look, eater) if eater else not any(str(port) in rule for rule in zone.rich_rules)
+    proven = agrees(look, blocker) if blocker else not any(str(port) in rule for rule in zone.rich_rules)
     return fail(*evidence, sure=sure and fits and proven)
 
 
@@ -68,10 +68,12 @@ def _firewalld_forward_reject(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     netfilter = look.docker_rules
-    eater = next((one for one in eaters(look) if one.owner is Owner.FIREWALLD and one.stop.hook is Hook.FORWARD), None)
-    if eater is None or next(netfilter.dnat(look.service.port), None) is None:
+    blocker = next(
+        (one for one in blockers(look) if one.owner is Owner.FIREWALLD and one.stop.hook is Hook.FORWARD), None
+    )
+    if blocker is None or next(netfilter.dnat(look.service.port), None) is None:
         return passed("firewalld's rules let a client's packet through FORWARD, or it does not get there")
-    if not _docker_accepts(look, eater):
+    if not _docker_accepts(look, blocker):
         return passed("Docker's own rules would have let it through before that, and do not")
     port, address = look.service.port, next(iter(container.addresses), "ADDRESS")
     binding = container.binds(port)
@@ -81,9 +83,9 @@ def _firewalld_forward_reject(look: Look) -> Judgement:
     )
     return fail(
         *(settings if firewalld.strict_forward_ports else ()),
-        *eater.evidence,
+        *blocker.evidence,
         *inside(look),
-        sure=agrees(look, eater),
+        sure=agrees(look, blocker),
         advice=(
             f"sudo firewall-cmd --add-forward-port=port={port}:proto=tcp:toport={to}:toaddr={address}   # now",
             "# the same with --permanent for its next starts; the address must then stay the container's",
@@ -97,9 +99,9 @@ def _firewalld_forward_reject(look: Look) -> Judgement:
     )
 
 
-def _docker_accepts(look: Look, eater: Blocker) -> bool:
+def _docker_accepts(look: Look, blocker: Blocker) -> bool:
     """With its own tables firewalld is asked beside Docker; in the same table only after Docker's rules."""
-    return eater.stop.place.table == "firewalld" or not any(one.owner is Owner.DOCKER for one in known_blockers(look))
+    return blocker.stop.place.table == "firewalld" or not any(one.owner is Owner.DOCKER for one in known_blockers(look))
 
 
 def _firewalld_zone_conflict(look: Look) -> Judgement:
@@ -139,10 +141,10 @@ def taken_bridges(firewalld: Firewalld) -> tuple[tuple[str, str], ...]:
 
 def _firewalld_panic(look: Look) -> Judgement:
     """Panic mode drops everything of everybody: seldom can anybody look at such a host."""
-    eater = next((one for one in eaters(look) if one.stop.place.table == _PANIC), None)
-    if eater is None:
+    blocker = next((one for one in blockers(look) if one.stop.place.table == _PANIC), None)
+    if blocker is None:
         return passed("firewalld is not in panic mode")
-    return fail(*eater.evidence, advice=("firewall-cmd --panic-off   # on the host's console, as root",))
+    return fail(*blocker.evidence, advice=("firewall-cmd --panic-off   # on the host's console, as root",))
 
 
 def _firewalld_not_enabled(look: Look) -> Judgement:

@@ -4,7 +4,7 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
-from checks.evidence.packet import Blocker, Owner, agrees, docker_backend, eaters, followed, risen
+from checks.evidence.packet import Blocker, Owner, agrees, blockers, docker_backend, followed, risen
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
@@ -22,18 +22,18 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
     """A rule of nobody that is known here ends the packet: in a table of its own, or above Docker's."""
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    foreign = [one for one in eaters(look) if one.owner is Owner.FOREIGN and _on_its_way(look, one)]
+    foreign = [one for one in blockers(look) if one.owner is Owner.FOREIGN and _on_its_way(look, one)]
     felt = [one for one in foreign if one.stop.certain or not one.flat]
     if not felt:
         possible = "; ".join(f"{one.stop.says}: its counter did not rise" for one in foreign)
         return passed(possible or "no rule of another firewall ends a client's packet")
-    eater = next((one for one in felt if agrees(look, one)), felt[0])
+    blocker = next((one for one in felt if agrees(look, one)), felt[0])
     return fail(
-        *eater.evidence,
+        *blocker.evidence,
         *_firewalls(look),
         *inside(look),
-        sure=agrees(look, eater),
-        advice=_advice(look, eater.stop.place),
+        sure=agrees(look, blocker),
+        advice=_advice(look, blocker.stop.place),
     )
 
 
@@ -42,19 +42,19 @@ def _iptables_backends_split(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     look.need_rules_in_iptables()
-    eater = next((one for one in eaters(look) if one.owner is Owner.OTHER_BACKEND), None)
-    if eater is None:
+    blocker = next((one for one in blockers(look) if one.owner is Owner.OTHER_BACKEND), None)
+    if blocker is None:
         return passed("no second set of iptables tables ends a client's packet")
     docker_s = docker_backend(look)
     return fail(
         Evidence("netfilter", f"Docker's rules are in {docker_s}; the kernel asks the tables of both variants"),
-        *eater.evidence,
+        *blocker.evidence,
         *inside(look),
-        sure=agrees(look, eater),
+        sure=agrees(look, blocker),
         advice=(
             "update-alternatives --display iptables   # which variant the command iptables is",
-            f"sudo {_command(eater.stop.place)}   # what is in the other one; whose it is, and what for",
-            f"sudo {_lift(eater.stop.place)}   # takes that one away, once nobody needs it",
+            f"sudo {_command(blocker.stop.place)}   # what is in the other one; whose it is, and what for",
+            f"sudo {_lift(blocker.stop.place)}   # takes that one away, once nobody needs it",
         ),
     )
 
@@ -108,9 +108,9 @@ def _ended_before_counting(look: Look) -> str:
     """What of the host itself may end a packet before the rule that counts arrivals; empty where nothing does."""
     if taken_for_spoofed(look):
         return "the reverse path filter takes its source for a false one"
-    early = (one for one in eaters(look) if one.stop.hook in {Hook.INGRESS, Hook.PREROUTING} and not one.flat)
-    eater = next(early, None)
-    return eater.stop.says if eater else _dropped_by_kernel(look)
+    early = (one for one in blockers(look) if one.stop.hook in {Hook.INGRESS, Hook.PREROUTING} and not one.flat)
+    blocker = next(early, None)
+    return blocker.stop.says if blocker else _dropped_by_kernel(look)
 
 
 def _dropped_by_kernel(look: Look) -> str:
@@ -123,12 +123,12 @@ def _dropped_by_kernel(look: Look) -> str:
     return ", ".join(risen)
 
 
-def _on_its_way(look: Look, eater: Blocker) -> bool:
+def _on_its_way(look: Look, blocker: Blocker) -> bool:
     """Whether the packet would come by there if Docker's rules were whole: it would not meet INPUT.
 
     Raises MissingError where whether they are whole is not known.
     """
-    if eater.stop.hook is not Hook.INPUT or look.bridged is None or not_by_iptables(look):
+    if blocker.stop.hook is not Hook.INPUT or look.bridged is None or not_by_iptables(look):
         return True
     return followed(look).translated is not None
 

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from checks.collect.reach import SMALL_SEGMENT, Knocks, knock, reach
+from checks.collect.reach import SMALL_SEGMENT, CountedAttempts, attempt_counted, reach
 from checks.model import Phase, ReachOutcome, Reading, Service, Vantage
 
 _AT_ONCE = 0.3
-"""Seconds in which a healthy service has answered. One that has not is knocked at, instead of waited for."""
+"""Seconds in which a healthy service has answered. Others are asked a counted number of times, and not waited for."""
 
 _SMALL_DEADLINE = 1.0
 """Seconds for an attempt with small packets: where they make the difference it is answered at once."""
@@ -24,7 +24,7 @@ class Outside:
         self._group = group
         self._began = time.perf_counter()
         self._attempts = {one.name: group.create_task(reach(one, clock)) for one in services}
-        self._knocks: dict[str, Knocks] = {}
+        self._counted: dict[str, CountedAttempts] = {}
         self._silent: dict[str, Reading] = {}
         self._small: dict[str, asyncio.Task[Reading]] = {}
 
@@ -38,16 +38,16 @@ class Outside:
         left = self._began + _AT_ONCE - time.perf_counter()
         await asyncio.wait(self._attempts.values(), timeout=max(0.0, left))
 
-    async def knock(self) -> None:
+    async def attempt_counted(self) -> None:
         """Ask each suspect for a known number of connections.
 
         What is accepted, and then not answered, is tried again with small packets: large ones may be lost on the way.
         """
         suspects = self.suspects
-        for service, made in zip(suspects, await asyncio.gather(*map(knock, suspects)), strict=True):
+        for service, made in zip(suspects, await asyncio.gather(*map(attempt_counted, suspects)), strict=True):
             if made is None:
                 continue
-            self._knocks[service.name] = made
+            self._counted[service.name] = made
             if made.accepted and not self._attempts[service.name].done():
                 trying = reach(service, self._clock, segment=SMALL_SEGMENT, deadline=_SMALL_DEADLINE)
                 self._small[service.name] = self._group.create_task(trying)
@@ -55,7 +55,7 @@ class Outside:
     def give_up(self) -> None:
         """End each attempt that need not be waited for: more were made since, and none was answered."""
         ms = (time.perf_counter() - self._began) * 1000
-        for name, made in self._knocks.items():
+        for name, made in self._counted.items():
             if not made.accepted and self._attempts[name].cancel():
                 self._silent[name] = Reading(
                     Vantage.OUTSIDE, Phase.CONNECT, ReachOutcome.TIMED_OUT, ms, self._clock(), address=made.address
@@ -65,8 +65,8 @@ class Outside:
         return self._silent.get(service.name) or self._attempts[service.name].result()
 
     def asked(self, service: Service) -> int | None:
-        """How many connections were asked for beside the attempt; None where there were no knocks."""
-        made = self._knocks.get(service.name)
+        """How many connections were asked for beside the attempt; None where none were."""
+        made = self._counted.get(service.name)
         return made.asked if made else None
 
     def small(self, service: Service) -> Reading | None:

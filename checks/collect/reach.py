@@ -23,14 +23,14 @@ CONNECT_DEADLINE = 1.5
 TOTAL_DEADLINE = 3.0
 """Seconds for a whole attempt: a service that takes longer for its first line is of no use to its clients."""
 
-KNOCKS = 3
-"""Connections that ``knock`` asks for: a number that other clients' traffic seldom comes to by itself."""
+COUNTED = 3
+"""Connections that ``attempt_counted`` asks for: a number that other clients' traffic seldom comes to by itself."""
 
 SMALL_SEGMENT = 128
 """Bytes that any link carries, however small its MTU was made."""
 
 _KNOCK_DEADLINE = 0.35
-"""Seconds for them. Less than the second after which Linux repeats a lost SYN: each knock is exactly one packet."""
+"""Seconds for them. Less than the second after which Linux repeats a lost SYN: each attempt is exactly one packet."""
 
 _HEAD_LIMIT = 16_384
 _IPV6 = 6
@@ -100,7 +100,7 @@ async def reach(
 
 
 @dataclass(frozen=True)
-class Knocks:
+class CountedAttempts:
     """Connections that were asked for at one address, one packet each, and how many were accepted."""
 
     address: str
@@ -108,15 +108,15 @@ class Knocks:
     accepted: int
 
 
-async def knock(service: Service) -> Knocks | None:
-    """Ask for ``KNOCKS`` connections at once, and close what is accepted. None where the name does not resolve."""
+async def attempt_counted(service: Service) -> CountedAttempts | None:
+    """Ask for ``COUNTED`` connections at once, and close what is accepted. None where the name does not resolve."""
     loop = asyncio.get_running_loop()
     try:
         infos = await loop.getaddrinfo(service.target, service.port, type=socket.SOCK_STREAM)
     except OSError:
         return None
-    accepted = await asyncio.gather(*(_knock_once(infos[0]) for _ in range(KNOCKS)))
-    return Knocks(str(infos[0][4][0]), KNOCKS, sum(accepted))
+    accepted = await asyncio.gather(*(_attempt_once(infos[0]) for _ in range(COUNTED)))
+    return CountedAttempts(str(infos[0][4][0]), COUNTED, sum(accepted))
 
 
 def source_of(service: Service) -> str | None:
@@ -130,7 +130,7 @@ def source_of(service: Service) -> str | None:
         return None
 
 
-async def _knock_once(info: _AddressInfo) -> bool:
+async def _attempt_once(info: _AddressInfo) -> bool:
     family, kind, protocol, _, address = info
     with socket.socket(family, kind, protocol) as sock:
         sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it

@@ -15,7 +15,7 @@ from checks.collect.ssh import Connection
 from checks.errors import LookError
 from checks.facts.units import UNITS, known
 from checks.look import Before, Look, Peer, Recount
-from checks.model import Digest, Host, Reading, Service, Trouble
+from checks.model import Baseline, Host, Reading, Service, Trouble
 from checks.source import Facts, Source, Unavailable
 
 _PATIENCE, _PAUSE = 3, 1.0
@@ -54,7 +54,7 @@ class Survey:
         self._remember(host, service, reading)
         return reading
 
-    def remember(self, host: str, service: str, good: Digest) -> None:
+    def remember(self, host: str, service: str, good: Baseline) -> None:
         """Take a healthy look for the newest one of its service."""
         key = host, service
         before = self._before.get(key, Before())
@@ -129,7 +129,7 @@ class Survey:
         suspects = outside.suspects
         if not suspects:
             return None
-        await outside.knock()
+        await outside.attempt_counted()
         try:
             return await count(self.connections[host.name], suspects, self._clock)
         except LookError:

@@ -112,7 +112,7 @@ def followed(look: Look) -> Trace:
     return walk(look.need(RULES), packet_of(look))
 
 
-def eaters(look: Look) -> tuple[Blocker, ...]:
+def blockers(look: Look) -> tuple[Blocker, ...]:
     """Every rule in a row that ends a client's packet: the first one, then what would once that one is lifted.
 
     Raises MissingError where rules or the way of packets are not known.
@@ -133,14 +133,14 @@ def eaters(look: Look) -> tuple[Blocker, ...]:
 def known_blockers(look: Look) -> tuple[Blocker, ...]:
     """The same for evidence that only refines: none where they cannot be known."""
     try:
-        return eaters(look)
+        return blockers(look)
     except MissingError:
         return ()
 
 
-def agrees(look: Look, eater: Blocker) -> bool:
+def agrees(look: Look, blocker: Blocker) -> bool:
     """Whether the way in which the attempt ended, and the rule's counter where it has one, say the same as the rule."""
-    return (eater.stop.certain or eater.counted) and not eater.flat and eater.stop.ended is look.outside.ended
+    return (blocker.stop.certain or blocker.counted) and not blocker.flat and blocker.stop.ended is look.outside.ended
 
 
 def risen(look: Look) -> dict[Place, int]:

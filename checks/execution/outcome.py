@@ -54,7 +54,7 @@ def why_stale(approved: Plan, report: Report, now: Snapshot) -> str:
     fresh = planned(report, approved.fix)
     if isinstance(fresh, NoChange):
         return fresh.why
-    if fresh.digest == approved.digest:
+    if fresh.fingerprint == approved.fingerprint:
         return ""
     return _changed(approved.basis, fresh.basis) or "another plan is right now"
 

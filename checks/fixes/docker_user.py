@@ -4,7 +4,7 @@ import ipaddress
 from dataclasses import replace
 
 from checks.commands import ROOT_HELPER
-from checks.evidence.packet import Owner, eaters
+from checks.evidence.packet import Owner, blockers
 from checks.facts.addresses import ADDRESSES
 from checks.facts.path import PATH
 from checks.fixes.fix import Fix, RefusedError, Remedy
@@ -19,7 +19,7 @@ def _prepare(look: Look, _: Finding) -> Remedy:
     netfilter, port = look.docker_rules, look.service.port
     if netfilter.chain("filter", "DOCKER-USER") is None:
         raise RefusedError("there is no chain DOCKER-USER")
-    rule = next((one for one in eaters(look) if one.owner is Owner.DOCKER_USER), None)
+    rule = next((one for one in blockers(look) if one.owner is Owner.DOCKER_USER), None)
     if rule is None:
         raise RefusedError("no rule in DOCKER-USER keeps these clients out")
     source, which = _clients(look)

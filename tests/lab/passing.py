@@ -14,7 +14,7 @@ _REMEMBERED = {
     "transitions": ("at", "since"),
     "reports": ("at", "body"),
     "offers": ("offered_at", "expires_at", "approved_at", "ended_at", "applied"),
-    "good_looks": ("at", "digest"),
+    "baselines": ("at", "body"),
     "messages": ("sent_at",),
 }
 """Columns with moments in them; what they say in JSON among them. The audit log is left alone, as nobody may."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.baselines import good_looks
+from bot.cli.baselines import baselines
 from bot.slack.views.markup import JOINER, when
 from tests.lab.faults import network_service
 from tests.lab.host import LabHost
@@ -56,9 +56,9 @@ async def test_what_it_was_like_is_known_after_a_restart_of_the_bot_and_at_the_t
         async with people.bot():
             await seen_well(people)
         since = await on(host, network_service.web_program_restarts_network)
-        [(_, _, good)] = good_looks(people.settings.store)
+        [(_, _, good)] = baselines(people.settings.store)
         async with people.bot():
             alert = await people.alerted(CAUSE, since)
         shown = alert.shown.replace(JOINER, "")  # it keeps Slack from taking a part of a time for an emoji
         assert f"net.ipv4.ip_forward changed from 1 to 0 between {when(good.at)} and" in shown
-        assert good_looks(people.settings.store) == (("host1", "registry", good),)
+        assert baselines(people.settings.store) == (("host1", "registry", good),)

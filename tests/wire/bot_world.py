@@ -13,7 +13,7 @@ from bot.slack.client import SlackClient
 from bot.slack.views.blocks import Colour
 from bot.store import Store
 from checks.execution.order import Event, Happened, OnEvent, Order
-from checks.model import Applied, Digest, Host, Plan, Reading, Report, Service, Snapshot
+from checks.model import Applied, Baseline, Host, Plan, Reading, Report, Service, Snapshot
 from tests.unit.bot.samples import broken, failed, fixed, good, healthy, not_looked_at, plan
 
 CHANNEL = "#docker-health"
@@ -52,7 +52,7 @@ class Site:
         self.well = True
         return fixed(now())
 
-    def remember(self, host: str, service: str, good: Digest) -> None:
+    def remember(self, host: str, service: str, good: Baseline) -> None:
         """Nothing here compares looks."""
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:

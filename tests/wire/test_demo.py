@@ -103,9 +103,9 @@ async def test_looks_at_one_change_say_the_same_interval_each_time(bookworm: Sit
         for change in report.timeline
         if change.of == ("net.ipv4.ip_forward", "1", "0")
     ]
-    assert well.digest
-    assert reports[0].digest
-    assert told == [(well.digest.at, reports[0].digest.at)] * 3
+    assert well.baseline
+    assert reports[0].baseline
+    assert told == [(well.baseline.at, reports[0].baseline.at)] * 3
 
 
 async def test_a_host_whose_chains_are_gone_refuses(trixie: Site) -> None:

@@ -77,7 +77,7 @@ async def test_a_service_that_does_not_answer_costs_a_second_one_for_the_counter
     assert not isinstance(look.recount.facts.get(COUNTERS), Unavailable)
 
 
-async def test_silence_is_knocked_at_and_not_waited_for(server: Sshd, registry: Endpoint) -> None:
+async def test_silence_is_asked_a_counted_number_of_times_and_not_waited_for(server: Sshd, registry: Endpoint) -> None:
     await registry.become(Reachable.SILENT)
     look = await surveyed(server, registry.port)
     assert (look.outside.phase, look.outside.ended) == (Phase.CONNECT, ReachOutcome.TIMED_OUT)

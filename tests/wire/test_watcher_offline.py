@@ -16,7 +16,7 @@ from bot.remediation.runner import Executor
 from bot.slack.client import SlackClient
 from bot.store import Store
 from checks.execution.order import OnEvent, Order
-from checks.model import Applied, Digest, Host, Reading, Report, Service, Snapshot
+from checks.model import Applied, Baseline, Host, Reading, Report, Service, Snapshot
 from tests.unit.bot.monitoring.test_watcher_offline import offline
 from tests.unit.bot.samples import broken, failed, fixed, good, healthy
 from tests.wire.bot_world import CHANNEL, GREEN, PATIENCE, RED
@@ -43,7 +43,7 @@ class Rack:
         found = broken(at=at) if host.name in self.broken else healthy(at)
         return (replace(found, host=host.name),)
 
-    def remember(self, host: str, service: str, good: Digest) -> None:
+    def remember(self, host: str, service: str, good: Baseline) -> None:
         """Nothing here compares looks."""
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:

@@ -13,8 +13,8 @@ from bot.slack.outbox import SendError
 from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.model import (
     Applied,
+    Baseline,
     Diagnosis,
-    Digest,
     Evidence,
     Family,
     Finding,
@@ -116,7 +116,7 @@ def not_looked_at(at: datetime = T0) -> Report:
 
 def offer(offer_id: str = "offer-1", of: Plan | None = None, at: datetime = T0) -> Offer:
     of = of or plan()
-    return Offer(offer_id, of, of.digest, at, at + timedelta(minutes=30))
+    return Offer(offer_id, of, of.fingerprint, at, at + timedelta(minutes=30))
 
 
 def incident(*offers: Offer, incident_id: str = "inc-1") -> Incident:
@@ -148,7 +148,7 @@ class FakeChecker:
         self.reading: Callable[[datetime], Reading] = good
         self.report: Callable[[datetime], Report] = healthy
         self.looks = 0
-        self.remembered: dict[tuple[str, str], Digest] = {}
+        self.remembered: dict[tuple[str, str], Baseline] = {}
         self.before_look: Callable[[], None] = lambda: None
 
     async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
@@ -159,7 +159,7 @@ class FakeChecker:
         self.before_look()
         return (self.report(self.clock()),)
 
-    def remember(self, host: str, service: str, good: Digest) -> None:
+    def remember(self, host: str, service: str, good: Baseline) -> None:
         self.remembered[host, service] = good
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from checks.baseline import baseline
 from checks.diagnose import diagnose
-from checks.digest import digest
 from checks.facts.engine import CONTAINERS, ENGINE, EngineInfo, FirewallBackend
 from checks.look import Look
 from checks.model import Confidence, ReachOutcome
@@ -255,7 +255,7 @@ def test_the_tables_that_a_silent_dockerd_left_say_where_its_rules_are() -> None
 
 
 def test_a_switch_of_backends_is_not_told_as_chains_that_went_missing() -> None:
-    before, after = digest(recorded(SID, "healthy")), digest(on_nftables(recorded(SID, "healthy")))
+    before, after = baseline(recorded(SID, "healthy")), baseline(on_nftables(recorded(SID, "healthy")))
     assert before is not None
     assert after is not None
     changed_values = " ".join(change.what for change in differences(before, after))

@@ -6,18 +6,18 @@ from datetime import timedelta
 import pytest
 
 from bot.wording.reports import between
+from checks.baseline import baseline
 from checks.check import report
-from checks.digest import digest
 from checks.facts.sysctl_order import IP_FORWARD
 from checks.intervals import continued
 from checks.look import Before, Look
-from checks.model import Aspect, Change, ChangeKind, Digest, Report, Status, Value
+from checks.model import Aspect, Baseline, Change, ChangeKind, Report, Status, Value
 from checks.timeline import differences, timeline
 from tests import histories, looks
 from tests.histories import NOW, at, journal, look, record, restart, sudo, unit
 
 ON, OFF = Value(Aspect.HOST_FORWARDING, "1"), Value(Aspect.HOST_FORWARDING, "0")
-GOOD = Digest(at("14:03:10"), {IP_FORWARD: ON})
+GOOD = Baseline(at("14:03:10"), {IP_FORWARD: ON})
 LOGIN = record("14:02:50", "Accepted publickey for ops from 10.0.0.5 port 50 ssh2", SYSLOG_IDENTIFIER="sshd")
 
 
@@ -34,7 +34,7 @@ def compared(*values: tuple[Aspect, str, str | None, str | None]) -> list[str]:
     """What differs between two looks: of each value its aspect, its name, and what it was and is."""
     was = {name: Value(aspect, old) for aspect, name, old, _ in values if old != MISSING}
     now = {name: Value(aspect, new) for aspect, name, _, new in values if new != MISSING}
-    return [change.what for change in differences(Digest(at("14:03:10"), was), Digest(NOW, now))]
+    return [change.what for change in differences(Baseline(at("14:03:10"), was), Baseline(NOW, now))]
 
 
 MISSING = "could not be had"
@@ -61,8 +61,8 @@ def test_the_story_is_told_in_the_order_in_which_it_happened() -> None:
 
 
 def test_a_difference_says_what_it_is_of_and_the_two_looks_between_which_it_came_about() -> None:
-    long_ago = Digest(at("14:03:10") - timedelta(days=2), {IP_FORWARD: ON})
-    [change] = differences(long_ago, Digest(NOW, {IP_FORWARD: OFF}))
+    long_ago = Baseline(at("14:03:10") - timedelta(days=2), {IP_FORWARD: ON})
+    [change] = differences(long_ago, Baseline(NOW, {IP_FORWARD: OFF}))
     assert change == Change(
         ChangeKind.DIFFERENCE, (IP_FORWARD, "1", "0"), NOW, f"{IP_FORWARD} changed from 1 to 0", since=long_ago.at
     )
@@ -107,8 +107,8 @@ def test_a_rule_of_docker_s_that_went_with_its_container_is_not_told(
 
 def test_a_rule_stands_in_backticks_and_a_unit_that_is_told_by_its_start_is_not_told_again() -> None:
     drops, unit = ("what drops", Value(Aspect.OTHER, None)), ("firewalld.service", Value(Aspect.UNIT, "inactive"))
-    good = Digest(at("14:03:10"), dict((drops, unit)))
-    now = Digest(
+    good = Baseline(at("14:03:10"), dict((drops, unit)))
+    now = Baseline(
         NOW, {"what drops": Value(Aspect.OTHER, "-p tcp -j DROP"), "firewalld.service": Value(Aspect.UNIT, "active")}
     )
     [change] = differences(good, now, {"firewalld.service"})
@@ -130,11 +130,11 @@ def test_a_configuration_file_that_is_gone_is_a_difference_where_files_could_be_
 # --- one look after another ------------------------------------------------------------------------------------
 
 
-def found(clock: str, value: Value | None, good: Digest = GOOD, status: Status = Status.UNHEALTHY) -> Report:
+def found(clock: str, value: Value | None, good: Baseline = GOOD, status: Status = Status.UNHEALTHY) -> Report:
     """A look at that time that finds forwarding to be so, or cannot tell, compared with the last good one."""
-    now = Digest(at(clock), {} if value is None else {IP_FORWARD: value})
+    now = Baseline(at(clock), {} if value is None else {IP_FORWARD: value})
     seen = report(replace(look(journal(), good=GOOD)), now.at, 100)
-    return replace(seen, status=status, digest=now, timeline=tuple(differences(good, now)))
+    return replace(seen, status=status, baseline=now, timeline=tuple(differences(good, now)))
 
 
 def followed(*looks: Report) -> list[list[str]]:
@@ -164,7 +164,7 @@ def test_a_value_that_went_back_and_is_another_one_again_has_changed_anew() -> N
 
 
 def test_a_good_look_in_between_shows_that_it_went_back() -> None:
-    better = Digest(at("14:03:30"), {IP_FORWARD: ON})
+    better = Baseline(at("14:03:30"), {IP_FORWARD: ON})
     assert followed(found("14:03:20", OFF), found("14:04:16", OFF, good=better))[1] == [
         f"14:04:16 {CHANGED} 14:03:30 and 14:04:16 UTC []"
     ]
@@ -280,7 +280,7 @@ def test_packages_are_told_in_utc_whatever_the_host_s_zone() -> None:
 def test_nothing_is_told_of_a_host_that_could_not_be_looked_at() -> None:
     seen = look(journal())
     assert timeline(replace(seen, facts=None)) == ()
-    assert digest(replace(seen, facts=None)) is None
+    assert baseline(replace(seen, facts=None)) is None
 
 
 # --- digests ---------------------------------------------------------------------------------------------------
@@ -288,8 +288,8 @@ def test_nothing_is_told_of_a_host_that_could_not_be_looked_at() -> None:
 
 @pytest.mark.parametrize("platform", ["debian12-docker20.10.24", "debian13-docker26.1.5"])
 def test_a_digest_tells_healthy_from_broken_by_the_values_that_broke(platform: str) -> None:
-    well = digest(looks.look(platform, "healthy", looks.ANSWERED))
-    broken = digest(looks.look(platform, "ip-forward-off", looks.TIMED_OUT))
+    well = baseline(looks.look(platform, "healthy", looks.ANSWERED))
+    broken = baseline(looks.look(platform, "ip-forward-off", looks.TIMED_OUT))
     assert well is not None
     assert broken is not None
     assert (well.of(Aspect.HOST_FORWARDING), broken.of(Aspect.HOST_FORWARDING)) == (ON, OFF)
@@ -299,7 +299,7 @@ def test_a_digest_tells_healthy_from_broken_by_the_values_that_broke(platform: s
 
 def test_a_value_that_could_not_be_had_is_not_in_the_digest() -> None:
     seen = looks.look("debian12-docker20.10.24", "healthy", looks.ANSWERED)
-    blind = digest(looks.without(seen, "iptables", "sudo-refused"))
+    blind = baseline(looks.without(seen, "iptables", "sudo-refused"))
     assert blind is not None
     assert "chain DOCKER" not in blind.values
     assert blind.values[IP_FORWARD] == ON
@@ -309,7 +309,7 @@ def test_a_digest_holds_nothing_that_moves_by_itself() -> None:
     seen = looks.look("debian12-docker20.10.24", "healthy", looks.ANSWERED)
     counted = looks.changed(seen, "iptables", "[0:0]", "[7:420]")
     later = looks.changed(counted, "system", "clock=", "clock=1")
-    one, other = digest(seen), digest(later)
+    one, other = baseline(seen), baseline(later)
     assert one is not None
     assert other is not None
     assert one.values == other.values

@@ -74,7 +74,7 @@ def goes(known: Incident, *runs: PastRun, faults: tuple[PastFault, ...] = (), po
 
 def test_a_fix_that_is_named_for_the_host_needs_no_click() -> None:
     known = found()
-    approval = Approval(AUTO, T0, plan().digest)
+    approval = Approval(AUTO, T0, plan().fingerprint)
     assert automatic(known, POLICIES, NOTHING, T0) == AutoApproval(known.offers[0], approval)
 
 

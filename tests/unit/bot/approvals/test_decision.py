@@ -22,7 +22,7 @@ ONE = Approvers(frozenset({APPROVER}))
 TWO = Approvers(frozenset({ALICE, BOB}))
 UNKNOWN_GROUP = Withheld("usergroups.users.list: no_such_subteam", "Check that id.")
 AROUND_NOON = QuietHours(time(11), time(13), ZoneInfo("UTC"))
-claimed = replace(offer(), approval=Approval("U0FIRST", T0, plan().digest))
+claimed = replace(offer(), approval=Approval("U0FIRST", T0, plan().fingerprint))
 
 Decision = Approved | Agreed | Refusal
 
@@ -43,9 +43,9 @@ def why(decision: Decision) -> RefusalReason | None:
     return decision.reason if isinstance(decision, Refusal) else None
 
 
-def agreed(*who: str, at: datetime = T0, digest: str = "") -> Offer:
+def agreed(*who: str, at: datetime = T0, fingerprint: str = "") -> Offer:
     """An offer that these people have approved already, and that takes two."""
-    return replace(offer(), agreed=tuple(Approval(each, at, digest or plan().digest) for each in who))
+    return replace(offer(), agreed=tuple(Approval(each, at, fingerprint or plan().fingerprint) for each in who))
 
 
 def at_terminal(user: str) -> Click:
@@ -56,7 +56,9 @@ def at_terminal(user: str) -> Click:
 
 
 def test_an_approver_may_approve_an_offer_that_stands() -> None:
-    assert decided(incident(offer())) == Approved(incident(offer()), offer(), Approval(APPROVER, T0, plan().digest))
+    assert decided(incident(offer())) == Approved(
+        incident(offer()), offer(), Approval(APPROVER, T0, plan().fingerprint)
+    )
 
 
 def test_nobody_may_where_no_approvers_are_configured() -> None:
@@ -252,7 +254,7 @@ def test_an_offer_of_another_incident_is_not_known() -> None:
 
 def test_where_it_takes_two_the_first_one_starts_nothing() -> None:
     decision = decided(incident(offer()), click(ALICE), PAIR, TWO)
-    assert decision == Agreed(incident(offer()), offer(), Approval(ALICE, T0, plan().digest), people=2, missing=1)
+    assert decision == Agreed(incident(offer()), offer(), Approval(ALICE, T0, plan().fingerprint), people=2, missing=1)
 
 
 def test_the_second_one_starts_it() -> None:
@@ -286,7 +288,7 @@ def test_an_agreement_counts_as_long_as_a_button_and_not_at_the_moment_it_ends()
 @pytest.mark.parametrize(
     ("case", "before"),
     [
-        ("to another plan", agreed(ALICE, digest="0" * 64)),
+        ("to another plan", agreed(ALICE, fingerprint="0" * 64)),
         ("from before this offer", agreed(ALICE, at=T0 - SECOND)),
         ("from the future", agreed(ALICE, at=T0 + SECOND)),
         ("of no approver, or of one who is none any more", agreed(CAROL)),

@@ -24,7 +24,7 @@ from tests.unit.bot.approvals.test_decision import (
 from tests.unit.bot.samples import APPROVER, HOME, STRANGER, T0, click, incident, offer, plan
 
 PEOPLE = ["", APPROVER, ALICE, BOB, STRANGER, ROOT]
-digests = st.sampled_from([plan().digest, "0" * 64])
+digests = st.sampled_from([plan().fingerprint, "0" * 64])
 times = st.sampled_from([T0 - HALF_AN_HOUR, T0 - SECOND, T0, T0 + SECOND])
 agreements = st.lists(st.builds(Approval, st.sampled_from(PEOPLE), times, digests), max_size=5).map(tuple)
 places = st.none() | st.builds(Place, *[st.sampled_from(["", "T1", "A1", "C1", "100.1"])] * 4)
@@ -94,7 +94,7 @@ def test_whatever_is_approved_was_allowed_in_every_respect(
     assert known.state in {IncidentState.OPEN, IncidentState.ACKNOWLEDGED} or (
         offer.plan.undoes and known.state is IncidentState.RESOLVED
     )
-    assert approval == Approval(by.user, T0, offer.plan.digest)
+    assert approval == Approval(by.user, T0, offer.plan.fingerprint)
 
 
 @given(incidents, clicks, policies, approvers)
@@ -111,7 +111,7 @@ def test_what_starts_was_approved_by_as_many_different_approvers_as_it_takes(
     given_before = {
         each.who
         for each in offer.agreed
-        if each.digest == offer.plan.digest and offer.offered_at <= each.at <= T0 < each.at + HALF_AN_HOUR
+        if each.fingerprint == offer.plan.fingerprint and offer.offered_at <= each.at <= T0 < each.at + HALF_AN_HOUR
     }
     people = (given_before & allowed) | {by.user}
     takes = max(policy.people, offer.people)

@@ -13,7 +13,7 @@ from checks.model import FixId, Plan
 from tests.unit.bot.life import POLICIES
 from tests.unit.bot.samples import T0, broken, healthy, incident, not_looked_at, offer, plan
 
-claimed = replace(offer(), approval=Approval("U0FIRST", T0, plan().digest))
+claimed = replace(offer(), approval=Approval("U0FIRST", T0, plan().fingerprint))
 
 
 def ids() -> "count[int]":

@@ -89,7 +89,7 @@ def test_fix_is_remembered_as_a_click_is(config: Path, monkeypatch: pytest.Monke
     assert offer.applied.outcome is Outcome.FIXED
     assert offer.approval is not None
     assert offer.approval.who == arguments.person()
-    assert offer.approval.digest == offer.plan.digest
+    assert offer.approval.fingerprint == offer.plan.fingerprint
 
 
 def test_fix_runs_nothing_when_its_record_cannot_be_kept(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,4 +293,4 @@ def test_the_log_is_exported_whole_an_entry_a_line(config: Path, monkeypatch: py
     lines = [json.loads(line) for line in invoke("audit", "export", "-c", config).output.splitlines()]
     assert [line["number"] for line in lines] == list(range(1, len(lines) + 1))
     assert all(line["previous"] == before["hash"] for before, line in itertools.pairwise(lines))
-    assert lines[0]["data"]["digest"] == PLAN.digest
+    assert lines[0]["data"]["fingerprint"] == PLAN.fingerprint

@@ -12,7 +12,7 @@ from bot.config import load
 from bot.store import Store
 from checks.check import Checker
 from checks.errors import SshUnreachableError
-from checks.model import Aspect, Digest, Host, Report, Status, Value
+from checks.model import Aspect, Baseline, Host, Report, Status, Value
 from tests.unit.bot.cli.cli_world import configured, invoke
 from tests.unit.bot.cli.test_known_hosts import line
 from tests.unit.bot.slack.view_samples import HEALTHY
@@ -113,20 +113,20 @@ def test_check_prints_the_diagnosis(config: Path, found: list[Report]) -> None:
 
 @pytest.mark.usefixtures("found")
 def test_check_knows_how_it_was_when_the_bot_last_saw_it_well(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known: list[tuple[str, str, Digest]] = []
+    known: list[tuple[str, str, Baseline]] = []
     monkeypatch.setattr(Checker, "remember", lambda _checker, *good: known.append(good))
     assert invoke("check", "host1", "-c", config).exit_code == 1
     assert known == []
     assert sorted(path.name for path in config.parent.iterdir()) == [config.name]
-    good = replace(HEALTHY, digest=Digest(HEALTHY.at, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, "1")}))
+    good = replace(HEALTHY, baseline=Baseline(HEALTHY.at, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, "1")}))
     asyncio.run(_kept(f"sqlite:///{config.parent}/dockerhealth.db", good))
     assert invoke("check", "host1", "-c", config).exit_code == 1
-    assert known == [(good.host, good.service, good.digest)]
+    assert known == [(good.host, good.service, good.baseline)]
 
 
 async def _kept(url: str, good: Report) -> None:
     store = await Store.open(url)
-    await store.good_looks.keep(good)
+    await store.baselines.keep(good)
     await store.close()
 
 

@@ -162,7 +162,7 @@ def test_a_plan_that_only_a_person_can_run_says_why_and_gives_its_commands() -> 
 
 
 def test_an_offer_that_takes_two_people_says_who_approved_so_far() -> None:
-    agreed = (Approval("terminal:alice", NOW, PLAN.digest),)
+    agreed = (Approval("terminal:alice", NOW, PLAN.fingerprint),)
     text = shown(lambda console: print_offer(console, replace(OFFER, people=2, agreed=agreed)))
     assert "approved by 1 of 2 people, 1 more needed\n  • alice at a terminal 2026-03-04 03:12:40 UTC" in text
     assert "people" not in shown(lambda console: print_offer(console, OFFER))

@@ -44,7 +44,7 @@ def said(*incidents: Incident) -> str:
 
 
 def mended_by(of: Plan, applied: Applied | None = None) -> Offer:
-    return replace(offer(of=of), approval=Approval("U1", T0, of.digest), applied=applied or fixed())
+    return replace(offer(of=of), approval=Approval("U1", T0, of.fingerprint), applied=applied or fixed())
 
 
 # --- how often ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from bot.monitoring.tracker import DIAGNOSIS_GRACE
 from bot.slack.listeners import glance
 from bot.slack.views import alert, overview
 from bot.store import Store
-from checks.model import Aspect, Change, Digest, Report, Value
+from checks.model import Aspect, Baseline, Change, Report, Value
 from checks.timeline import differences
 from tests.unit.bot.life import Bot
 from tests.unit.bot.samples import (
@@ -190,18 +190,18 @@ async def test_an_incident_survives_a_restart_and_resolves_after_it(
 # --- what changed before ---
 
 
-def forwarding(value: str, at: datetime) -> Digest:
-    return Digest(at, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, value)})
+def forwarding(value: str, at: datetime) -> Baseline:
+    return Baseline(at, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, value)})
 
 
 def switched_off(at: datetime) -> Report:
     """What a look finds that knows nothing of those before it: it compares the host with the last good one."""
     now = forwarding("0", at)
-    return replace(broken(plan(), at=at), digest=now, timeline=tuple(differences(forwarding("1", T0), now)))
+    return replace(broken(plan(), at=at), baseline=now, timeline=tuple(differences(forwarding("1", T0), now)))
 
 
 def switched_on_and_still_broken(at: datetime) -> Report:
-    return replace(broken(plan(), at=at), digest=forwarding("1", at))
+    return replace(broken(plan(), at=at), baseline=forwarding("1", at))
 
 
 async def told(bot: Bot) -> list[tuple[float, float]]:

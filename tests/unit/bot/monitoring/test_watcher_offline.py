@@ -13,8 +13,8 @@ from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut
 from bot.slack.views import alert
 from bot.store import Store
 from checks.model import (
+    Baseline,
     Diagnosis,
-    Digest,
     Evidence,
     Finding,
     Host,
@@ -122,7 +122,7 @@ class Rack:
         self.looks.append(host.name)
         return (self.found(host.name, self.clock()),)
 
-    def remember(self, host: str, service: str, good: Digest) -> None:
+    def remember(self, host: str, service: str, good: Baseline) -> None:
         """Nothing here compares looks."""
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:

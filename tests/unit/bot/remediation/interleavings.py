@@ -22,8 +22,8 @@ from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import AppIdentity, Clicks
 from bot.remediation.runner import Executor, Runner
-from bot.store import Audit, GoodLooks, Incidents, Messages, Runs, Seen, Store
-from checks.model import Digest, Host, Reading, Report, Service
+from bot.store import Audit, Baselines, Incidents, Messages, Runs, Seen, Store
+from checks.model import Baseline, Host, Reading, Report, Service
 from tests.unit.bot.remediation.lives import Killed, Life, LifesDatabase, Time, Turns, engine_on
 from tests.unit.bot.remediation.model_host import LEASE, TWO_SERVICES, ModelHost, Says
 from tests.unit.bot.remediation.run_oracle import Oracle, Word
@@ -55,7 +55,7 @@ class Looker:
     async def check(self, _host: Host, _service: Service | None = None) -> tuple[Report, ...]:
         return await self._host.check(self._life)
 
-    def remember(self, host: str, service: str, good: Digest) -> None:
+    def remember(self, host: str, service: str, good: Baseline) -> None:
         """Nothing is told of what was."""
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
@@ -77,7 +77,7 @@ class Bot:
             Audit(database),
             Messages(database),
             Seen(database, name),
-            GoodLooks(database),
+            Baselines(database),
         )
         clock = world.loop.clock
         self.monitor = Monitor(

@@ -159,7 +159,7 @@ class ModelHost:
         value = self.values[of.service]
         if of.undoes:
             return of.basis == {value_of(of.service): value}
-        return of.digest in {each.digest for each in plans_for(of.service, value)}
+        return of.fingerprint in {each.fingerprint for each in plans_for(of.service, value)}
 
     def _runs(self, order: Order) -> str:
         """The step is run."""

@@ -223,6 +223,10 @@ class Oracle:
         wrong += [f"{run}: was stale, and was run" for run in host.stale if host.executed[run]]
         for run, order in host.orders.items():
             offer = self.offers.get(run)
-            if offer is None or offer.row["approved_by"] != order.by or offer.row["digest"] != order.plan.digest:
+            if (
+                offer is None
+                or offer.row["approved_by"] != order.by
+                or offer.row["fingerprint"] != order.plan.fingerprint
+            ):
                 wrong.append(f"{run}: nobody approved what was begun")
         return wrong

@@ -119,7 +119,7 @@ async def test_while_another_service_of_the_host_is_mended_it_is_waited_for(
     known = await store.incidents.get("inc-2")
     assert known
     web = known.offers[0]
-    assert await bot.runner.claim(Run(known, web, Approval("U0BOB", bot.clock(), web.plan.digest)))
+    assert await bot.runner.claim(Run(known, web, Approval("U0BOB", bot.clock(), web.plan.fingerprint)))
     answer = await bot.clicks.approve(click(target=await bot.breaks()))
     assert isinstance(answer, Refusal)
     assert (answer.reason, answer.incident and answer.incident.id) == (RefusalReason.HOST_BUSY, "inc-2")

@@ -120,7 +120,7 @@ def test_every_refusal_has_words(reason: RefusalReason) -> None:
 def test_only_a_repeated_click_gets_no_answer() -> None:
     assert reply(Repeated()) is None
     assert reply(Acknowledged(incident()))
-    approved = reply(Approved(incident(), offer(), Approval(APPROVER, T0, plan().digest)))
+    approved = reply(Approved(incident(), offer(), Approval(APPROVER, T0, plan().fingerprint)))
     assert approved
     assert "Switch IP forwarding on" in approved.text
 
@@ -132,7 +132,7 @@ def told(answer: Agreed | Refusal) -> str:
 
 
 def test_the_first_of_two_learns_that_nothing_runs_yet() -> None:
-    approval = Approval(APPROVER, T0, plan().digest)
+    approval = Approval(APPROVER, T0, plan().fingerprint)
     two = told(Agreed(incident(offer()), offer(), approval, people=2, missing=1))
     assert two.startswith("Noted: 1 of 2 approved *Switch IP forwarding on, for good* on host1/registry.")
     assert "Nothing runs until another person approves" in two

@@ -98,7 +98,7 @@ def test_a_plan_for_two_people_says_so_and_the_first_click_runs_nothing() -> Non
 
 
 def test_the_second_person_sees_who_the_first_one_was_above_the_button() -> None:
-    agreed = (Approval("U0ALICE", NOW, PLAN.digest),)
+    agreed = (Approval("U0ALICE", NOW, PLAN.fingerprint),)
     message = after(replace(OFFER, people=2, agreed=agreed))
     assert f"*{PLAN.title}*: 1 of 2 approved: <@U0ALICE> <!date^" in body(message)
     assert "; another person has to." in body(message)
@@ -216,7 +216,7 @@ def test_a_run_refers_to_the_audit_log_in_small_print() -> None:
 
 
 def test_of_an_earlier_run_only_its_end_is_told() -> None:
-    second = replace(RESTART_OFFER, approval=Approval("U0BOB", LATER + timedelta(minutes=5), RESTART.digest))
+    second = replace(RESTART_OFFER, approval=Approval("U0BOB", LATER + timedelta(minutes=5), RESTART.fingerprint))
     failed = ran(Outcome.FAILED, status=1)
     message = after(ran(Outcome.NOT_FIXED, FORWARDING), replace(second, applied=failed.applied))
     assert in_order(message, "*A step failed.*", "*Proof*", "*Ran, but the service is still not well.*")
@@ -224,7 +224,7 @@ def test_of_an_earlier_run_only_its_end_is_told() -> None:
 
 
 def test_a_run_that_nobody_approved_says_by_what_right_it_ran() -> None:
-    approval = Approval("auto", LATER, PLAN.digest)
+    approval = Approval("auto", LATER, PLAN.fingerprint)
     auto = replace(ran(Outcome.FIXED), approval=approval)
     text = body(after(auto, incident=RESOLVED))
     assert f"*{PLAN.title}*, by itself, as the configuration allows, <!date^" in text
@@ -233,13 +233,13 @@ def test_a_run_that_nobody_approved_says_by_what_right_it_ran() -> None:
 
 
 def test_a_fix_approved_in_a_terminal_names_the_login() -> None:
-    approval = Approval("terminal:<!channel>ann", LATER, PLAN.digest)
+    approval = Approval("terminal:<!channel>ann", LATER, PLAN.fingerprint)
     text = body(after(replace(approved(), approval=approval), incident=FIXING))
     assert "approved by &lt;!channel&gt;ann at a terminal <!date^" in text
 
 
 def test_everyone_who_approved_is_named() -> None:
-    agreed = (Approval("U0ALICE", NOW, PLAN.digest),)
+    agreed = (Approval("U0ALICE", NOW, PLAN.fingerprint),)
     text = body(after(replace(ran(Outcome.FIXED), people=2, agreed=agreed), incident=RESOLVED))
     assert "approved by <@U0ALICE> <!date^" in text
     assert f", <@{APPROVER}> <!date^" in text

@@ -131,8 +131,8 @@ HALF_BLIND = replace(
 )
 """A healthy service of a host that cannot tell everything."""
 
-OFFER = Offer("offer-1", PLAN, PLAN.digest, NOW, NOW + timedelta(minutes=30))
-RESTART_OFFER = Offer("offer-2", RESTART, RESTART.digest, NOW, NOW + timedelta(minutes=30))
+OFFER = Offer("offer-1", PLAN, PLAN.fingerprint, NOW, NOW + timedelta(minutes=30))
+RESTART_OFFER = Offer("offer-2", RESTART, RESTART.fingerprint, NOW, NOW + timedelta(minutes=30))
 OPENED = Transition(None, IncidentState.OPEN, "2 readings in a row from outside failed: timed out at connect", NOW)
 OPEN = Incident("inc-1", "host1", "registry", IncidentState.OPEN, NOW, (OPENED,), REPORT, (OFFER, RESTART_OFFER))
 
@@ -148,7 +148,7 @@ def moved(incident: Incident, new: IncidentState, who: str = "", reason: str = "
 
 
 def approved(offer: Offer = OFFER, progress: str = "") -> Offer:
-    return replace(offer, approval=Approval(APPROVER, LATER, offer.plan.digest), progress=progress)
+    return replace(offer, approval=Approval(APPROVER, LATER, offer.plan.fingerprint), progress=progress)
 
 
 def applied(outcome: Outcome, says: str = "That is how it ended.", output: str = "", status: int = 0) -> Applied:
@@ -188,7 +188,7 @@ UNDO = replace(
     verify="the host is as it was before",
     undo_unasked=False,
 )
-UNDO_OFFER = Offer("offer-3", UNDO, UNDO.digest, LATER, LATER + timedelta(minutes=30))
+UNDO_OFFER = Offer("offer-3", UNDO, UNDO.fingerprint, LATER, LATER + timedelta(minutes=30))
 
 
 def ran(outcome: Outcome, *differences: Difference, **more: Any) -> Offer:
@@ -198,7 +198,7 @@ def ran(outcome: Outcome, *differences: Difference, **more: Any) -> Offer:
 
 def undone(outcome: Outcome, *differences: Difference) -> Offer:
     """Its undo, carried out a minute later."""
-    approval = Approval(APPROVER, LATER + timedelta(minutes=1), UNDO.digest)
+    approval = Approval(APPROVER, LATER + timedelta(minutes=1), UNDO.fingerprint)
     return replace(UNDO_OFFER, approval=approval, applied=Applied(outcome, "", differences=differences))
 
 

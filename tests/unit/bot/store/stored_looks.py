@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from checks.digest import digest
+from checks.baseline import baseline
 from checks.look import Before, Look
-from checks.model import Digest, Trouble
+from checks.model import Baseline, Trouble
 from tests import looks
 from tests.histories import NOW, at, journal, look, record, restart, sudo, unit
 
@@ -19,12 +19,12 @@ _POLKIT = (
 _HEARD = '"Firewalld: interface br-0f81c2d3e4a5 already part of docker zone"'
 
 
-def good(clock: str, days: float = 0) -> Digest:
+def good(clock: str, days: float = 0) -> Baseline:
     """The last good look, so many days before that time."""
-    well = digest(looks.look(BOOKWORM, "healthy", looks.ANSWERED))
+    well = baseline(looks.look(BOOKWORM, "healthy", looks.ANSWERED))
     assert well is not None
     few = {name: value for name, value in well.values.items() if "/etc/" not in name or "default/docker" in name}
-    return Digest(at(clock) - timedelta(days=days), few)
+    return Baseline(at(clock) - timedelta(days=days), few)
 
 
 def told_by_all() -> Look:

@@ -141,7 +141,7 @@ async def test_what_was_shown_is_known_by_the_same_digest_as_in_the_log(store: S
     incidents = [await newest(store, host) for host in ("failing", "prevented", "agreed", "undoing")]
     offers = [offer for incident in incidents for offer in incident.offers if offer.id in planned]
     assert len(offers) > 4
-    assert all(offer.digest == planned[offer.id] for offer in offers)
+    assert all(offer.fingerprint == planned[offer.id] for offer in offers)
 
 
 async def test_the_log_is_sound_and_goes_on(store: Store, bot: Bot) -> None:
@@ -170,7 +170,7 @@ async def test_a_button_that_was_there_works(
     assert (ran.fix, bool(ran.undoes)) == (FixId.ENABLE_IP_FORWARD, undo)
     [done] = [each for each in (await newest(store, host)).offers if each.id == target]
     assert done.approval is not None
-    assert (done.approval.who, done.approval.digest) == (APPROVER, done.digest)
+    assert (done.approval.who, done.approval.fingerprint) == (APPROVER, done.fingerprint)
 
 
 async def test_who_agreed_before_is_the_first_of_two(store: Store, bot: Bot, executor: FakeExecutor) -> None:
@@ -205,7 +205,7 @@ async def test_what_is_over_leaves_only_the_way_back_on_offer(store: Store, bot:
 
 
 async def test_how_services_were_when_they_were_well_is_remembered(store: Store) -> None:
-    [(host, service, digest)] = await store.good_looks.all()
+    [(host, service, baseline)] = await store.baselines.all()
     assert (host, service) == ("undone", "registry")
-    assert {name: value.text for name, value in digest.values.items()} == {"sysctl net.ipv4.ip_forward": "1"}
+    assert {name: value.text for name, value in baseline.values.items()} == {"sysctl net.ipv4.ip_forward": "1"}
     assert {report.host for report in await store.incidents.last_reports()} > {"undone", "preventing", ALL_HOSTS}

@@ -76,7 +76,7 @@ async def claim(
     known = await store.incidents.with_offer(offer_id)
     assert known
     chosen = next(each for each in known.offers if each.id == offer_id)
-    return await claim_as(store, known, chosen, Approval(who, now, chosen.plan.digest), late)
+    return await claim_as(store, known, chosen, Approval(who, now, chosen.plan.fingerprint), late)
 
 
 async def claim_as(
@@ -196,11 +196,11 @@ async def test_an_approval_is_claimed_soon_after_it_was_decided_or_not_at_all(st
     assert await store.runs.abandoned(LEASE + DECISION_HOLDS - second) == ()  # the lease begins with the claim
 
 
-async def agree(store: Store, who: str, offer_id: str = "offer-1", now: datetime = T0, digest: str = "") -> bool:
+async def agree(store: Store, who: str, offer_id: str = "offer-1", now: datetime = T0, fingerprint: str = "") -> bool:
     known = await store.incidents.with_offer(offer_id)
     assert known
     [seen] = [each for each in known.offers if each.id == offer_id]
-    return await store.incidents.agree(seen, Approval(who, now, digest or seen.plan.digest), entry("agreed"))
+    return await store.incidents.agree(seen, Approval(who, now, fingerprint or seen.plan.fingerprint), entry("agreed"))
 
 
 async def test_who_agrees_is_stored_with_the_offer_and_makes_the_message_due(store: Store) -> None:
@@ -212,9 +212,9 @@ async def test_who_agrees_is_stored_with_the_offer_and_makes_the_message_due(sto
     assert await agree(store, "U2", now=LEASE - MINUTE / 2)
     known = await store.incidents.get("inc-1")
     assert known
-    assert [(each.who, each.digest) for each in known.offers[0].agreed] == [
-        ("U1", plan().digest),
-        ("U2", plan().digest),
+    assert [(each.who, each.fingerprint) for each in known.offers[0].agreed] == [
+        ("U1", plan().fingerprint),
+        ("U2", plan().fingerprint),
     ]
     assert len(await store.messages.due(LEASE)) == 1
     assert [each.entry.event for each in await store.audit.all(run="offer-1")] == ["planned", "agreed", "agreed"]
@@ -226,13 +226,13 @@ async def test_who_agrees_again_takes_the_place_of_their_first_agreement(store: 
     assert await agree(store, "U1", now=T0 + MINUTE)
     known = await store.incidents.get("inc-1")
     assert known
-    assert known.offers[0].agreed == (Approval("U1", T0 + MINUTE, plan().digest),)
+    assert known.offers[0].agreed == (Approval("U1", T0 + MINUTE, plan().fingerprint),)
 
 
 async def test_of_two_who_agree_at_once_the_second_is_asked_to_decide_again(store: Store, other: Store) -> None:
     await stored(store, offer())
     seen = offer()
-    first, second = [Approval(who, T0, plan().digest) for who in ("U1", "U2")]
+    first, second = [Approval(who, T0, plan().fingerprint) for who in ("U1", "U2")]
     both = await asyncio.gather(
         store.incidents.agree(seen, first, entry("agreed")), other.incidents.agree(seen, second, entry("agreed"))
     )
@@ -243,7 +243,7 @@ async def test_nobody_agrees_to_what_is_claimed_expired_withdrawn_or_another_pla
     await stored(store, offer(), replace(offer("offer-2", plan("restart-docker")), withdrawn=True))
     assert not await agree(store, "U1", now=offer().expires_at)
     assert not await agree(store, "U1", offer_id="offer-2")
-    assert not await agree(store, "U1", digest="0" * 64)
+    assert not await agree(store, "U1", fingerprint="0" * 64)
     assert await claim(store)
     assert not await agree(store, "U1")
 
@@ -348,7 +348,7 @@ async def test_every_change_of_a_run_is_in_the_log_which_nobody_can_change(store
     await finish(store, fixed())
     log = await store.audit.all()
     assert [each.entry.event for each in log] == ["planned", "approved", "step-started", "ended"]
-    assert log[0].entry.data["digest"] == plan().digest
+    assert log[0].entry.data["fingerprint"] == plan().fingerprint
     assert flaw(log) == ""
     for change in ("UPDATE audit SET says = 'nothing'", "DELETE FROM audit WHERE number = 4"):
         with pytest.raises(ConflictError, match="only ever added to"):
@@ -485,7 +485,7 @@ st.register_type_strategy(Plan, plans)
 def test_a_report_survives_json_unchanged(report: Report) -> None:
     again = report_from(report_json(report))
     assert again == report
-    assert [plan.digest for plan in again.plans] == [plan.digest for plan in report.plans]
+    assert [plan.fingerprint for plan in again.plans] == [plan.fingerprint for plan in report.plans]
 
 
 async def test_a_plan_keeps_its_digest_in_the_store(store: Store) -> None:
@@ -494,7 +494,7 @@ async def test_a_plan_keeps_its_digest_in_the_store(store: Store) -> None:
     await stored(store, offer(of=of))
     known = await store.incidents.get("inc-1")
     assert known
-    assert known.offers[0].plan.digest == of.digest
+    assert known.offers[0].plan.fingerprint == of.fingerprint
 
 
 async def test_how_long_a_step_took_the_last_time_is_known_to_every_process(store: Store, other: Store) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.baselines import good_looks
+from bot.cli.baselines import baselines
 from bot.incidents.model import Incident
 from bot.incidents.recurrence import recurrence
 from bot.store import Store
 from bot.wording.reports import by_reason
-from checks.digest import digest
+from checks.baseline import baseline
 from checks.execution.snapshot import differences, snapshot
 from checks.look import Look
 from checks.model import Aspect, Change, ChangeKind, Family, Missing, Value
@@ -82,17 +82,17 @@ async def test_the_values_of_old_looks_are_of_what_they_are_of_today(store: Stor
     for name, made in TOLD.items():
         report = (await known(store, name)).report
         assert report
-        assert report.digest == digest(made())
-    assert await store.good_looks.all() == (("host1", "told_by_all", stored_looks.good("14:03:10")),)
+        assert report.baseline == baseline(made())
+    assert await store.baselines.all() == (("host1", "told_by_all", stored_looks.good("14:03:10")),)
 
 
 async def test_a_command_that_finds_a_store_of_the_release_before_does_without_it(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     with closing(sqlite3.connect(tmp_path / "store.db")) as old:
         old.executescript(OLD.read_text(encoding="utf-8"))
-    assert good_looks(url) == ()
+    assert baselines(url) == ()
     await (await Store.open(url)).close()
-    [(_, _, good)] = good_looks(url)
+    [(_, _, good)] = baselines(url)
     assert good.of(Aspect.HOST_FORWARDING) == Value(Aspect.HOST_FORWARDING, "1")
 
 

@@ -152,7 +152,7 @@ def test_what_comes_back_is_told_by_value_or_by_length() -> None:
 
 
 def test_nobody_counts_twice_towards_two_people() -> None:
-    alice, bob = Approval("U0ALICE", NOW, PLAN.digest), Approval("U0BOB", LATER, PLAN.digest)
+    alice, bob = Approval("U0ALICE", NOW, PLAN.fingerprint), Approval("U0BOB", LATER, PLAN.fingerprint)
     first = replace(OFFER, people=2, agreed=(alice, alice))
     assert (approvals(first), still_needed(first)) == ([alice], 1)
     both = replace(first, approval=bob, agreed=(alice, bob))
@@ -178,7 +178,7 @@ def test_what_was_taken_back_fixed_nothing() -> None:
 
 
 def test_a_click_that_ran_nothing_is_no_run() -> None:
-    approval = Approval("U0BOB", LATER + timedelta(minutes=5), RESTART_OFFER.plan.digest)
+    approval = Approval("U0BOB", LATER + timedelta(minutes=5), RESTART_OFFER.plan.fingerprint)
     stale = replace(RESTART_OFFER, approval=approval, applied=applied(Outcome.STALE))
     fixed = ran(Outcome.FIXED)
     assert newest_run((stale, fixed)) == fixed

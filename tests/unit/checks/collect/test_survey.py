@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from checks.collect.survey import settled
 from checks.look import Before
-from checks.model import Aspect, Digest, Value
+from checks.model import Aspect, Baseline, Value
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
-GOOD = Digest(T0, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, "1")})
-OVERTAKEN = Digest(T0 + timedelta(minutes=5), {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, "0")})
+GOOD = Baseline(T0, {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, "1")})
+OVERTAKEN = Baseline(T0 + timedelta(minutes=5), {"net.ipv4.ip_forward": Value(Aspect.HOST_FORWARDING, "0")})
 BOTH = Before(good=OVERTAKEN, earlier=GOOD)
 SOON = OVERTAKEN.at + timedelta(seconds=3)
 LATER = OVERTAKEN.at + timedelta(minutes=1)

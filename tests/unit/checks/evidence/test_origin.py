@@ -9,12 +9,12 @@ from checks.evidence.origin import who_stopped, who_switched_forwarding, who_tou
 from checks.facts.journal import parse as parse_journal
 from checks.facts.sysctl_order import IP_FORWARD
 from checks.look import Look
-from checks.model import Aspect, Digest, Output, Value
+from checks.model import Aspect, Baseline, Output, Value
 from checks.source import Unavailable
 from tests import histories
 from tests.histories import NETWORK_SERVICE, NOW, at, journal, look, record, restart, sudo, unit
 
-GOOD = Digest(at("14:03:10"), {IP_FORWARD: Value(Aspect.HOST_FORWARDING, "1")})
+GOOD = Baseline(at("14:03:10"), {IP_FORWARD: Value(Aspect.HOST_FORWARDING, "1")})
 RESTART = restart("14:03:14", "network.service")
 SCRIPT = "/etc/rc.d/init.d/network:237 says `sysctl -w net.ipv4.ip_forward=0 > /dev/null 2>&1`"
 

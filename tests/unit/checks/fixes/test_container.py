@@ -60,7 +60,7 @@ def test_a_paused_container_goes_on_and_can_be_paused_again(platform: str) -> No
 def test_another_start_of_the_container_is_another_plan() -> None:
     seen = hanging(BOOKWORM)
     again = state(seen, StartedAt="2026-11-24T10:00:00Z")
-    assert plans(seen)["restart-container"].digest != plans(again)["restart-container"].digest
+    assert plans(seen)["restart-container"].fingerprint != plans(again)["restart-container"].fingerprint
 
 
 def test_a_name_that_docker_would_not_allow_makes_no_command() -> None:

@@ -81,9 +81,9 @@ def test_the_same_facts_make_the_same_digest_and_other_facts_another(platform: s
     plan = plan_of(look(platform, "ip-forward-off", TIMED_OUT), "enable-ip-forward")
     again = plan_of(look(platform, "ip-forward-off", TIMED_OUT), "enable-ip-forward")
     hardened = plan_of(look(platform, "ip-forward-off-hardened", TIMED_OUT), "enable-ip-forward")
-    assert plan.digest == again.digest
-    assert plan.digest != hardened.digest
-    assert plan.digest != replace(plan, steps=plan.steps[:1]).digest
+    assert plan.fingerprint == again.fingerprint
+    assert plan.fingerprint != hardened.fingerprint
+    assert plan.fingerprint != replace(plan, steps=plan.steps[:1]).fingerprint
 
 
 @pytest.mark.parametrize("platform", recordings.platforms())

@@ -156,7 +156,7 @@ def test_another_count_at_the_next_look_is_the_same_plan() -> None:
     text = output(seen, "counters")
     count = text.partition("@ conntrack\n")[2].split()[0]
     later = printing(seen, "counters", text.replace(f"@ conntrack\n{count}\n", f"@ conntrack\n{int(count) + 3}\n"))
-    digests = {plan_of(one, "raise-conntrack-max").digest for one in (seen, later)}
+    digests = {plan_of(one, "raise-conntrack-max").fingerprint for one in (seen, later)}
     assert len(digests) == 1
 
 

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.baselines import good_looks
+from bot.cli.baselines import baselines
 from bot.monitoring.monitor import Monitor
 from bot.store import Store
-from checks.model import Aspect, Digest, Value
+from checks.model import Aspect, Baseline, Value
 from tests.unit.bot.life import SETTINGS
 from tests.unit.bot.samples import HOST, SERVICE, T0, Clock, FakeChecker, broken, healthy
 
 ON, OFF = Value(Aspect.HOST_FORWARDING, "1"), Value(Aspect.HOST_FORWARDING, "0")
-GOOD = Digest(T0, {"net.ipv4.ip_forward": ON})
-LATER = Digest(
+GOOD = Baseline(T0, {"net.ipv4.ip_forward": ON})
+LATER = Baseline(
     T0 + timedelta(minutes=5), {"net.ipv4.ip_forward": ON, "firewalld.service": Value(Aspect.UNIT, "active, enabled")}
 )
-BAD = Digest(T0 + timedelta(minutes=9), {"net.ipv4.ip_forward": OFF})
+BAD = Baseline(T0 + timedelta(minutes=9), {"net.ipv4.ip_forward": OFF})
 
 
 @pytest.fixture
@@ -31,55 +31,55 @@ def url(tmp_path: Path) -> str:
 async def test_the_newest_good_look_stays_when_worse_ones_come_after(url: str) -> None:
     store = await Store.open(url)
     for report in (
-        replace(healthy(), digest=GOOD),
-        replace(healthy(), digest=LATER),
-        replace(broken(), digest=BAD),
+        replace(healthy(), baseline=GOOD),
+        replace(healthy(), baseline=LATER),
+        replace(broken(), baseline=BAD),
         healthy(),
     ):
-        await store.good_looks.keep(report)
-    assert await store.good_looks.all() == ((HOST.name, SERVICE.name, LATER),)
+        await store.baselines.keep(report)
+    assert await store.baselines.all() == ((HOST.name, SERVICE.name, LATER),)
     await store.close()
 
 
 async def test_a_bot_that_starts_hands_them_to_what_looks_and_keeps_new_ones(url: str) -> None:
     store, clock = await Store.open(url), Clock()
-    await store.good_looks.keep(replace(healthy(), digest=GOOD))
+    await store.baselines.keep(replace(healthy(), baseline=GOOD))
     checker = FakeChecker(clock)
-    checker.report = lambda at: replace(healthy(at), digest=LATER)
+    checker.report = lambda at: replace(healthy(at), baseline=LATER)
     monitor = Monitor([HOST], checker, store, SETTINGS, clock=clock)
     await monitor.start()
     assert checker.remembered == {(HOST.name, SERVICE.name): GOOD}
     await monitor.look(HOST)
-    assert await store.good_looks.all() == ((HOST.name, SERVICE.name, LATER),)
+    assert await store.baselines.all() == ((HOST.name, SERVICE.name, LATER),)
     await monitor.close()
     await store.close()
 
 
 async def test_a_command_reads_them_also_while_the_bot_has_its_store_open(url: str) -> None:
     store = await Store.open(url)
-    await store.good_looks.keep(replace(healthy(), digest=GOOD))
-    assert good_looks(url) == ((HOST.name, SERVICE.name, GOOD),)
+    await store.baselines.keep(replace(healthy(), baseline=GOOD))
+    assert baselines(url) == ((HOST.name, SERVICE.name, GOOD),)
     await store.close()
-    assert good_looks(url) == ((HOST.name, SERVICE.name, GOOD),)
+    assert baselines(url) == ((HOST.name, SERVICE.name, GOOD),)
 
 
 def test_a_command_makes_no_store(url: str, tmp_path: Path) -> None:
-    assert good_looks(url) == ()
-    assert good_looks("sqlite://") == ()
-    assert good_looks("postgresql+asyncpg://db/dockerhealth") == ()
+    assert baselines(url) == ()
+    assert baselines("sqlite://") == ()
+    assert baselines("postgresql+asyncpg://db/dockerhealth") == ()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_that_cannot_be_read_is_no_reason_to_fail(url: str, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes(b"this is no database, but longer than its header would be" * 10)
-    assert good_looks(url) == ()
+    assert baselines(url) == ()
     path.unlink()
     with closing(sqlite3.connect(path)) as old:
         old.execute("CREATE TABLE incidents (id TEXT)")
-    assert good_looks(url) == ()
+    assert baselines(url) == ()
     with closing(sqlite3.connect(path)) as odd:
-        odd.execute("CREATE TABLE good_looks (host TEXT, service TEXT, digest TEXT)")
-        odd.execute("INSERT INTO good_looks VALUES ('host1', 'registry', 'no JSON')")
+        odd.execute("CREATE TABLE baselines (host TEXT, service TEXT, body TEXT)")
+        odd.execute("INSERT INTO baselines VALUES ('host1', 'registry', 'no JSON')")
         odd.commit()
-    assert good_looks(url) == ()
+    assert baselines(url) == ()

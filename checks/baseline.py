@@ -17,7 +17,7 @@ from checks.facts.sysctl_order import IP_FORWARD, interface_key
 from checks.facts.system import SYSTEM
 from checks.facts.units import NETWORK_UNITS, UNITS, known
 from checks.look import Look, MissingError
-from checks.model import Aspect, Digest, Value
+from checks.model import Aspect, Baseline, Value
 
 _OTHERS = ("veth", "br-", "virbr", "tap", "lo")  # interfaces that come and go with containers, or lead nowhere
 _UNITS = ("docker.service", "firewalld.service", "nftables.service", "iptables.service", "ufw.service", *NETWORK_UNITS)
@@ -27,7 +27,7 @@ _ENTRANCES = (("filter", "INPUT"), ("filter", "FORWARD"), ("filter", "DOCKER-USE
 _Values = Iterator[tuple[str, Value]]
 
 
-def digest(look: Look) -> Digest | None:
+def baseline(look: Look) -> Baseline | None:
     """The values of a look that matter to its service; None where the host could not be looked at.
 
     Only what stays the same on a host on which nothing changes: no counters, no time of day. A value whose fact could
@@ -41,7 +41,7 @@ def digest(look: Look) -> Digest | None:
             values |= dict(part(look))
         except MissingError:
             continue
-    return Digest(look.facts.at, values)
+    return Baseline(look.facts.at, values)
 
 
 def _value(text: str | None, aspect: Aspect = Aspect.OTHER) -> Value:

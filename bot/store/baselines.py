@@ -1,0 +1,36 @@
+"""How each service was when it was last seen well. A look at a broken one is compared with that, restart or not."""
+
+from pydantic import TypeAdapter
+from sqlalchemy import delete, insert, select
+
+from bot.store.database import Database
+from bot.store.tables import baselines
+from checks.model import Baseline, Report, Status
+
+_BASELINE = TypeAdapter(Baseline)
+
+OfService = tuple[str, str, Baseline]  # host, service
+
+
+class Baselines:
+    """One a service, the newest. Looks that find it broken leave it as it is."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keep(self, report: Report) -> None:
+        """Take a look that found its service healthy; any other is passed over."""
+        if report.status is not Status.HEALTHY or report.baseline is None:
+            return
+        body = _BASELINE.dump_json(report.baseline).decode()
+        async with self._database.writing() as connection:
+            before = baselines.c.host == report.host, baselines.c.service == report.service
+            await connection.execute(delete(baselines).where(*before))
+            await connection.execute(
+                insert(baselines).values(host=report.host, service=report.service, at=report.baseline.at, body=body)
+            )
+
+    async def all(self) -> tuple[OfService, ...]:
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(baselines.c.host, baselines.c.service, baselines.c.body))
+            return tuple((row.host, row.service, _BASELINE.validate_json(row.body)) for row in rows)
