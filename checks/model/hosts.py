@@ -1,0 +1,73 @@
+"""What is watched: hosts, their services, and how they are logged in to."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class ServiceKind(StrEnum):
+    """What a healthy answer looks like."""
+
+    REGISTRY = "registry"  # GET /v2/ answers 200, or 401 where a login is asked for
+    HTTP = "http"  # any answer below 500
+    TCP = "tcp"  # the connection is accepted
+
+
+@dataclass(frozen=True)
+class Service:
+    """One published endpoint on a host. ``url`` is ``http://``, ``https://`` or ``tcp://``."""
+
+    name: str
+    url: str
+    kind: ServiceKind = ServiceKind.REGISTRY
+    container: str | None = None
+
+    @property
+    def target(self) -> str:
+        """The host part of the URL: a name or an address, IPv6 without its brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def tls(self) -> bool:
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def path(self) -> str:
+        return "/v2/" if self.kind is ServiceKind.REGISTRY else urlsplit(self.url).path or "/"
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a host is logged in to. ``None`` leaves the choice to the user's ``~/.ssh/config`` and agent."""
+
+    user: str | None = None
+    port: int | None = None
+    identity_file: Path | None = None
+    known_hosts: Path | None = None
+    proxy_jump: str | None = None
+    connect_timeout: float = 5.0  # seconds, TCP and login together
+    command_timeout: float = 20.0  # seconds, one remote command
+    keepalive: float = 15.0  # seconds between keepalives; three missed ones end the connection
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine reached over SSH, under the name that people use for it."""
+
+    name: str
+    address: str
+    services: tuple[Service, ...]
+    login: Login = field(default_factory=Login)
+
+    def service(self, name: str) -> Service:
+        """The service of that name. Raises KeyError."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise KeyError(name)

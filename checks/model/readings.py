@@ -1,0 +1,86 @@
+"""What one attempt came to: a service that was reached for, a command that was run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+_UNAUTHORIZED = 401
+
+
+class Vantage(StrEnum):
+    """Where a reach attempt is made from."""
+
+    OUTSIDE = "outside"  # the bot
+    PEER = "peer"  # another host
+    HOST = "host"  # the host itself, to its own LAN address
+    LOOPBACK = "loopback"  # the host itself, to 127.0.0.1
+    CONTAINER = "container"  # the host itself, to the container's own address
+
+
+class Phase(StrEnum):
+    """How far an attempt got: the phase that it was in when it ended."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    HTTP = "http"
+
+
+class ReachOutcome(StrEnum):
+    """How an attempt ended."""
+
+    ANSWERED = "answered"  # as a healthy service does
+    REFUSED = "refused"  # ECONNREFUSED
+    TIMED_OUT = "timed-out"
+    RESET = "reset"  # ECONNRESET, also: accepted, then closed without an answer
+    NO_ROUTE = "no-route"  # EHOSTUNREACH: nobody at that address, or a firewall's REJECT
+    NETWORK_UNREACHABLE = "network-unreachable"  # ENETUNREACH
+    NAME_UNKNOWN = "name-unknown"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
+    TLS_FAILED = "tls-failed"  # no TLS spoken there, or no common version
+    NOT_HTTP = "not-http"
+    BAD_STATUS = "bad-status"
+    NOT_A_REGISTRY = "not-a-registry"  # 200 without the registry's header
+    FAILED = "failed"  # another error of the system; ``detail`` names it
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The typed result of one reach attempt."""
+
+    vantage: Vantage
+    phase: Phase
+    ended: ReachOutcome
+    ms: float  # the whole attempt
+    at: datetime
+    status: int | None = None  # of the HTTP answer, where there was one
+    address: str | None = None  # the address that was tried
+    detail: str = ""
+    phases_ms: Mapping[Phase, float] = field(default_factory=dict)
+    by: str = ""  # the host that made the attempt, where that is another one than the service's (PEER)
+    expires: datetime | None = None  # of the certificate that was shown, where it was verified
+
+    @property
+    def ok(self) -> bool:
+        return self.ended is ReachOutcome.ANSWERED
+
+    @property
+    def says(self) -> str:
+        """The reading in a few words: ``timed out at connect``, ``answered 200``."""
+        words = self.ended.value.replace("-", " ")
+        if self.status is not None:
+            login = " (asks for a login)" if self.ok and self.status == _UNAUTHORIZED else ""
+            return f"{words} {self.status}{login}"
+        return words if self.ok else f"{words} at {self.phase}"
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command printed, each stream apart. ``status`` is the exit status; 124 is a deadline that ran out."""
+
+    stdout: str
+    stderr: str = ""
+    status: int = 0
+    ms: float | None = None  # how long it took on the host, where that was measured

@@ -1,0 +1,146 @@
+"""All that one look found out about a service."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from checks.model.findings import Diagnosis
+from checks.model.plans import NoChange, Plan
+from checks.model.readings import Reading
+
+
+class Status(StrEnum):
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"  # the host could not be looked at
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a host could not be looked at: reported beside the reading, never as the cause. ``id`` as in errors.py."""
+
+    id: str
+    says: str
+
+
+class ChangeKind(StrEnum):
+    """What a timeline tells of."""
+
+    UNIT = "unit"
+    PACKAGE = "package"
+    FILE = "file"
+    CONTAINER = "container"
+    LOGIN = "login"
+    COMMAND = "command"
+    MESSAGE = "message"  # a line of dockerd's or of the kernel's
+    DIFFERENCE = "difference"  # a look found another value than one before it
+    LOOK = "look"  # of the looks and readings themselves: nothing happened on the host
+
+    @property
+    def happened(self) -> bool:
+        """Whether it is something that happened on the host at a time of its own: an effect has none."""
+        return self not in {ChangeKind.DIFFERENCE, ChangeKind.LOOK}
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """A fact, or a part of one, that a host was asked for and that could not be had."""
+
+    fact: str
+    why: str
+
+
+def reasons_of(lacking: Iterable[Lacking]) -> dict[str, tuple[str, ...]]:
+    """Each reason, and the facts that could not be had for it, in the order in which they come."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for one in lacking:
+        groups[one.why] = (*groups.get(one.why, ()), one.fact)
+    return groups
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a timeline tells at one time. Two of the same kind ``of`` the same are the same thing, another time.
+
+    ``asked`` is whether ``who`` is known to have asked for it: a login or a command only names its user.
+
+    A difference came about between ``since`` and ``at``: the newest look at which the value was still the old one, and
+    the first one at which it was another.
+    """
+
+    kind: ChangeKind
+    of: tuple[str, ...]  # a unit and what became of it, say; of a difference its name, the value before and after it
+    at: datetime  # of what was repeated, the last time
+    what: str  # for a person, without its times
+    who: str = ""  # empty where nobody is named
+    asked: bool = False
+    times: int = 1
+    since: datetime | None = None  # of a difference
+
+    @property
+    def says(self) -> str:
+        """The change in words, without its interval: of what was repeated, how often it was."""
+        return f"{self.what} (the last of {self.times} times)" if self.times > 1 else self.what
+
+
+class Aspect(StrEnum):
+    """What a value of a baseline is of, as far as anything depends on that."""
+
+    HOST_FORWARDING = "host-forwarding"  # the switch that the kernel hands on to every interface
+    INTERFACE_FORWARDING = "interface-forwarding"
+    REVERSE_PATH_FILTER = "reverse-path-filter"
+    DOCKER_CHAINS = "docker-chains"
+    DNAT_RULE = "dnat-rule"  # Docker's for the service's port
+    UNIT = "unit"
+    CONTAINER = "container"  # which one it is
+    CONTAINER_STATE = "container-state"
+    CONTAINER_START = "container-start"  # what is another one after each start of the container
+    FILE = "file"  # when a configuration file was written
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of a baseline; ``text`` is None where there is no such thing."""
+
+    aspect: Aspect
+    text: str | None
+
+    @property
+    def says(self) -> str:
+        return "none" if self.text is None else self.text
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """How a host was, in short: each value that matters to a service under a name, for comparing two looks.
+
+    The name is for a person: what depends on what a value is of asks for its aspect.
+    """
+
+    at: datetime
+    values: Mapping[str, Value]
+
+    def of(self, aspect: Aspect) -> Value | None:
+        """The value of an aspect of which there is one at most; None where it could not be had."""
+        return next((value for value in self.values.values() if value.aspect is aspect), None)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that one check found out about one service."""
+
+    host: str
+    service: str
+    at: datetime
+    status: Status
+    readings: tuple[Reading, ...]
+    diagnosis: Diagnosis
+    plans: tuple[Plan, ...] = ()
+    refused: tuple[NoChange, ...] = ()  # fixes of the root cause that have no plan, and why
+    timeline: tuple[Change, ...] = ()
+    trouble: Trouble | None = None
+    took_ms: float = 0.0
+    baseline: Baseline | None = None  # None where the host could not be looked at
+    unavailable: tuple[Lacking, ...] = ()  # facts that could not be had of a host that could be looked at
