@@ -19,6 +19,7 @@ class Unavailable:
     """A fact that could not be had, and why. Never the same as an empty value."""
 
     reason: str
+    silent: bool = False  # whoever was asked is there, and did not answer in time
 
 
 class UnparsableError(ValueError):
@@ -77,8 +78,10 @@ class Source(Generic[T_co]):
 class Facts:
     """One snapshot: all facts of one host at one time. Values are parsed when they are first asked for."""
 
-    def __init__(self, host: str, at: datetime, outputs: Outputs, missing: Mapping[str, str] | None = None) -> None:
-        """``missing`` maps a probe's name to the reason for which it has no output."""
+    def __init__(
+        self, host: str, at: datetime, outputs: Outputs, missing: Mapping[str, Unavailable] | None = None
+    ) -> None:
+        """``missing`` maps a probe's name to why it has no output."""
         self.host = host
         self.at = at
         self.outputs = outputs
@@ -109,12 +112,18 @@ class Facts:
     def _parse(self, source: Source[Any]) -> object:
         for probe in source.probes:
             if probe.name not in self.outputs:
-                return Unavailable(self.missing.get(probe.name, f"{probe.name} was not asked"))
+                return self.missing.get(probe.name, Unavailable(f"{probe.name} was not asked"))
             if _NO_TEXT.search(self.outputs[probe.name].stdout):
                 return Unavailable(f"{probe.name} printed what is no text")
         try:
             return source.parse(self.outputs)
         except UnparsableError as error:
             return Unavailable(str(error))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:  # a shape that no parser expects
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+        ) as error:  # no parser expects that shape
             return Unavailable(f"its output cannot be read: {error!r}")

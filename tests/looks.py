@@ -4,7 +4,7 @@ from pathlib import Path
 
 from checks.look import Look
 from checks.model import Host, Output, Phase, ReachOutcome, Reading, Service, Trouble, Vantage
-from checks.source import Facts
+from checks.source import Facts, Unavailable
 from tests import recordings
 
 
@@ -44,10 +44,10 @@ def changed(seen: Look, probe: str, old: str, new: str) -> Look:
 
 def without(seen: Look, probe: str, reason: str) -> Look:
     """The same look, had that probe failed."""
-    return _with(seen, {}, {probe: reason})
+    return _with(seen, {}, {probe: Unavailable(reason)})
 
 
-def _with(seen: Look, outputs: dict[str, Output], missing: dict[str, str]) -> Look:
+def _with(seen: Look, outputs: dict[str, Output], missing: dict[str, Unavailable]) -> Look:
     assert seen.facts is not None
     facts = seen.facts
     kept = {name: output for name, output in (facts.outputs | outputs).items() if name not in missing}  # type: ignore[operator]

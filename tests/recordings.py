@@ -5,7 +5,8 @@ A recording is one JSON file, ``tests/recorded/<os>-docker<version>/<scenario>.j
     {"address", "service": {"name", "url", "kind", "container"},
      "outside": {"ended", "phase", "status", "address", "detail", "ms", "expires_in": seconds},
      "small": the same as outside or null,
-     "outputs": {probe: {"stdout": [line, ...], "stderr": [...], "status", "ms"}} or null, "missing": {probe: why},
+     "outputs": {probe: {"stdout": [line, ...], "stderr": [...], "status", "ms"}} or null,
+     "missing": {probe: why, or {"reason", "silent": true} where it did not answer in time},
      "trouble": {"id", "says"} or null,
      "recount": {"attempts", "outputs", "missing"} or null,
      "expected": [cause, ...], "risks": [risk, ...]}
@@ -24,7 +25,7 @@ from typing import Any
 
 from checks.look import Look, Recount
 from checks.model import Host, Output, Phase, ReachOutcome, Reading, Service, ServiceKind, Trouble, Vantage
-from checks.source import Facts, Outputs
+from checks.source import Facts, Outputs, Unavailable
 
 FOLDER = Path(__file__).parent / "recorded"
 RECORDED_AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -49,7 +50,7 @@ def dump(look: Look, expected: Sequence[str], risks: Sequence[str], base: Output
             "expected": list(expected),
             "risks": list(risks),
             "outputs": _outputs(facts.outputs, base or {}) if facts else None,
-            "missing": dict(facts.missing) if facts else {},
+            "missing": _missing(facts.missing) if facts else {},
             "trouble": {"id": look.trouble.id, "says": look.trouble.says} if look.trouble else None,
             "recount": _recount(recount, facts.outputs if base is not None else {}) if recount and facts else None,
         }
@@ -59,7 +60,7 @@ def dump(look: Look, expected: Sequence[str], risks: Sequence[str], base: Output
 def load(path: Path) -> Facts:
     """The snapshot that a recording holds."""
     recording = _read(path)
-    return Facts(path.parent.name, RECORDED_AT, _outputs_of(path, recording), recording["missing"])
+    return Facts(path.parent.name, RECORDED_AT, _outputs_of(path, recording), _unavailable(recording["missing"]))
 
 
 def outputs(path: Path) -> Outputs:
@@ -76,7 +77,9 @@ def replay(path: Path) -> Look:
     counted, recount = recording["recount"], None
     if counted is not None and facts is not None:
         outputs = _restored(counted["outputs"], facts.outputs)
-        recount = Recount(counted["attempts"], Facts(facts.host, RECORDED_AT, outputs, counted["missing"]))
+        recount = Recount(
+            counted["attempts"], Facts(facts.host, RECORDED_AT, outputs, _unavailable(counted["missing"]))
+        )
     return Look(
         host,
         service,
@@ -117,12 +120,23 @@ def _text(recording: Mapping[str, Any]) -> str:
     return json.dumps(recording, indent=1) + "\n"
 
 
+# --- what could not be had ---------------------------------------------------------------------------------------
+
+
+def _missing(missing: Mapping[str, Unavailable]) -> dict[str, Any]:
+    return {name: {"reason": one.reason, "silent": True} if one.silent else one.reason for name, one in missing.items()}
+
+
+def _unavailable(recorded: Mapping[str, Any]) -> dict[str, Unavailable]:
+    return {name: Unavailable(one) if isinstance(one, str) else Unavailable(**one) for name, one in recorded.items()}
+
+
 # --- outputs ---------------------------------------------------------------------------------------------------
 
 
 def _recount(recount: Recount, first: Outputs) -> dict[str, Any]:
     outputs = _outputs(recount.facts.outputs, first)
-    return {"attempts": recount.attempts, "outputs": outputs, "missing": dict(recount.facts.missing)}
+    return {"attempts": recount.attempts, "outputs": outputs, "missing": _missing(recount.facts.missing)}
 
 
 def _outputs(outputs: Outputs, base: Outputs) -> dict[str, Any]:

@@ -13,9 +13,6 @@ from checks.look import Look, MissingError
 from checks.model import Evidence, FixId, Vantage
 from checks.source import Unavailable
 
-_SILENT = ("timed out", "Timeout", "no answer within")
-"""How an Engine that is there and says nothing is told by the Docker SDK and by SSH."""
-
 
 def _dockerd_down(look: Look) -> Judgement:
     docker = look.unit("docker.service")
@@ -51,10 +48,11 @@ def _dockerd_hung(look: Look) -> Judgement:
     docker = look.unit("docker.service")
     if not docker.is_active:
         return passed(f"docker.service is {docker.active} ({docker.sub})")
-    why = _silence(look)
-    if why is None:
+    unanswered = _unanswered(look)
+    if unanswered is None:
         return passed("the Engine answers")
-    if not any(words in why for words in _SILENT):
+    why = unanswered.reason
+    if not unanswered.silent:
         raise MissingError(ENGINE.name, why)
     if look.outside.ok:
         return passed(f"the Engine is silent, and the service {look.outside.says} without it")
@@ -76,12 +74,13 @@ def _dockerd_hung(look: Look) -> Judgement:
     )
 
 
-def _silence(look: Look) -> str | None:
+def _unanswered(look: Look) -> Unavailable | None:
     """Why the Engine said nothing of itself or of its containers; None where it did."""
     if look.facts is None:
-        return look.need(ENGINE).version  # raises: the host was not looked at
+        look.need(ENGINE)  # raises: the host was not looked at
+        return None
     answers = (look.facts.get(ENGINE), look.facts.get(CONTAINERS))
-    return next((answer.reason for answer in answers if isinstance(answer, Unavailable)), None)
+    return next((answer for answer in answers if isinstance(answer, Unavailable)), None)
 
 
 def _docker_proxy_gone(look: Look) -> Judgement:

@@ -12,7 +12,7 @@ import asyncssh
 
 from checks.collect.ssh import Connection
 from checks.model import Output
-from checks.source import EngineProbe
+from checks.source import EngineProbe, Unavailable
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -24,10 +24,10 @@ _THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="docker-engine"
 
 @dataclass(frozen=True)
 class Answers:
-    """The Engine's answers as JSON text, and for each probe that has none the reason."""
+    """The Engine's answers as JSON text, and for each probe that has none why."""
 
     outputs: dict[str, Output]
-    missing: dict[str, str]
+    missing: dict[str, Unavailable]
 
 
 class Engine:
@@ -47,7 +47,8 @@ class Engine:
         async with self._busy:
             if self._client is None and (why := await self._connection.why_no_socket(_SOCKET)):
                 # Told by one round trip of SSH; the SDK takes a thread and ten times the CPU to find out.
-                return Answers({}, {probe.name: f"the Docker Engine: {_SOCKET}: {why}" for probe in probes})
+                no_socket = Unavailable(f"the Docker Engine: {_SOCKET}: {why}")
+                return Answers({}, {probe.name: no_socket for probe in probes})
             socket = await self._socket()
             self._asking = _THREADS.submit(self._ask, socket, probes)
             return await asyncio.wrap_future(self._asking)
@@ -87,5 +88,5 @@ class Engine:
             if self._client is None:
                 self._client = engine_api.connected(socket)
         except engine_api.ERRORS as error:
-            return Answers({}, {probe.name: engine_api.reason(error) for probe in probes})
+            return Answers({}, {probe.name: engine_api.unavailable(error) for probe in probes})
         return Answers(*engine_api.ask(self._client, probes))

@@ -10,7 +10,7 @@ import docker.errors
 import requests.exceptions
 
 from checks.model import Output
-from checks.source import EngineProbe
+from checks.source import EngineProbe, Unavailable
 
 ERRORS = (docker.errors.DockerException, requests.exceptions.RequestException)
 
@@ -26,23 +26,24 @@ def connected(socket: Path) -> docker.DockerClient:
     return client
 
 
-def ask(client: docker.DockerClient, probes: Sequence[EngineProbe]) -> tuple[dict[str, Output], dict[str, str]]:
-    """Ask each probe in turn. Returns the answers as JSON text, and for each probe that has none the reason."""
+def ask(client: docker.DockerClient, probes: Sequence[EngineProbe]) -> tuple[dict[str, Output], dict[str, Unavailable]]:
+    """Ask each probe in turn. Returns the answers as JSON text, and for each probe that has none why."""
     outputs: dict[str, Output] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, Unavailable] = {}
     for number, probe in enumerate(probes):
         try:
             outputs[probe.name] = Output(json.dumps(probe.call(client)))
         except requests.exceptions.Timeout as error:
-            missing.update({silent.name: reason(error) for silent in probes[number:]})
+            missing.update({silent.name: unavailable(error) for silent in probes[number:]})
             break
         except ERRORS as error:
-            missing[probe.name] = reason(error)
+            missing[probe.name] = unavailable(error)
     return outputs, missing
 
 
-def reason(error: Exception) -> str:
-    """Docker's own words, without the layers that wrapped them."""
+def unavailable(error: Exception) -> Unavailable:
+    """Why there is no answer: in Docker's own words, without the layers that wrapped them."""
+    silent = isinstance(error, requests.exceptions.Timeout) or isinstance(error.__cause__, requests.exceptions.Timeout)
     with contextlib.suppress(IndexError):
         error = error.args[0] if isinstance(error.args[0], Exception) else error
-    return f"the Docker Engine did not answer: {str(error)[:200]}"
+    return Unavailable(f"the Docker Engine did not answer: {str(error)[:200]}", silent)

@@ -11,10 +11,10 @@ from typing import Any
 from checks.collect.engine import Engine
 from checks.collect.reach import source_of
 from checks.collect.ssh import Connection
-from checks.errors import LookError, OutputUnreadableError
+from checks.errors import LookError, OutputUnreadableError, SshTimedOutError
 from checks.facts import ALL_FACTS, COUNTING
 from checks.model import Output, Service, ServiceKind
-from checks.source import EngineProbe, Facts, Probe, Source
+from checks.source import EngineProbe, Facts, Probe, Source, Unavailable
 
 
 def _probes(sources: tuple[Source[Any], ...]) -> tuple[Probe, ...]:
@@ -131,7 +131,9 @@ async def gather(  # noqa: PLR0913  # whom to ask, and what
         raise raw
     outputs, missing = sort_out(raw)
     if isinstance(asked, LookError):
-        missing |= {probe.name: f"the Docker Engine could not be asked: {asked}" for probe in engine_probes}
+        silent = isinstance(asked, SshTimedOutError)
+        unasked = Unavailable(f"the Docker Engine could not be asked: {asked}", silent)
+        missing |= {probe.name: unasked for probe in engine_probes}
     elif isinstance(asked, BaseException):
         raise asked
     else:
@@ -198,9 +200,9 @@ def unframe(answer: bytes, names: Sequence[str]) -> dict[str, Output]:
     }
 
 
-def sort_out(outputs: Mapping[str, Output]) -> tuple[dict[str, Output], dict[str, str]]:
+def sort_out(outputs: Mapping[str, Output]) -> tuple[dict[str, Output], dict[str, Unavailable]]:
     """Part the outputs that a parser may read from the probes that could not do their work, with the reason."""
-    missing = {name: reason for name, output in outputs.items() if (reason := _why_missing(name, output))}
+    missing = {name: Unavailable(reason) for name, output in outputs.items() if (reason := _why_missing(name, output))}
     return {name: output for name, output in outputs.items() if name not in missing}, missing
 
 

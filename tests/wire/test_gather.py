@@ -48,7 +48,7 @@ async def test_all_facts_of_a_host_come_from_one_exec(server: Sshd) -> None:
 async def test_what_the_host_lacks_is_unavailable_and_the_rest_is_there(server: Sshd) -> None:
     """This server forwards no sockets: the Engine could not be asked, which is not the same as no containers."""
     facts = await snapshot(server)
-    assert "Engine" in facts.missing["engine-containers"]
+    assert "Engine" in facts.missing["engine-containers"].reason
     assert "forwarding" in facts.outputs
 
 
@@ -88,7 +88,7 @@ def test_a_probe_that_hangs_is_ended_and_the_others_are_not_kept_waiting(shell: 
     outputs = answered_by(shell, Probe("stuck", "exec sleep 30", timeout=1), Probe("quick", "echo here"))
     kept, missing = sort_out(outputs)
     assert set(kept) == {"quick"}
-    assert "deadline" in missing["stuck"]
+    assert "deadline" in missing["stuck"].reason
     assert (outputs["quick"].ms or 0) < (outputs["stuck"].ms or 0)
 
 
@@ -96,7 +96,7 @@ def test_a_probe_that_hangs_is_ended_and_the_others_are_not_kept_waiting(shell: 
 def test_a_probe_that_floods_is_stopped_on_the_host(shell: str) -> None:
     kept, missing = sort_out(answered_by(shell, Probe("flood", "exec cat /dev/zero", timeout=4)))
     assert not kept
-    assert "cap" in missing["flood"]
+    assert "cap" in missing["flood"].reason
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -130,7 +130,7 @@ def test_an_answer_cut_short_is_refused_whole() -> None:
 
 def test_a_sudo_that_refuses_is_the_reason() -> None:
     _, missing = sort_out({"iptables": Output("", "sudo: a password is required\n", 1)})
-    assert missing["iptables"] == "sudo-refused: a password is required"
+    assert missing["iptables"].reason == "sudo-refused: a password is required"
 
 
 async def test_sockets_of_this_very_machine_are_read(server: Sshd) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from checks.diagnose import diagnose
 from checks.look import Look
 from checks.model import Finding, Output, Phase, ReachOutcome, Reading, ServiceKind
-from checks.source import Facts
+from checks.source import Facts, Unavailable
 from tests.looks import ANSWERED, REFUSED, look, reading
 
 BOOKWORM, TRIXIE = "debian12-docker20.10.24", "debian13-docker26.1.5"
@@ -68,7 +68,7 @@ def missing(seen: Look, *probes: str) -> Look:
     assert seen.facts is not None
     facts = seen.facts
     outputs = {name: output for name, output in facts.outputs.items() if name not in probes}
-    why = dict.fromkeys(probes, "sudo-refused: of no use")
+    why = dict.fromkeys(probes, Unavailable("sudo-refused: of no use"))
     return replace(seen, facts=Facts(facts.host, facts.at, outputs, {**facts.missing, **why}))
 
 

@@ -82,7 +82,7 @@ def test_packages_are_named_as_the_distribution_does() -> None:
 def without_engine(installed: str) -> Requirement:
     healthy = facts(installed)
     outputs = {name: output for name, output in healthy.outputs.items() if name != "engine-info"}
-    reason = {"engine-info": "the Docker Engine: /var/run/docker.sock: open failed"}
+    reason = {"engine-info": Unavailable("the Docker Engine: /var/run/docker.sock: open failed")}
     return found(Facts("host1", healthy.at, outputs, reason))["docker"]
 
 
@@ -150,7 +150,9 @@ def test_facts_that_are_wanting_for_one_reason_are_one_line() -> None:
     healthy = facts()
     looks = {probe.name for source in NEEDED for probe in source.probes if isinstance(probe, Probe) and probe.root}
     kept = {name: output for name, output in healthy.outputs.items() if name not in looks}
-    refused = Facts("host1", healthy.at, kept, dict.fromkeys(looks, "sudo-refused: a password is required"))
+    refused = Facts(
+        "host1", healthy.at, kept, dict.fromkeys(looks, Unavailable("sudo-refused: a password is required"))
+    )
     [one] = [one for one in examine(refused) if one.what == "facts"]
     names = "firewalld, netfilter, legacy netfilter, nftables, listening processes"
     assert one.says == f"could not be asked: {names}: sudo-refused: a password is required"

@@ -7,6 +7,7 @@ import pytest
 
 from checks.look import Look
 from checks.model import Confidence, Phase, ReachOutcome
+from checks.source import Unavailable
 from tests.looks import ANSWERED, TIMED_OUT
 from tests.unit.checks.container_looks import (
     BOOKWORM,
@@ -196,11 +197,11 @@ def test_docker_proxy_matters_only_where_no_rule_leads_to_the_container(platform
     assert "docker-proxy-gone" in untold(missing(without_rules(seen), "sockets", "listeners"))
 
 
-def silent_engine(seen: Look, why: str = "Read timed out.") -> Look:
+def silent_engine(seen: Look, why: str = "Read timed out.", *, silent: bool = True) -> Look:
     seen = missing(seen, "engine-info", "engine-containers", "engine-logs")
     assert seen.facts is not None
     for probe in ("engine-info", "engine-containers", "engine-logs"):
-        seen.facts.missing[probe] = f"the Docker Engine did not answer: {why}"  # type: ignore[index]  # a dict of ours
+        seen.facts.missing[probe] = Unavailable(f"the Docker Engine did not answer: {why}", silent)  # type: ignore[index]  # a dict of ours
     return seen
 
 
@@ -210,7 +211,7 @@ def test_a_silent_engine_is_to_blame_only_where_nothing_of_the_service_answers(p
     assert causes(silent_engine(dead)) == ("dockerd-hung",)
     assert root(silent_engine(dead)).confidence is Confidence.LIKELY
     assert "dockerd-hung" not in causes(silent_engine(ladder(healthy(platform, TIMED_OUT), container=None)))
-    assert "dockerd-hung" in untold(silent_engine(dead, "permission denied"))
+    assert "dockerd-hung" in untold(silent_engine(dead, "permission denied", silent=False))
     assert causes(silent_engine(healthy(platform, ANSWERED))) == ()
 
 

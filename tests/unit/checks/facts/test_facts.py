@@ -15,7 +15,7 @@ from checks.facts.path import PATH
 from checks.facts.sockets import SOCKETS
 from checks.facts.system import SYSTEM
 from checks.facts.units import UNITS, known
-from checks.model import ReachOutcome, Vantage
+from checks.model import Output, ReachOutcome, Vantage
 from checks.source import Facts, Source, Unavailable
 from tests import recordings
 
@@ -137,3 +137,10 @@ def test_every_probe_has_a_recording(platform: str) -> None:
     """Also one whose program a platform lacks: then it is recorded how that is said, and what is made of it."""
     facts = recorded(platform, "healthy")
     assert {*facts.outputs, *facts.missing} == {probe.name for source in ALL_FACTS for probe in source.probes}
+
+
+def test_a_clock_that_is_no_time_makes_the_fact_unavailable_and_crashes_nothing() -> None:
+    told = Output("kernel=6.1.0\nclock=99999999999999999999.5\nmodules=6.1.0 \nID=debian\nVERSION_ID=12\n")
+    value = Facts("host1", recordings.RECORDED_AT, {"system": told}).get(SYSTEM)
+    assert isinstance(value, Unavailable)
+    assert "OverflowError" in value.reason
