@@ -20,9 +20,9 @@ def show(context: typer.Context, host: OfHost = None, run: OfRun = None, config:
     if context.invoked_subcommand is not None:
         return
     settings = arguments.settings_of(config)
-    from bot.cli import audit_log
+    from bot.cli import run_audit
 
-    audit_log.show(settings, host, run)
+    run_audit.show(settings, host, run)
 
 
 @app.command()
@@ -34,15 +34,15 @@ def verify(
 ) -> None:
     """Recompute the chain. Exits 0 only if no entry is missing or changed, and every expected one is there."""
     settings = arguments.settings_of(config)
-    from bot.cli import audit_log
+    from bot.cli import run_audit
 
-    raise typer.Exit(audit_log.verify(settings, expect or ()))
+    raise typer.Exit(run_audit.verify(settings, expect or ()))
 
 
 @app.command()
 def export(host: OfHost = None, run: OfRun = None, config: File = None) -> None:
     """Print the log as JSON, an entry a line."""
     settings = arguments.settings_of(config)
-    from bot.cli import audit_log
+    from bot.cli import run_audit
 
-    audit_log.export(settings, host, run)
+    run_audit.export(settings, host, run)

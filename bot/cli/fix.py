@@ -24,9 +24,9 @@ def fix(  # noqa: PLR0913  # these are the options of the command line
     settings = arguments.settings_of(config)
     target = arguments.host_of(settings, host)
     chosen = arguments.service_of(target, service)
-    from bot.cli import mend
+    from bot.cli import run_fix
 
-    raise typer.Exit(mend.fix(settings, target, chosen, fix_id, dry_run=dry_run, ask=not yes))
+    raise typer.Exit(run_fix.fix(settings, target, chosen, fix_id, dry_run=dry_run, ask=not yes))
 
 
 def undo(
@@ -40,6 +40,6 @@ def undo(
     """Take back what the newest fix on a host did, or that of --run. Exits 0 only if all is seen to be as before."""
     settings = arguments.settings_of(config)
     target = arguments.host_of(settings, host)
-    from bot.cli import mend
+    from bot.cli import run_fix
 
-    raise typer.Exit(mend.undo(settings, target, run, dry_run=dry_run, ask=not yes))
+    raise typer.Exit(run_fix.undo(settings, target, run, dry_run=dry_run, ask=not yes))

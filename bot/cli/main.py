@@ -57,9 +57,9 @@ def check(
     settings = arguments.settings_of(config)
     target = arguments.host_of(settings, host)
     chosen = arguments.service_of(target, service) if service else None
-    from bot.cli import look
+    from bot.cli import run_check
 
-    raise typer.Exit(look.check(settings, target, chosen, as_json=output is Output.JSON))
+    raise typer.Exit(run_check.check(settings, target, chosen, as_json=output is Output.JSON))
 
 
 @app.command()
@@ -69,9 +69,9 @@ def run(config: File = None) -> None:
     missing = [name for name in ("slack_bot_token", "slack_app_token") if getattr(settings, name) is None]
     if missing:
         arguments.wrong("\n".join(f"{name.upper()} or {name.upper()}_FILE must be set." for name in missing))
-    from bot.cli import start
+    from bot.cli import run_bot
 
-    raise typer.Exit(start.run(settings))
+    raise typer.Exit(run_bot.run(settings))
 
 
 @app.command()
@@ -89,18 +89,18 @@ def demo(*, auto: Annotated[bool, typer.Option("--auto", help="Play the story an
 def trust(host: HostName, config: File = None, *, yes: Yes = False) -> None:
     """Pin the SSH key that a host shows now, after you have compared its fingerprint."""
     target = arguments.host_of(arguments.settings_of(config), host)
-    from bot.cli import look
+    from bot.cli import run_check
 
-    raise typer.Exit(look.trust(target, ask=not yes))
+    raise typer.Exit(run_check.trust(target, ask=not yes))
 
 
 @app.command()
 def doctor(host: HostName, config: File = None) -> None:
     """Check what a host has to have. Exits 0: all there, 1: something is missing, 2: not reachable, 64: wrong usage."""
     target = arguments.host_of(arguments.settings_of(config), host)
-    from bot.cli import look
+    from bot.cli import run_check
 
-    raise typer.Exit(look.doctor(target))
+    raise typer.Exit(run_check.doctor(target))
 
 
 @config_app.command("check")

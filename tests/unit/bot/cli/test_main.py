@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.look import exit_code
+from bot.cli.run_check import exit_code
 from bot.config import load
 from bot.store import Store
 from checks.check import Checker
