@@ -17,7 +17,7 @@ class IncidentKind(StrEnum):
 
     OUTAGE = "outage"  # of a service
     PREVENTION = "prevention"  # of a fault: a risk of a service that is well
-    CUT_OFF = "cut-off"  # the watcher itself reaches no host: of ALL_HOSTS
+    WATCHER_OFFLINE = "watcher-offline"  # the watcher itself reaches no host: of ALL_HOSTS
 
 
 class IncidentState(StrEnum):
@@ -141,7 +141,7 @@ class Incident:
 
     @property
     def name(self) -> str:
-        return self.host if self.kind is IncidentKind.CUT_OFF else f"{self.host}/{self.service}"
+        return self.host if self.kind is IncidentKind.WATCHER_OFFLINE else f"{self.host}/{self.service}"
 
 
 # --- the state machine -----------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from bot.incidents.model import (
 from bot.monitoring.shared_checks import Reports, SharedChecks
 from bot.monitoring.tracker import IncidentTracker
 from bot.monitoring.watcher_offline import WatcherOffline
-from bot.monitoring.watcher_offline_rules import cut_off
+from bot.monitoring.watcher_offline_rules import offline_report
 from bot.store import RunEnded, Store
 from bot.tasks import Tasks
 from checks.intervals import continued
@@ -231,7 +231,7 @@ class Monitor:
         """The look that an incident opens with."""
         reports = await self._shared_checks.look(host, since)
         well = any(report.service == service.name and report.status is Status.HEALTHY for report in reports)
-        if well or cut_off(reports) is not None:
+        if well or offline_report(reports) is not None:
             # When the look that began on suspicion came by, it was well, or not to be seen; it has failed since then.
             reports = await self._shared_checks.look(host, self._clock())
         for report in reports:
@@ -243,7 +243,7 @@ class Monitor:
         async with self._tracker.locks[key]:
             await self._store.baselines.keep(report)
             incident = await self._tracker.newest(key)
-            blind = cut_off((report,)) is not None  # it tells of the watcher, and nothing of the service
+            blind = offline_report((report,)) is not None  # it tells of the watcher, and nothing of the service
             told = blind and self._watcher_offline.is_told and incident is not None and incident.report is not None
             if asked_by is not None and report.status is Status.UNHEALTHY and report.plans and not blind:
                 found = report.diagnosis.root.title if report.diagnosis.root else "not healthy"

@@ -12,7 +12,7 @@ import structlog
 from bot.incidents.model import LIVE, IncidentKind, IncidentState, Key, Streak, Thresholds, Transition, opening, step
 from bot.monitoring.shared_checks import Reports, SharedChecks
 from bot.monitoring.tracker import IncidentTracker
-from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
+from bot.monitoring.watcher_offline_rules import EVERYWHERE, may_be_offline, offline_report, why_not_offline
 from bot.store import Store
 from bot.tasks import Tasks
 from checks.model import Host, Reading, Report, Service
@@ -59,7 +59,7 @@ class WatcherOffline:
     def may_be(self, key: Key, streak: Streak) -> bool:
         """Whether a service that is about to become an incident may fail because of that."""
         newest = {each: self._tracker.readings.get(each) for each in self._keys}
-        return may_be_cut_off(key, streak.since or self._clock(), newest, self._tracker.live)
+        return may_be_offline(key, streak.since or self._clock(), newest, self._tracker.live)
 
     def hold(self, host: Host, service: Service, since: datetime) -> None:
         """Let the look that began on suspicion say whether this is one incident or one of many."""
@@ -87,12 +87,12 @@ class WatcherOffline:
             reports = await self._look_within(host, since)
         finally:
             self._held.discard((host.name, service.name))
-        notice = cut_off(reports)
+        notice = offline_report(reports)
         if notice is not None:
             await self._tell(notice, since)
         elif not self.is_told:
             await self._open_after_all(host, service)
-        elif why := not_cut_off(reports):
+        elif why := why_not_offline(reports):
             await self._reached_after_all(f"{host.name}: {why}")
 
     async def _look_within(self, host: Host, since: datetime) -> Reports:
@@ -110,7 +110,7 @@ class WatcherOffline:
             now = self._seen_at = self._clock()
             incident = await self._tracker.newest(EVERYWHERE)
             says = "no host is reached from outside"
-            transition = opening(incident, says, now, kind=IncidentKind.CUT_OFF, since=since)
+            transition = opening(incident, says, now, kind=IncidentKind.WATCHER_OFFLINE, since=since)
             if transition and await self._tracker.move(EVERYWHERE, incident, transition):
                 incident = await self._tracker.newest(EVERYWHERE)
             if incident is not None:

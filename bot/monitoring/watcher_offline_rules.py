@@ -11,7 +11,7 @@ EVERYWHERE: Key = (ALL_HOSTS, "")
 """Whose incident the notice is. No host of a configuration can have that name."""
 
 
-def may_be_cut_off(
+def may_be_offline(
     key: Key, since: datetime, newest: Mapping[Key, Reading | None], with_incident: Collection[Key]
 ) -> bool:
     """Whether a service that fails ``since`` then may fail because nothing at all is reached from here.
@@ -29,7 +29,7 @@ def may_be_cut_off(
     return not any(_reached(reading) and reading.at >= since for reading in newest.values() if reading is not None)
 
 
-def cut_off(reports: Sequence[Report]) -> Report | None:
+def offline_report(reports: Sequence[Report]) -> Report | None:
     """The report that finds the watcher cut off, as it stands in the notice: without what is true of one host only."""
     for report in reports:
         root = report.diagnosis.root
@@ -49,7 +49,7 @@ def cut_off(reports: Sequence[Report]) -> Report | None:
     return None
 
 
-def not_cut_off(reports: Sequence[Report]) -> str:
+def why_not_offline(reports: Sequence[Report]) -> str:
     """What rules it out, by the newest look; empty where that could not be told."""
     ruled_out = (finding for report in reports for finding in report.diagnosis.ruled_out)
     return next((finding.why for finding in ruled_out if finding.cause == WATCHER_OFFLINE), "")

@@ -45,7 +45,9 @@ def alert(incident: Incident, now: datetime) -> Message:
     """The whole message as it should stand at ``now``."""
     mark, colour = _look(incident)
     parts = [*BODIES[incident.state](incident, now), _history(incident)]
-    target = "HOST" if incident.kind is IncidentKind.CUT_OFF else f"{prose(incident.host)} {prose(incident.service)}"
+    target = (
+        "HOST" if incident.kind is IncidentKind.WATCHER_OFFLINE else f"{prose(incident.host)} {prose(incident.service)}"
+    )
     more = f"All of it: `dockerhealth check {target}`"
     top = [header(f"{mark} {incident.name}: {_headline(incident)}"), *_recurs(incident)]
     sentence = _with_room(_sentence(incident, now), _before_this(incident))
@@ -80,7 +82,9 @@ def _headline(incident: Incident) -> str:
     if incident.kind is IncidentKind.PREVENTION:
         return _prevention(incident)
     if incident.state is IncidentState.RESOLVED:
-        again = f"{'reached' if incident.kind is IncidentKind.CUT_OFF else 'answers'} again after {_down(incident)}"
+        again = (
+            f"{'reached' if incident.kind is IncidentKind.WATCHER_OFFLINE else 'answers'} again after {_down(incident)}"
+        )
         return f"{again}, {_since(undo)}" if (undo := _last_undo(incident)) else again
     if incident.report is None:
         return "does not answer, looking for the cause"
@@ -111,7 +115,7 @@ def _since(undo: Applied) -> str:
 def _sentence(incident: Incident, now: datetime) -> str:
     name = incident.name
     cause = _cause(incident)
-    if incident.kind is IncidentKind.CUT_OFF:
+    if incident.kind is IncidentKind.WATCHER_OFFLINE:
         return _sentence_of_all(incident, cause)
     if incident.kind is IncidentKind.PREVENTION:
         return f"{name} is {_prevention(incident)}."

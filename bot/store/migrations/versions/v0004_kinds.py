@@ -59,7 +59,7 @@ def _say_kinds(connection: sa.Connection) -> None:
         .order_by(_transitions.c.id)
     )
     for opening in openings.all():
-        values = {"kind": "cut-off" if opening.host == _ALL_HOSTS else "outage"}
+        values = {"kind": "watcher-offline" if opening.host == _ALL_HOSTS else "outage"}
         risk = opening.reason.removeprefix(_TO_PREVENT)
         if risk != opening.reason:
             values["kind"] = "prevention"

@@ -9,7 +9,7 @@ import pytest
 from bot.incidents.model import ALL_HOSTS, Incident, IncidentState
 from bot.monitoring.monitor import Monitor
 from bot.monitoring.watcher_offline import HOLDS_FOR
-from bot.monitoring.watcher_offline_rules import EVERYWHERE, cut_off, may_be_cut_off, not_cut_off
+from bot.monitoring.watcher_offline_rules import EVERYWHERE, may_be_offline, offline_report, why_not_offline
 from bot.slack.views import alert
 from bot.store import Store
 from checks.model import (
@@ -42,32 +42,32 @@ def answered_badly(at: datetime = T0) -> Reading:
 
 
 def test_a_service_is_suspected_alone_where_another_host_was_reached_since() -> None:
-    assert not may_be_cut_off(A, T0, {A: failed(), B: good(LATER)}, ())
-    assert not may_be_cut_off(A, T0, {A: failed(), B: answered_badly(LATER)}, ())
+    assert not may_be_offline(A, T0, {A: failed(), B: good(LATER)}, ())
+    assert not may_be_offline(A, T0, {A: failed(), B: answered_badly(LATER)}, ())
 
 
 def test_nothing_is_known_to_be_reached_where_the_others_fail_or_were_reached_only_before() -> None:
-    assert may_be_cut_off(A, LATER, {A: failed(LATER), B: failed(LATER)}, ())
-    assert may_be_cut_off(A, LATER, {A: failed(LATER), B: good(T0), C: None}, ())
+    assert may_be_offline(A, LATER, {A: failed(LATER), B: failed(LATER)}, ())
+    assert may_be_offline(A, LATER, {A: failed(LATER), B: good(T0), C: None}, ())
 
 
 def test_a_single_host_never_waits() -> None:
-    assert not may_be_cut_off(A, T0, {A: failed()}, ())
-    assert not may_be_cut_off(A, T0, {A: failed(), ("a", "web"): failed()}, ())
+    assert not may_be_offline(A, T0, {A: failed()}, ())
+    assert not may_be_offline(A, T0, {A: failed(), ("a", "web"): failed()}, ())
 
 
 def test_a_host_that_was_broken_before_is_no_sign_of_anything() -> None:
-    assert not may_be_cut_off(A, T0, {A: failed(), B: failed()}, {B})
-    assert may_be_cut_off(A, T0, {A: failed(), B: failed(), C: failed()}, {B})
+    assert not may_be_offline(A, T0, {A: failed(), B: failed()}, {B})
+    assert may_be_offline(A, T0, {A: failed(), B: failed(), C: failed()}, {B})
 
 
 def test_while_the_notice_stands_everything_waits_but_what_is_plainly_reached() -> None:
-    assert may_be_cut_off(A, T0, {A: failed(LATER), B: good(LATER)}, {EVERYWHERE})
-    assert not may_be_cut_off(A, T0, {A: answered_badly(LATER), B: failed(LATER)}, {EVERYWHERE})
+    assert may_be_offline(A, T0, {A: failed(LATER), B: good(LATER)}, {EVERYWHERE})
+    assert not may_be_offline(A, T0, {A: answered_badly(LATER), B: failed(LATER)}, {EVERYWHERE})
 
 
 def test_a_service_that_accepts_connections_is_reached_however_it_answers() -> None:
-    assert not may_be_cut_off(A, T0, {A: answered_badly(), B: failed()}, ())
+    assert not may_be_offline(A, T0, {A: answered_badly(), B: failed()}, ())
 
 
 # --- the notice ---
@@ -86,18 +86,18 @@ def offline(host: str, at: datetime = T0) -> Report:
 
 
 def test_the_notice_says_nothing_of_a_single_host() -> None:
-    notice = cut_off((healthy(), offline("a")))
+    notice = offline_report((healthy(), offline("a")))
     assert notice is not None
     assert (notice.host, notice.service, notice.plans) == (ALL_HOSTS, "", ())
     assert [reading.vantage for reading in notice.readings] == [Vantage.OUTSIDE]
-    assert cut_off((healthy(), broken())) is None
+    assert offline_report((healthy(), broken())) is None
 
 
 def test_what_rules_it_out_is_told() -> None:
     finding = Finding("watcher-offline", "registry", Verdict.PASS, "", why="b is reached: answered 200")
     report = Report("a", "registry", T0, Status.UNHEALTHY, (), Diagnosis(ruled_out=(finding,)))
-    assert not_cut_off((report,)) == "b is reached: answered 200"
-    assert not_cut_off((healthy(),)) == ""
+    assert why_not_offline((report,)) == "b is reached: answered 200"
+    assert why_not_offline((healthy(),)) == ""
 
 
 # --- the conductor, with a rack of hosts ---

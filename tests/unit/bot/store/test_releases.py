@@ -89,7 +89,7 @@ async def test_what_was_prevented_and_failed_all_the_same_is_an_outage(store: St
 
 async def test_the_notice_that_no_host_is_reached_is_one(store: Store) -> None:
     incident = await newest(store, ALL_HOSTS, "")
-    assert (incident.kind, incident.name) == (IncidentKind.CUT_OFF, "all hosts")
+    assert (incident.kind, incident.name) == (IncidentKind.WATCHER_OFFLINE, "all hosts")
     assert (await shown(store, "helpless")).startswith("helpless/registry does not answer")
 
 
