@@ -39,7 +39,13 @@ class Checker:
     """Checks hosts over SSH connections that stay warm between calls."""
 
     def __init__(self, hosts: Iterable[Host], *, clock: Callable[[], datetime], concurrency: int = 20) -> None:
-        """``concurrency``: hosts that are looked into at the same time; outside readings are not counted."""
+        """Know the hosts. Nothing is connected to before it is asked.
+
+        Args:
+            hosts: All that may be asked about; the others are each one's peers.
+            clock: What time it is, with its zone.
+            concurrency: Hosts that are looked into at the same time. Outside readings are not counted.
+        """
         self._clock = clock
         self._survey = Survey(hosts, clock, concurrency)
         self._newest: dict[tuple[str, str], Report] = {}  # of each host and service
@@ -49,18 +55,32 @@ class Checker:
         return self._survey.hosts
 
     async def reach(self, host: Host, service: Service) -> Reading:
-        """One attempt from outside. No SSH. Never raises."""
+        """Try to reach a service once from outside, without SSH. Never raises.
+
+        Returns:
+            How far the attempt got and how it ended. It takes 3 s at most.
+        """
         return await self._survey.reach(host, service)
 
     async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:
-        """One look at a host: a report for the service, or for each of its services in configured order.
+        """Take one look at a host, diagnose it, and plan what would mend it.
 
-        Never raises for a host that cannot be looked at: that is the report's ``trouble``.
+        Args:
+            host: One of ``hosts``.
+            service: Only this one of it; None for each.
+
+        Returns:
+            A report for each service, in the order of the configuration. A host that cannot be looked at is no error:
+            it is the report's ``trouble``.
         """
         return tuple([found for found, _ in await self._examine(host, (service,) if service else host.services)])
 
     async def examine(self, host: Host, service: Service) -> tuple[Report, Facts | None]:
-        """The same for one service, with the facts that it rests on; None where the host could not be looked at."""
+        """Check one service.
+
+        Returns:
+            Its report, and the facts that it rests on: None where the host could not be looked at.
+        """
         [examined] = await self._examine(host, (service,))
         return examined
 
@@ -81,7 +101,11 @@ class Checker:
         return self._newest[key]
 
     async def doctor(self, host: Host) -> tuple[Requirement, ...]:
-        """What dockerhealth needs of a host, and what of it is there. Raises LookError."""
+        """Find out what dockerhealth needs of a host, and what of it is there.
+
+        Raises:
+            LookError: The host could not be looked at.
+        """
         return examine(await self._survey.ask(host, NEEDED))
 
     def remember(self, host: str, service: str, good: Baseline) -> None:
@@ -97,7 +121,14 @@ class Checker:
         return self._survey.connections[host.name]
 
     async def offered_host_key(self, host: Host) -> tuple[str, str]:
-        """The key that a host shows now: a line for known_hosts, and its fingerprint. Raises LookError."""
+        """Ask a host for its key, without logging in and without trusting it.
+
+        Returns:
+            A line for known_hosts, and the key's fingerprint as ``ssh-keygen -l`` prints it.
+
+        Raises:
+            LookError: The host did not show one.
+        """
         return await offered_host_key(host)
 
     async def close(self) -> None:

@@ -107,14 +107,14 @@ class Runner:
     async def _carry_out(self, run: Run) -> None:
         """Run a claimed offer's plan to its end, whatever that is, and store it."""
 
-        async def work(tell: OnEvent) -> Applied:
+        async def work(on_event: OnEvent) -> Applied:
             try:
-                return await self._executor.apply(run.order, tell)
+                return await self._executor.apply(run.order, on_event)
             except (LeaseLostError, StoreError):
                 raise
             except Exception:  # an error of ours must not leave a host half mended, and nobody told
                 log.exception("fix: an error in dockerhealth", host=run.incident.host, fix=run.offer.plan.name)
-            return await self._resumed(run, tell)
+            return await self._resumed(run, on_event)
 
         await self._run(run, work)
 
@@ -138,12 +138,12 @@ class Runner:
     # --- one run ---
 
     async def _take_over(self, run: Run) -> None:
-        await self._run(run, lambda tell: self._resumed(run, tell))
+        await self._run(run, lambda on_event: self._resumed(run, on_event))
 
-    async def _resumed(self, run: Run, tell: OnEvent) -> Applied:
+    async def _resumed(self, run: Run, on_event: OnEvent) -> Applied:
         order = run.order
         try:
-            return await self._executor.resume(order, await self._before(run), tell)
+            return await self._executor.resume(order, await self._before(run), on_event)
         except (LeaseLostError, StoreError):
             raise
         except Exception as error:
@@ -163,14 +163,14 @@ class Runner:
     async def _run(self, run: Run, work: Callable[[OnEvent], Awaitable[Applied]]) -> None:
         incident, offer = run.incident, run.offer
 
-        async def tell(event: Event) -> None:
+        async def on_event(event: Event) -> None:
             log.info("fix", host=incident.host, fix=offer.plan.name, what=event.what, says=event.says)
             entry = run.entry(event.what, event.says, event.data, self._clock())
-            await self._store.runs.tell(incident, offer, entry, self._until(), before=event.before)
+            await self._store.runs.record(incident, offer, entry, self._until(), before=event.before)
 
         try:
             async with self._alive(offer):
-                applied = await work(tell)
+                applied = await work(on_event)
             await self._end(run, applied)
         except LeaseLostError as error:
             log.warning("fix: left to another process", host=incident.host, offer=offer.id, why=str(error))

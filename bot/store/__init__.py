@@ -33,7 +33,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Store:
-    """One open database, seen from its sides."""
+    """One open database, seen from its sides.
+
+    Each method is one transaction, and raises StoreError where the database fails.
+    """
 
     database: Database
     incidents: Incidents
@@ -45,7 +48,17 @@ class Store:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Open the database and bring its tables up to date. Raises StoreError."""
+        """Open the database and bring its tables up to date.
+
+        Args:
+            url: As the configuration has it: ``sqlite:///FILE``, or a PostgreSQL URL of SQLAlchemy's.
+
+        Returns:
+            The store, with a new life: what an earlier one of this process or another left running is found as such.
+
+        Raises:
+            StoreError: It cannot be opened or brought up to date. The text says what to check.
+        """
         database = await Database.open(url)
         life = secrets.token_hex(8)
         return cls(

@@ -106,7 +106,7 @@ class Runs:
         except ConflictError:
             return False
 
-    async def tell(
+    async def record(
         self, incident: Incident, offer: Offer, entry: Entry, lease_until: datetime, *, before: Snapshot | None = None
     ) -> None:
         """Keep what happened, and show it, but for a step's end: what follows says so. Raises LeaseLostError."""

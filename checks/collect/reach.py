@@ -29,7 +29,7 @@ COUNTED = 3
 SMALL_SEGMENT = 128
 """Bytes that any link carries, however small its MTU was made."""
 
-_KNOCK_DEADLINE = 0.35
+_COUNTED_DEADLINE = 0.35
 """Seconds for them. Less than the second after which Linux repeats a lost SYN: each attempt is exactly one packet."""
 
 _HEAD_LIMIT = 16_384
@@ -135,7 +135,7 @@ async def _attempt_once(info: _AddressInfo) -> bool:
     with socket.socket(family, kind, protocol) as sock:
         sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it
         try:
-            async with asyncio.timeout(_KNOCK_DEADLINE):
+            async with asyncio.timeout(_COUNTED_DEADLINE):
                 await asyncio.get_running_loop().sock_connect(sock, address)
         except OSError:
             return False

@@ -49,27 +49,58 @@ _SHOWN = 500  # characters of a step's output that a message shows
 
 
 async def plan(checker: Checker, host: Host, service: Service, fix: FixId) -> Plan | NoChange:
-    """What a fix would do now, or why nothing."""
+    """Plan a fix on a fresh look. Nothing is changed.
+
+    Returns:
+        What the fix would do now, or why nothing: it mends nothing that is wrong, must not run, or the host cannot be
+        looked at.
+    """
     [report] = await checker.check(host, service)
     return planned(report, fix)
 
 
-async def apply(checker: Checker, order: Order, tell: OnEvent) -> Applied:
-    """Carry a plan out: look again, plan again, and only if that is the plan that was approved, run and verify it."""
-    return await _Run(checker, order, tell).carry_out()
+async def apply(checker: Checker, order: Order, on_event: OnEvent) -> Applied:
+    """Carry a plan out: look again, plan again, and only if that is the plan that was approved, run and verify it.
+
+    Args:
+        checker: Looks at the host, and has the connection to it.
+        order: The approved plan, the id of its run, and who approved it.
+        on_event: Called with each event before what it announces is done.
+
+    Returns:
+        What came of it, as seen on the host and from outside. A host that cannot be looked at, before or after, is an
+        outcome and no error.
+
+    Raises:
+        Whatever ``on_event`` raises, before the next step starts.
+    """
+    return await _Run(checker, order, on_event).carry_out()
 
 
-async def resume(checker: Checker, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:
-    """End what another process began, and left: let no further step start, and say what came of those that did."""
-    return await _Run(checker, order, tell, before).end()
+async def resume(checker: Checker, order: Order, before: Snapshot | None, on_event: OnEvent) -> Applied:
+    """End what another process began, and left: let no further step start, and say what came of those that did.
+
+    Args:
+        checker: As for ``apply``.
+        order: As for ``apply``.
+        before: The host as it was before the first step, where that was kept: what changed is told by it.
+        on_event: As for ``apply``.
+
+    Returns:
+        What came of the steps that were started, as seen now.
+
+    Raises:
+        Whatever ``on_event`` raises.
+    """
+    return await _Run(checker, order, on_event, before).end()
 
 
 class _Run:
-    def __init__(self, checker: Checker, order: Order, tell: OnEvent, before: Snapshot | None = None) -> None:
+    def __init__(self, checker: Checker, order: Order, on_event: OnEvent, before: Snapshot | None = None) -> None:
         self.checker = checker
         self.order = order
         self.plan = order.plan
-        self.tell = tell
+        self.on_event = on_event
         self.before = before
         self.host = checker.hosts[order.plan.host]
         self.service = self.host.service(order.plan.service)
@@ -79,7 +110,7 @@ class _Run:
     # --- from the beginning ---
 
     async def carry_out(self) -> Applied:
-        await self.tell(Event(Happened.LOOKING, "looking again: is it still the same fault?"))
+        await self.on_event(Event(Happened.LOOKING, "looking again: is it still the same fault?"))
         report, now = await self._look()
         outside = tuple(reading for reading in report.readings if reading.vantage is Vantage.OUTSIDE)
         if report.trouble is not None or now is None:
@@ -94,7 +125,7 @@ class _Run:
             return Applied(Outcome.FAILED, f"Nothing was run: {error}", readings=outside)
         self.before = now
         says = "the host is as it was when this was planned"
-        await self.tell(Event(Happened.UNCHANGED, says, dict(self.plan.basis), before=now))
+        await self.on_event(Event(Happened.UNCHANGED, says, dict(self.plan.basis), before=now))
         for number, step in enumerate(self.plan.steps, 1):
             broken = await self._step(boot, number, carried_out(step, self.order.by, self.order.run))
             if broken is not None:
@@ -104,7 +135,7 @@ class _Run:
     async def _step(self, boot: str, number: int, step: Step) -> Broken | None:
         """Run one step to its end. Returns why no further one is to follow, if so."""
         says = f"step {number} of {len(self.plan.steps)}: {step.does}"
-        await self.tell(Event(Happened.STEP_STARTED, says, {"number": number, "command": shell_line(step)}))
+        await self.on_event(Event(Happened.STEP_STARTED, says, {"number": number, "command": shell_line(step)}))
         try:
             receipt = await self._receipt(boot, number, step)
         except RebootedError:
@@ -138,7 +169,7 @@ class _Run:
         if left <= 0:
             raise error
         says = f"{self.host.name} does not answer; what was started goes on there. Waiting, {left:.0f} s at most"
-        await self.tell(Event(Happened.WAITING, says, {"error": str(error)}))
+        await self.on_event(Event(Happened.WAITING, says, {"error": str(error)}))
         await asyncio.sleep(min(_RETRY, left))
 
     async def _ended(self, receipt: Receipt, step: Step) -> None:
@@ -149,7 +180,7 @@ class _Run:
         how = "was interrupted" if receipt.status is None else f"ended with {receipt.status}"
         says = f"step {receipt.number} of {len(self.plan.steps)} {how}: {step.does}"
         data = {"number": receipt.number, "status": receipt.status, "seconds": receipt.seconds, "output": said}
-        await self.tell(Event(Happened.STEP_ENDED, says, data))
+        await self.on_event(Event(Happened.STEP_ENDED, says, data))
 
     def _why_broken(self, receipt: Receipt, step: Step) -> Broken | None:
         where = f"Step {receipt.number} ({step.does})"
@@ -170,7 +201,7 @@ class _Run:
 
     async def end(self) -> Applied:
         says = "dockerhealth was stopped while this ran; looking at what took effect"
-        await self.tell(Event(Happened.RESUMED, says))
+        await self.on_event(Event(Happened.RESUMED, says))
         try:
             found = await self._closed()
         except LookError as error:
@@ -212,7 +243,7 @@ class _Run:
     async def _concluded(self, broken: Broken | None) -> Applied:
         if broken is not None and broken.away:
             return Applied(Outcome.UNKNOWN, broken.says, tuple(self.results))
-        await self.tell(Event(Happened.VERIFYING, "verifying from outside"))
+        await self.on_event(Event(Happened.VERIFYING, "verifying from outside"))
         within = SETTLE if broken is None else BROKEN_OFF_SETTLE
         seen = await (self._seen_restored() if self.plan.undoes else self._seen_settled(within))
         came_to = restored(self.plan, seen) if self.plan.undoes else verified(self.plan, seen)

@@ -67,9 +67,9 @@ class DoomedRuns(Runs):
         await self._at(entry, "after")
         return claimed
 
-    async def tell(self, incident: Incident, offer: Offer, entry: Entry, lease_until: Any, **more: Any) -> None:
+    async def record(self, incident: Incident, offer: Offer, entry: Entry, lease_until: Any, **more: Any) -> None:
         await self._at(entry, "before")
-        await super().tell(incident, offer, entry, lease_until, **more)
+        await super().record(incident, offer, entry, lease_until, **more)
         await self._at(entry, "after")
 
     async def finish(self, end: RunEnd, entry: Entry) -> None:

@@ -270,7 +270,7 @@ async def test_a_look_does_not_touch_an_offer_that_was_claimed_meanwhile(store: 
 async def test_the_end_of_a_fix_is_stored_with_its_transition_and_withdraws_the_rest(store: Store) -> None:
     await stored(store, offer(), offer("offer-2", plan("restart-docker")))
     assert await claim(store)
-    await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+    await store.runs.record(*await running(store), entry("step-started"), LEASE)
     await finish(store, fixed())
     known = await store.incidents.get("inc-1")
     assert known
@@ -325,7 +325,7 @@ async def test_a_runner_that_was_taken_over_can_neither_go_on_nor_end_it(store: 
     assert not await store.runs.take_over(its_offer, LEASE + MINUTE, LEASE)
     assert not await store.runs.renew(its_offer, LEASE + MINUTE)
     with pytest.raises(LeaseLostError):
-        await store.runs.tell(known, its_offer, entry("step-started"), LEASE + MINUTE)
+        await store.runs.record(known, its_offer, entry("step-started"), LEASE + MINUTE)
     with pytest.raises(LeaseLostError):
         await finish(store, fixed())
     assert [each.entry.event for each in await store.audit.all()][-1] == "approved"
@@ -335,7 +335,7 @@ async def test_a_runner_that_was_taken_over_can_neither_go_on_nor_end_it(store: 
 async def test_the_host_before_the_first_step_is_kept(store: Store) -> None:
     await stored(store, offer())
     assert await claim(store)
-    await store.runs.tell(*await running(store), entry("unchanged"), LEASE, before=BEFORE)
+    await store.runs.record(*await running(store), entry("unchanged"), LEASE, before=BEFORE)
     _, its_offer = await running(store)
     assert its_offer.before == BEFORE
     assert its_offer.progress == "it says unchanged"
@@ -344,7 +344,7 @@ async def test_the_host_before_the_first_step_is_kept(store: Store) -> None:
 async def test_every_change_of_a_run_is_in_the_log_which_nobody_can_change(store: Store) -> None:
     await stored(store, offer())
     assert await claim(store)
-    await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+    await store.runs.record(*await running(store), entry("step-started"), LEASE)
     await finish(store, fixed())
     log = await store.audit.all()
     assert [each.entry.event for each in log] == ["planned", "approved", "step-started", "ended"]
@@ -384,7 +384,7 @@ async def test_every_change_makes_the_message_due(store: Store) -> None:
     await store.incidents.save_report("inc-1", broken(plan()), [offer()], T0)
 
     async def tell() -> None:
-        await store.runs.tell(*await running(store), entry("step-started"), LEASE)
+        await store.runs.record(*await running(store), entry("step-started"), LEASE)
 
     for change in (lambda: claim(store), tell):
         [row] = await store.messages.due(T0)
