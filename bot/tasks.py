@@ -1,4 +1,4 @@
-"""Work that goes on beside the one who asked for it: kept referenced, waited for at the end, and never silent."""
+"""Runs work in the background. It is waited for at the end, and its errors are logged."""
 
 import asyncio
 from collections.abc import Coroutine

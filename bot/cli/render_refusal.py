@@ -1,4 +1,4 @@
-"""Why a word at a terminal does not count, or is not enough yet."""
+"""Says why an approval at a terminal does not count, or is not enough yet."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The conductor: readings to incidents, incidents to looks, looks to reports and offers, all of it to the store.
+"""Turns readings into incidents, incidents into looks, and looks into reports and offers. All of it goes to the store.
 
 The outbox shows what the store says; nothing here talks to Slack.
 """

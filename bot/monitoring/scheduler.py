@@ -1,4 +1,4 @@
-"""When what is done: readings every few seconds, looks every few minutes, each at its own moment."""
+"""Runs what is due: readings every few seconds, looks every few minutes, each at its own moment."""
 
 import asyncio
 import logging

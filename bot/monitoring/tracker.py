@@ -1,4 +1,4 @@
-"""The incidents of all services as readings and looks change them: what they are judged by, and how they move on.
+"""Keeps what each service's incident is judged by, its newest readings, and moves the incident on in the store.
 
 Who reads an incident in order to change it holds the lock of its service.
 """

@@ -1,4 +1,4 @@
-"""When nothing at all is reached: one incident for all services, and none for each, as long as the watcher is cut off.
+"""Tells that dockerhealth itself reaches no host: by one incident for all services, and none for each.
 
 Whether it is, a look tells (bot/monitoring/watcher_offline_rules.py): what fails meanwhile waits for it.
 """

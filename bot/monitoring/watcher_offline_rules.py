@@ -1,4 +1,4 @@
-"""The watcher that is cut off itself: when one notice stands for the incidents of all services. Pure."""
+"""Decides when one notice, that dockerhealth reaches no host, stands for the incidents of all services. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace

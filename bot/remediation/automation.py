@@ -1,4 +1,4 @@
-"""What is done about an incident without being asked: it is said if it comes back, and what needs no click begins.
+"""Does what needs no person: says that a fault has come back, and begins a fix that the configuration allows.
 
 What decides is pure: bot/incidents/recurrence.py and bot/approvals/auto.py.
 """

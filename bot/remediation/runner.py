@@ -1,4 +1,4 @@
-"""Carries approved offers out: claimed once, kept step by step, and always ended in the store with the truth.
+"""Carries approved offers out. Each is claimed once, recorded step by step, and ends in the store with what was seen.
 
 A process may die at any point. The next one, or another that shares the store, takes the run over once its lease is
 over; it starts no step, it looks at what took effect (checks/execution/apply.py, ``resume``).

@@ -78,7 +78,10 @@ def trouble(report: Report) -> Trouble | None:
 
 
 def telling(changes: Sequence[Change], most: int) -> list[Change]:
-    """As many changes as there is room for, oldest first: the newest, of which half are kept for who did something."""
+    """Choose the changes that there is room for: the newest ones. Returns them oldest first.
+
+    Half of the room is for changes of which it is known who made them.
+    """
     newest = range(len(changes))[::-1]
     named = [place for place in newest if changes[place].who][: most // 2]
     others = [place for place in newest if place not in named][: most - len(named)]

@@ -1,4 +1,4 @@
-"""A client's packet in the rules of the host: which of them eats it, whose it is, and whether the counters agree."""
+"""A client's packet in the rules of the host: which of them blocks it, whose it is, and whether the counters agree."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A step on the host: run at most once, to its end though the connection breaks, and told of ever after.
+"""Runs a step on the host at most once, to its end though the connection breaks. Its receipt says how it ended.
 
 Each run has a folder in the home of the user who logs in, and each step that was ever started a folder in it, its
 receipt. The receipt appears in one rename, whole, before the command starts: whoever comes second finds it and is told

@@ -109,7 +109,6 @@ class Way:
     back: Route | None = None  # the host's own answer, to the client
     inbound: Route | None = None  # a client's packet, to the container
     outbound: Route | None = None  # the container's answer, to the client
-    container_address: str | None = None
     other_scheme: Rung | None = None  # https where the URL says http, or the reverse; tried where that one is no good
     listening: tuple[Listener, ...] | None = None  # in the container; None where it could not be read
     gaps: Gaps = field(default_factory=dict)  # attempts that were made and cannot be read
@@ -152,8 +151,8 @@ def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR09
     match kind, rest:
         case "client", [client]:
             return replace(way, client=client)
-        case "container", [address]:
-            return replace(way, container_address=address)
+        case "container", [_]:
+            return way
         case "listening", []:
             return replace(way, listening=tuple(_listener(word) for word in text.split()))
         case "arrival", question:

@@ -1,4 +1,4 @@
-"""Which rule of which table would eat a client's packet: every packet filter of a host, walked as the kernel does."""
+"""Which rule of which table would block a client's packet: every packet filter of a host, walked as the kernel does."""
 
 from checks.walk.packet import Hook, Packet
 from checks.walk.rules import Backend, Place
