@@ -10,7 +10,6 @@ import structlog
 from pydantic import SecretStr
 
 from bot.config import Settings
-from bot.incidents.model import Thresholds
 from bot.monitoring.monitor import HostChecker, Monitor, MonitorSettings
 from bot.monitoring.scheduler import Scheduler
 from bot.remediation.approval_service import ApprovalService
@@ -60,20 +59,10 @@ class Bot:
         self._store = store
         self._slack = slack
         self._outbox = Outbox(store, slack, views.alert, now)
-        self._monitor = Monitor(
-            settings.host_list(),
-            checker,
-            store,
-            monitor_settings(settings),
-            clock=now,
-        )
-        self._runner = Runner(
-            store,
-            executor,
-            policies=settings.approvals.policies(),
-            clock=now,
-        )
-        self._automation = Automation(store, self._runner, settings.approvals.policies(), clock=now)
+        self._policies = settings.approvals.policies()
+        self._monitor = Monitor(settings.host_list(), checker, store, MonitorSettings.of(settings), clock=now)
+        self._runner = Runner(store, executor, policies=self._policies, clock=now)
+        self._automation = Automation(store, self._runner, self._policies, clock=now)
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
         """Watch, show, and answer until ``stop`` is set; then end what runs, in the order in which it depends."""
@@ -109,8 +98,7 @@ class Bot:
         team = await self._introduced(app_token, stop)
         if stop.is_set():
             return
-        policies = self._settings.approvals.policies()
-        approvals = ApprovalService(self._store, self._runner, self._slack, policies=policies, clock=now)
+        approvals = ApprovalService(self._store, self._runner, self._slack, policies=self._policies, clock=now)
         clicks = Clicks(self._store, approvals, lambda: AppIdentity(team, socket.app_id), clock=now)
         listeners = Listeners(self._monitor, clicks, self._store, self._slack, clock=now)
         socket = Socket(listeners.app(self._slack.without_token()), app_token)
@@ -125,7 +113,7 @@ class Bot:
 
     async def _ask_for_groups(self) -> None:
         """Have it in the log at start, not at the first click, if Slack does not tell who is in an approvers' group."""
-        for group in self._settings.approvals.policies().groups:
+        for group in self._policies.groups:
             await self._slack.members(group)
 
     async def _introduced(self, app_token: str, stop: asyncio.Event) -> str:
@@ -147,14 +135,6 @@ class Bot:
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def monitor_settings(settings: Settings) -> MonitorSettings:
-    return MonitorSettings(
-        rules=Thresholds(settings.checks.open_after, settings.checks.resolve_after),
-        policies=settings.approvals.policies(),
-        channel=settings.slack.alert_channel,
-    )
 
 
 def _secret(value: SecretStr | None, name: str, looks: str) -> str:

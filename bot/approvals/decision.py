@@ -121,7 +121,7 @@ def decide(  # noqa: PLR0913  # an approval rests on each of these
     again. ``home`` is where the incident's message stands; its channel and ts are empty while it is not posted. A click
     at a terminal needs none.
     """
-    offer = next((offer for offer in incident.offers if offer.id == click.target), None)
+    offer = incident.offer(click.target)
     if offer is None:
         return Refusal(RefusalReason.GONE)
     refusal = (

@@ -12,7 +12,7 @@ from bot.approvals.decision import Agreed, Approved, Click, Refusal
 from bot.approvals.offers import offered, usable
 from bot.config import Settings
 from bot.incidents.audit import planned, refused
-from bot.incidents.model import Incident, IncidentKind, IncidentState, Offer, Thresholds, Transition, opened
+from bot.incidents.model import Incident, IncidentKind, IncidentState, Offer, Transition, opened
 from bot.monitoring.monitor import CheckResult, Monitor, MonitorSettings
 from bot.remediation.approval_service import ApprovalService, nowhere
 from bot.remediation.runner import Executor, Runner
@@ -46,15 +46,7 @@ class FixSession:
         self._who = who
         self._say = say
         self._policies = settings.approvals.policies()
-        rules = Thresholds(settings.checks.open_after, settings.checks.resolve_after)
-        monitor_settings = MonitorSettings(rules, self._policies, settings.slack.alert_channel)
-        self._monitor = Monitor(
-            checker.hosts.values(),
-            checker,
-            store,
-            monitor_settings,
-            clock=_now,
-        )
+        self._monitor = Monitor(checker.hosts.values(), checker, store, MonitorSettings.of(settings), clock=_now)
         self._runner = Runner(
             store,
             Executor(self._aloud(partial(apply, checker)), self._resume),
@@ -135,9 +127,9 @@ class FixSession:
     async def _ended(self, offer: Offer) -> tuple[Applied, Offer] | NoChange:
         await self._runner.settled()
         incident = await self._store.incidents.with_offer(offer.id)
-        for run in incident.offers if incident else ():
-            if run.id == offer.id and run.applied is not None:
-                return run.applied, run
+        run = incident.offer(offer.id) if incident else None
+        if run is not None and run.applied is not None:
+            return run.applied, run
         where = f"dockerhealth audit --host {offer.plan.host}"
         return NoChange(offer.plan.fix, f"another process has taken this over: `{where}` has what it did")
 

@@ -139,6 +139,10 @@ class Incident:
     kind: IncidentKind = IncidentKind.OUTAGE
     risk: str = ""  # the title of what it was opened to prevent, whatever it is about now
 
+    def offer(self, offer_id: str) -> Offer | None:
+        """The offer, or the run, of that id; None if it is not of this incident."""
+        return next((offer for offer in self.offers if offer.id == offer_id), None)
+
     @property
     def name(self) -> str:
         return self.host if self.kind is IncidentKind.WATCHER_OFFLINE else f"{self.host}/{self.service}"

@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, Self
 
 import structlog
 
 from bot.approvals.offers import renewed
 from bot.approvals.policy import Policies
+from bot.config import Settings
 from bot.incidents.model import (
     Incident,
     IncidentKind,
@@ -61,6 +62,12 @@ class MonitorSettings:
     rules: Thresholds
     policies: Policies  # of what it offers
     channel: str  # where alerts are posted
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the configuration says of it."""
+        rules = Thresholds(settings.checks.open_after, settings.checks.resolve_after)
+        return cls(rules, settings.approvals.policies(), settings.slack.alert_channel)
 
 
 @dataclass(frozen=True)

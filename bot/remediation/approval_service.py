@@ -68,7 +68,7 @@ class ApprovalService:
 
     async def judge(self, incident: Incident, click: Click, home: Home) -> Approved | Agreed | Refusal:
         """Decide whether an approval would count now, and would be enough. Nothing is recorded, nothing begins."""
-        offer = next((each for each in incident.offers if each.id == click.target), None)
+        offer = incident.offer(click.target)
         if offer is None:
             return Refusal(RefusalReason.GONE)
         now = self._clock()  # of what is decided upon: whatever is asked from here on may take its time
@@ -79,7 +79,7 @@ class ApprovalService:
     async def refuse(self, click: Click, refusal: Refusal) -> Refusal:
         """Put a refused approval of a known offer on record."""
         incident = await self._store.incidents.with_offer(click.target)
-        offer = next((each for each in incident.offers if each.id == click.target), None) if incident else None
+        offer = incident.offer(click.target) if incident else None
         if offer is not None:
             entry = refused(offer.plan, click.user, refusal.reason, self._clock(), offer.id)
             await self._store.audit.record(entry)

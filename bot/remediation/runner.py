@@ -157,8 +157,8 @@ class Runner:
     async def _before(self, run: Run) -> Snapshot | None:
         """The host as it was before the first step, as it was kept then."""
         incident = await self._store.incidents.get(run.incident.id)
-        kept = incident.offers if incident is not None else ()
-        return next((offer.before for offer in kept if offer.id == run.offer.id), None)
+        stored = incident.offer(run.offer.id) if incident is not None else None
+        return stored.before if stored is not None else None
 
     async def _run(self, run: Run, work: Callable[[OnEvent], Awaitable[Applied]]) -> None:
         incident, offer = run.incident, run.offer
