@@ -77,9 +77,9 @@ def not_restored(undo: Offer) -> list[Changed]:
     now: dict[str, str | None] = {**undo.before.states} if undo.before else {}
     now |= {each.name: each.after for each in undo.applied.differences}
     return [
-        _changed(name, was, now[name])
-        for name, was in undo.plan.restores.items()
-        if name in now and (now[name] or "") != was
+        _changed(each.name, each.before, now[each.name])
+        for each in undo.plan.restores
+        if each.name in now and now[each.name] != each.before
     ]
 
 

@@ -31,7 +31,7 @@ RAN_OUT = 124  # the exit status of a step that its deadline ended
 
 def comes_back(undo: Plan) -> str:
     """The values that an undo brings back, in a line."""
-    return ", ".join(_restored(name, value.splitlines()) for name, value in undo.restores.items())
+    return ", ".join(_restored(each.name, (each.before or "").splitlines()) for each in undo.restores)
 
 
 def _restored(name: str, lines: Sequence[str]) -> str:

@@ -50,7 +50,7 @@ def planned(report: Report, fix: FixId) -> Plan | NoChange:
 def why_stale(approved: Plan, report: Report, now: Snapshot) -> str:
     """Why the approved plan is not the one that would be made now; empty where it is."""
     if approved.undoes:
-        return _changed(approved.basis, now.states)
+        return _why_not_taken_back(approved, now)
     fresh = planned(report, approved.fix)
     if isinstance(fresh, NoChange):
         return fresh.why
@@ -59,13 +59,31 @@ def why_stale(approved: Plan, report: Report, now: Snapshot) -> str:
     return _changed(approved.basis, fresh.basis) or "another plan is right now"
 
 
-def _changed(approved: Mapping[str, str], now: Mapping[str, str]) -> str:
+def _why_not_taken_back(undo: Plan, now: Snapshot) -> str:
+    """Values that are no more what the run left were changed by somebody else, whose they are now."""
+    unread = _unread(undo, now)
+    if unread:
+        return f"whether the host is as the fix left it cannot be told: {unread}"
+    return _changed({each.name: each.after for each in undo.restores}, now.states)
+
+
+def _changed(approved: Mapping[str, str | None], now: Mapping[str, str]) -> str:
     changed = [
-        f"{name} was {value!r}, is {now.get(name, 'not there')!r}"
+        f"{name} was {_value(value)}, is {_value(now.get(name))}"
         for name, value in approved.items()
         if now.get(name) != value
     ]
     return f"the host changed since this plan was made: {'; '.join(changed)}" if changed else ""
+
+
+def _value(value: str | None) -> str:
+    return "not there" if value is None else repr(value)
+
+
+def _unread(undo: Plan, now: Snapshot) -> str:
+    """Which of the values that an undo is about could not be read; empty where all of them could."""
+    names = [each.name for each in undo.restores if each.family not in now.families]
+    return f"{', '.join(names)} could not be read" if names else ""
 
 
 def verified(approved: Plan, seen: Seen) -> Conclusion:
@@ -110,12 +128,15 @@ def restored(undo: Plan, seen: Seen) -> Conclusion:
         return Conclusion(Outcome.UNKNOWN, f"whether the host is as it was cannot be told: {why}", amiss=True)
     states = seen.after.states
     wrong = [
-        f"{name} is {states.get(name, 'not there')!r}, was {value!r}"
-        for name, value in undo.restores.items()
-        if states.get(name, "") != value
+        f"{each.name} is {_value(states.get(each.name))}, was {_value(each.before)}"
+        for each in undo.restores
+        if each.family in seen.after.families and states.get(each.name) != each.before
     ]
     if wrong:
         return Conclusion(Outcome.FAILED, f"the host is not as it was: {'; '.join(wrong)}", amiss=True)
+    unread = _unread(undo, seen.after)
+    if unread:
+        return Conclusion(Outcome.UNKNOWN, f"whether the host is as it was cannot be told: {unread}", amiss=True)
     return Conclusion(Outcome.UNDONE, "All that the fix had changed is as it was before")
 
 

@@ -31,7 +31,7 @@ def undo(plan: Plan, run: str, applied: Applied) -> Plan | NoUndo:
         preflight=(),
         lasts=Lasts.UNTIL_CHANGED,
         undoes=run,
-        restores={each.name: each.before or "" for each in changed},
+        restores=tuple(changed),
         undo_unasked=False,
     )
 

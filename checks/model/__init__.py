@@ -46,15 +46,8 @@ from checks.model.reports import (
     Value,
     reasons_of,
 )
-from checks.model.runs import (
-    Applied,
-    Difference,
-    Family,
-    Outcome,
-    Snapshot,
-    StepResult,
-    Values,
-)
+from checks.model.runs import Applied, Outcome, StepResult
+from checks.model.snapshots import Difference, Family, Snapshot, Values
 
 __all__ = [
     "LADDER",

@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+
+from checks.model.snapshots import Difference
 
 
 class FixId(StrEnum):
@@ -77,7 +79,7 @@ class Plan:
     changes: tuple[str, ...] = ()  # names of the snapshot's values that it may change, as shell patterns
     stays: tuple[str, ...] = ()  # of those, what its undo does not bring back
     undoes: str = ""  # the run that it takes back; empty for a fix
-    restores: Mapping[str, str] = field(default_factory=dict)  # of an undo: the values that are to be back
+    restores: tuple[Difference, ...] = ()  # of an undo: what the run changed, and what is to be back
     undo_unasked: bool = False  # whether it is safe to take back by itself where it did not help
     by_hand: str = ""  # why only a person can run it; empty where dockerhealth can
 

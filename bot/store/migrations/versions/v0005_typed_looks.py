@@ -75,13 +75,13 @@ _READ = "read "  # began the name of the mark that a family could be had
 
 
 def upgrade() -> None:
-    _rewrite("reports", "id", "body", report)
-    _rewrite("good_looks", "digest", "digest", digest)
-    _rewrite("offers", "id", "before", snapshot)
-    _rewrite("offers", "id", "applied", applied)
+    rewrite("reports", "id", "body", report)
+    rewrite("good_looks", "digest", "digest", digest)
+    rewrite("offers", "id", "before", snapshot)
+    rewrite("offers", "id", "applied", applied)
 
 
-def _rewrite(table: str, key: str, column: str, made: Callable[[Json], Json]) -> None:
+def rewrite(table: str, key: str, column: str, made: Callable[[Json], Json]) -> None:
     """Replace the JSON in a column of every row that has one."""
     of = sa.table(table, sa.column(key), sa.column(column))
     connection = op.get_bind()
@@ -187,11 +187,11 @@ def _value(name: str, text: str) -> tuple[str, Json]:
 def snapshot(old: Json) -> Json:
     families: dict[str, Json] = {}
     for name, value in old["states"].items():
-        family = families.setdefault(_first(_FAMILIES, name.removeprefix(_READ)), {"states": {}, "moments": {}})
+        family = families.setdefault(family_of(name.removeprefix(_READ)), {"states": {}, "moments": {}})
         if not name.startswith(_READ):
             family["states"][name] = value
     for name, value in old.get("moments", {}).items():
-        family = families.setdefault(_first(_FAMILIES, name), {"states": {}, "moments": {}})
+        family = families.setdefault(family_of(name), {"states": {}, "moments": {}})
         family["moments"][name.rpartition(" ")[0]] = value  # "unit docker.service started", of that unit
     return {"families": families}
 
@@ -201,7 +201,11 @@ def applied(old: Json) -> Json:
 
 
 def _with_families(differences: list[Json]) -> Iterator[Json]:
-    yield from (each | {"family": _first(_FAMILIES, each["name"])} for each in differences)
+    yield from (each | {"family": family_of(each["name"])} for each in differences)
+
+
+def family_of(name: str) -> str:
+    return _first(_FAMILIES, name)
 
 
 def _first(patterns: tuple[tuple[str, str], ...], name: str) -> str:

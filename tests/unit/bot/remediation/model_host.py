@@ -169,7 +169,7 @@ class ModelHost:
         name = value_of(of.service)
         if outcome == "unhelpful" and not of.undoes:
             self.unhelped.add(run)
-        helped = of.restores.get(name, WELL) if of.undoes else WELL
+        helped = next((each.before or "" for each in of.restores), WELL)
         after = {"unhelpful": f"tried {before}"[:20], "failed": before}.get(outcome, helped)
         self.values[of.service] = after
         status = {"failed": 1, "contact lost": None}.get(outcome, 0)

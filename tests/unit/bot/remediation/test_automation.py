@@ -116,7 +116,7 @@ async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that
     tried, taken_back = executor.ran
     assert (tried, taken_back.undoes) == (safe, (await bot.incident()).offers[0].id)
     assert taken_back.steps == safe.undo
-    assert taken_back.restores == {"sysctl net.ipv4.ip_forward": "0"}
+    assert taken_back.restores == (SWITCHED,)
     by = [each.approval.who for each in (await bot.incident()).offers if each.plan.undoes and each.approval]
     assert by == [AUTO]
     assert flaw(await store.audit.all()) == ""

@@ -95,6 +95,9 @@ lines = st.lists(long_text, max_size=5).map("\n".join)
 argv = st.tuples(long_text, long_text, long_text)
 undo = st.builds(Step, long_text, argv)
 steps = st.builds(Step, long_text, argv, st.booleans(), undo=many(undo, 1))
+differences = st.builds(
+    Difference, st.sampled_from(Family), text, st.none() | lines, st.none() | lines, announced=st.booleans()
+)
 plans = st.builds(
     Plan,
     fix=st.sampled_from(FixId),
@@ -111,7 +114,7 @@ plans = st.builds(
     preflight=many(long_text, 10),
     lasts=st.sampled_from(Lasts),
     undoes=st.sampled_from(["", RUN, "<!channel>`"]),
-    restores=st.dictionaries(text, lines, max_size=5),
+    restores=many(differences, 5),
     undo_unasked=st.booleans(),
     by_hand=st.just("") | long_text,
 )

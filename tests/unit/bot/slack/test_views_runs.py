@@ -285,7 +285,7 @@ def test_the_way_back_from_what_did_not_help_is_no_danger() -> None:
 
 
 def test_an_undo_whose_values_are_not_known_says_what_it_touches() -> None:
-    message = after(ran(Outcome.NOT_FIXED), replace(UNDO_OFFER, plan=replace(UNDO, restores={})))
+    message = after(ran(Outcome.NOT_FIXED), replace(UNDO_OFFER, plan=replace(UNDO, restores=())))
     assert "Comes back" not in str(message.attachments)
     assert f"Touches: {UNDO.blast_radius}" in confirm_of(message, UNDO_BUTTON)["text"]["text"]
 

@@ -130,8 +130,10 @@ async def test_every_undo_names_the_fix_and_the_run_that_it_takes_back(store: St
     for host in ("undone", "stopped", "helpless", "failing", "prevented", "undoing"):
         incident = (await newest(store, host)) if host != "stopped" else (await store.runs.done(host))[0][0]
         [ran, undo] = [each for each in incident.offers if each.approval or each.plan.undoes]
+        assert ran.applied is not None
         assert (undo.plan.fix, undo.plan.undoes) == (FixId.ENABLE_IP_FORWARD, ran.id)
         assert undo.plan.title == f"Undo: {ran.plan.title}"
+        assert undo.plan.restores == tuple(each for each in ran.applied.differences if each.announced)
     assert [bool(run.undoes) for run in (await store.runs.history("undone")).runs] == [False, True]
 
 

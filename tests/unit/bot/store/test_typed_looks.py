@@ -1,6 +1,6 @@
 """What an earlier release stored of its looks, in sentences, is read as what a look says today.
 
-stores/revision-0003.sql was written by that release, of the looks in stored_looks.py.
+releases/0.1.0-0003-looks.sql was written by that release, of the looks in stored_looks.py.
 """
 
 import sqlite3
@@ -27,7 +27,7 @@ from tests.histories import NOW
 from tests.unit.bot.store import stored_looks
 from tests.unit.bot.store.stored_looks import BOOKWORM, SILENT, TOLD
 
-OLD = Path(__file__).parent / "stores/revision-0003.sql"
+OLD = Path(__file__).parent / "releases/0.1.0-0003-looks.sql"
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from checks.model import (
     SSH,
     Change,
     ChangeKind,
+    Difference,
     Evidence,
+    Family,
     Finding,
     Lasts,
     Missing,
@@ -147,7 +149,14 @@ def test_whoever_approved_has_a_name(name: str, words: str) -> None:
 
 
 def test_what_comes_back_is_told_by_value_or_by_length() -> None:
-    undo = replace(UNDO, restores={"sysctl a": "1", "rules nat DOCKER": "-A DOCKER\n-A DOCKER", "file /x": ""})
+    undo = replace(
+        UNDO,
+        restores=(
+            Difference(Family.SYSCTL, "sysctl a", "1", "0", announced=True),
+            Difference(Family.RULES, "rules nat DOCKER", "-A DOCKER\n-A DOCKER", None, announced=True),
+            Difference(Family.FILE, "file /x", None, "there", announced=True),
+        ),
+    )
     assert comes_back(undo) == "sysctl a = 1, rules nat DOCKER (2 lines), no file /x"
 
 
