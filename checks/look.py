@@ -138,15 +138,18 @@ class Look:
         engine, host = self.may(ENGINE), self.host.name
         if engine is not None and not engine.is_docker:
             return f"the engine of {host} is {engine.says}, whose rules dockerhealth does not know yet"
-        backend = engine.firewall_backend if engine is not None else self._backend_by_tables
-        if backend is FirewallBackend.IPTABLES:
+        if self.firewall_backend is FirewallBackend.IPTABLES:
             return ""
-        if backend is FirewallBackend.NFTABLES:
+        if self.firewall_backend is FirewallBackend.NFTABLES:
             return f"they are in nftables on {host} (its firewall backend), which dockerhealth does not read yet"
         return f"Docker's firewall backend on {host} is one that dockerhealth does not know yet"
 
     @property
-    def _backend_by_tables(self) -> FirewallBackend:
+    def firewall_backend(self) -> FirewallBackend:
+        """Where the Engine writes its rules, as it says; of one that cannot be asked, by the tables that it left."""
+        engine = self.may(ENGINE)
+        if engine is not None:
+            return engine.firewall_backend
         left = any(chain.table == DOCKER_TABLE for chain in self.may(NFTABLES) or ())
         return FirewallBackend.NFTABLES if left else FirewallBackend.IPTABLES
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from checks.causes.docker_rules import stale_rules
+from checks.causes.docker_rules import DNAT_TARGET_STALE, stale_rules
 from checks.commands import typed
 from checks.facts.engine import Container
 from checks.fixes import preflight
@@ -62,7 +62,7 @@ def _prepare_restart(look: Look, finding: Finding) -> Remedy:
     if container is None or not container.running:
         raise RefusedError("there is no running container")
     holds = preflight.chains(look)
-    if finding.cause == "dnat-target-stale":
+    if finding.cause == DNAT_TARGET_STALE.id:
         _refuse_behind_stale_rule(look, container)
     if container.auto_remove:
         raise RefusedError(f"container {container.name} was run with --rm: stopping it would remove it")

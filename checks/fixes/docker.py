@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from checks.causes.docker_rules import missing_parts
+from checks.causes.daemon import DOCKERD_HUNG
+from checks.causes.docker_risks import CHAINS_MISSING_BUT_SERVED, DOCKER_DEAF_TO_FIREWALLD
+from checks.causes.docker_rules import DOCKER_CHAINS_MISSING, missing_parts
 from checks.commands import typed
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
 from checks.fixes import preflight
@@ -22,9 +24,7 @@ _START = Step("start dockerd", (_SYSTEMCTL, "start", "docker.service"), timeout=
 
 STARTING = (_FORGET_FAILURES, _START)
 
-_HUNG = "dockerd-hung"
-
-_BY_FIREWALLD = {"docker-chains-missing", "chains-missing-but-served", "docker-deaf-to-firewalld"}
+_BY_FIREWALLD = {DOCKER_CHAINS_MISSING.id, CHAINS_MISSING_BUT_SERVED.id, DOCKER_DEAF_TO_FIREWALLD.id}
 """What comes of a firewalld that dockerd does not hear."""
 
 STAYS = (
@@ -45,7 +45,7 @@ def restart(look: Look, finding: Finding) -> Remedy:
     """
     look.need_rules_in_iptables()
     holds, unknown = preflight.start_of_dockerd(look)
-    if finding.cause == _HUNG and look.may(CONTAINERS) is None:
+    if finding.cause == DOCKERD_HUNG.id and look.may(CONTAINERS) is None:
         return _blindly(look, holds, unknown)
     engine, containers, netfilter = look.need(ENGINE), look.need(CONTAINERS), look.docker_rules
     running = [container for container in containers if container.running]
@@ -142,6 +142,7 @@ def _prepare_start(look: Look, _: Finding) -> Remedy:
         raise RefusedError("docker.service is active already")
     if docker.enabled == "masked":
         raise RefusedError("docker.service is masked: somebody does not want it started")
+    preflight.forwarding(look)
     holds, unknown = preflight.start_of_dockerd(look)
     enabled = docker.enabled in {"enabled", "static", "indirect"}
     return Remedy(

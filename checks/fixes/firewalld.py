@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from checks.causes.firewalld import ruling_zone, taken_bridges
+from checks.causes.firewalld import FIREWALLD_PORT_CLOSED, ruling_zone, taken_bridges
 from checks.commands import ROOT_HELPER
 from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
@@ -13,7 +13,6 @@ from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
 from checks.model import Finding, FixId, Lasts, Risk, Step
 
-_CLOSED = "firewalld-port-closed"
 _RULES_OF_A_PORT = ("rules filter IN_*", "nft ip6 filter IN_*", "nft * firewalld *")
 
 
@@ -39,7 +38,7 @@ def _prepare_port(look: Look, finding: Finding) -> Remedy:
     missing = _not_listed(firewalld, zone, port)
     if not missing:
         raise RefusedError(f"port {port}/tcp is open in zone {zone.name} already")
-    mends = finding.cause == _CLOSED
+    mends = finding.cause == FIREWALLD_PORT_CLOSED.id
     return Remedy(
         steps=tuple(_open(zone.name, port, permanent=permanent) for permanent in missing),
         risk=Risk.MEDIUM,
@@ -158,7 +157,7 @@ _DISABLE = Step("have firewalld not start at boot", (_SYSTEMCTL, "disable", _UNI
 
 def _prepare_stop(look: Look, finding: Finding) -> Remedy:
     firewalld, unit = look.need(FIREWALLD), look.unit(_UNIT)
-    if finding.cause != _CLOSED:
+    if finding.cause != FIREWALLD_PORT_CLOSED.id:
         raise RefusedError("it is a way out only where a closed port is all that is wrong")
     if not firewalld.running:
         raise RefusedError("firewalld is not running")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from checks.causes.docker_rules import missing_chains
 from checks.causes.firewalld import taken_bridges
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
-from checks.facts.engine import ENGINE
+from checks.facts.engine import ENGINE, FirewallBackend
 from checks.facts.firewalld import FIREWALLD
+from checks.facts.forwarding import FORWARDING
 from checks.facts.system import SYSTEM
 from checks.fixes.fix import RefusedError
 from checks.look import Look, MissingError
@@ -53,6 +54,19 @@ def chains(look: Look) -> str:
             "Docker's chains are missing: the start would fail with `No chain/target/match`; restart-docker goes first"
         )
     return "Docker's chains are there, in nat and in filter"
+
+
+def forwarding(look: Look) -> None:
+    """Docker switches forwarding on where it writes its rules in iptables, and refuses to start where in nftables.
+
+    Seen with Docker 29.7.2: three tries, then systemd's start limit.
+    """
+    known = look.may(FORWARDING)
+    if look.firewall_backend is FirewallBackend.NFTABLES and known is not None and not known.ip_forward:
+        raise RefusedError(
+            f"dockerd does not start on {look.host.name}: with rules in nftables it leaves net.ipv4.ip_forward, "
+            "which is 0, to others. First: sudo sysctl -w net.ipv4.ip_forward=1, and the same in a file of /etc/sysctl.d"
+        )
 
 
 def start_of_dockerd(look: Look, *checks: Callable[[Look], str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -18,7 +18,7 @@ from checks.model import Output
 from checks.source import Facts
 from tests.unit.checks.container_looks import printing
 
-_DOCKER_TABLES, _PODMAN_TABLES = (
+DOCKER_TABLES, _PODMAN_TABLES = (
     Path(__file__).with_name(f"nftables_{engine}.json").read_text() for engine in ("docker", "podman")
 )
 _FOUR_KEYS = {"Networks", "Ports", "SandboxID", "SandboxKey"}
@@ -58,23 +58,23 @@ def said_to_be_podman(seen: Look) -> Look:
 def on_nftables(seen: Look, driver: str = "nftables") -> Look:
     """The same host with Docker 29.7.2 and its nftables backend, from boot on."""
     seen = _inspected(said_to_be_docker(seen, driver), lambda one: _keep(one["NetworkSettings"], _FOUR_KEYS))
-    return _counting(seen, iptables="", nftables=_beside(seen, _DOCKER_TABLES))
+    return counting(seen, iptables="", nftables=_beside(seen, DOCKER_TABLES))
 
 
 def switched_to_nftables(seen: Look) -> Look:
     """The same, had it been switched from iptables at run time."""
-    return _counting(on_nftables(seen), iptables=_OF_SWITCHED)
+    return counting(on_nftables(seen), iptables=_OF_SWITCHED)
 
 
 def flushed(seen: Look) -> Look:
     """The same, after `nft flush ruleset`: only a table that firewalld owns is left."""
-    return _counting(seen, iptables="", nftables=_beside(seen, '{"nftables": []}'))
+    return counting(seen, iptables="", nftables=_beside(seen, '{"nftables": []}'))
 
 
 def on_podman(seen: Look) -> Look:
     """The same host with Podman 5.4.2 behind Docker's socket, and neither dockerd nor the command docker on it."""
     seen = _inspected(said_to_be_podman(seen), _as_podman_says)
-    seen = _counting(seen, iptables="", nftables=_beside(seen, _PODMAN_TABLES))
+    seen = counting(seen, iptables="", nftables=_beside(seen, _PODMAN_TABLES))
     for probe in ("addresses", "forwarding"):
         seen = printing(seen, probe, _text(seen, probe).replace("docker0", "podman0").replace("172.17.", "10.89."))
     for probe in ("listeners", "sockets"):
@@ -133,7 +133,7 @@ def _of_firewalld(body: dict[str, Any]) -> bool:
     return "firewalld" in {body.get("table"), body.get("name")}
 
 
-def _counting(seen: Look, **printed: str) -> Look:
+def counting(seen: Look, **printed: str) -> Look:
     """The same look, had these probes printed that, also when they were asked once more."""
     again = seen.recount
     for probe, text in printed.items():

@@ -18,6 +18,8 @@ from tests import recordings
 from tests.looks import TIMED_OUT, changed, look
 from tests.unit.checks.container_looks import causes, ladder, missing, printing, risks, root, seen_as, told, untold
 from tests.unit.checks.engine_looks import (
+    DOCKER_TABLES,
+    counting,
     flushed,
     on_nftables,
     on_podman,
@@ -261,3 +263,21 @@ def test_a_switch_of_backends_is_not_told_as_chains_that_went_missing() -> None:
     changed_values = " ".join(change.what for change in differences(before, after))
     assert "Docker changed from 28.5.2+dfsg4" in changed_values
     assert "chain DOCKER" not in changed_values
+
+
+@pytest.mark.parametrize("platform", [BOOKWORM, SID])
+def test_a_dockerd_that_would_refuse_to_start_without_forwarding_is_not_started(platform: str) -> None:
+    """With rules in nftables it does not switch forwarding on itself: three tries, and the start limit is hit."""
+    down = counting(recorded(platform, "dockerd-down"), nftables=DOCKER_TABLES)
+    assert plans(down) == {"start-docker"}
+    off = changed(down, "forwarding", "/net/ipv4/ip_forward:1", "/net/ipv4/ip_forward:0")
+    assert refusal_of(off, "start-docker").why == (
+        "dockerd does not start on host1: with rules in nftables it leaves net.ipv4.ip_forward, which is 0, to others. "
+        "First: sudo sysctl -w net.ipv4.ip_forward=1, and the same in a file of /etc/sysctl.d"
+    )
+    assert plans(off) == set()
+
+
+def test_a_dockerd_that_switches_forwarding_on_itself_is_started() -> None:
+    off = changed(recorded(BOOKWORM, "dockerd-down"), "forwarding", "ip_forward:1", "ip_forward:0")
+    assert "start-docker" in plans(off)
