@@ -18,6 +18,7 @@ import structlog
 
 from bot.incidents.model import Incident
 from bot.slack.message import Message
+from bot.slack.views.short import superseded
 from bot.store import MessageDue, Posted, Store
 
 UPDATE_GAP = timedelta(milliseconds=700)  # Slack takes about 50 updates a minute; progress comes faster
@@ -191,8 +192,10 @@ class Outbox:
             if what is Need.NOT_YET:
                 return (row.sent_at or now) + UPDATE_GAP
             if what is Need.NOTHING_NEW:
-                await self._store.messages.settled(row)
-                return None
+                again = await self._tell_superseded(row, row.channel, incident)
+                if again is None:
+                    await self._store.messages.settled(row)
+                return again
             channel, ts = await in_fullest_form(
                 wanted.message, lambda form: self._put(row, form), incident=row.incident_id
             )
@@ -203,6 +206,19 @@ class Outbox:
         except Exception as error:  # one message that cannot be sent must not hold up the others  # noqa: BLE001
             return await self._failed(row, error)
         await self._store.messages.sent(row, channel, ts, wanted.hash, self._clock())
+        return await self._tell_superseded(row, channel, incident)
+
+    async def _tell_superseded(self, row: Posted, channel: str, incident: Incident) -> datetime | None:
+        """Leave nothing standing that calls a service well which is down. Returns when to try again."""
+        if not row.superseded:
+            return None
+        try:
+            await self._sender.update(channel, row.superseded, superseded(incident))
+        except RetryLaterError as error:
+            return await self._failed(row, error)
+        except SendError as error:
+            log.warning("outbox: an older message stays as it is", incident=row.incident_id, why=error)
+        await self._store.messages.told_superseded(row)
         return None
 
     async def _put(self, row: Posted, message: Message) -> tuple[str, str]:

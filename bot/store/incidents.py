@@ -201,7 +201,7 @@ async def move(connection: Transaction, incident_id: str, transition: Transition
     if (was, transition.kind) == (IncidentKind.PREVENTION, IncidentKind.OUTAGE):
         # Slack notifies nobody of a message that is edited, and the one that stands there was no alarm.
         of_this = messages.c.incident_id == incident_id
-        await connection.execute(update(messages).where(of_this).values(ts="", shown=""))
+        await connection.execute(update(messages).where(of_this).values(superseded=messages.c.ts, ts="", shown=""))
     await due(connection, incident_id, transition.at)
     return True
 
@@ -236,5 +236,5 @@ async def due(connection: Transaction, incident_id: str | ScalarSelect[str], at:
 
 
 def _unposted(incident_id: str, channel: str, due_at: datetime) -> dict[str, Any]:
-    row = {"incident_id": incident_id, "channel": channel, "ts": "", "shown": "", "version": 1}
+    row = {"incident_id": incident_id, "channel": channel, "ts": "", "superseded": "", "shown": "", "version": 1}
     return row | {"due_at": due_at, "attempts": 0, "problem": ""}

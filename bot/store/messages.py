@@ -16,6 +16,7 @@ class Posted:
     incident_id: str
     channel: str  # as configured until it is posted, then the channel's id
     ts: str  # empty until it is posted
+    superseded: str  # ts of the message whose place this one took, and which does not say so yet; empty: of none
     shown: str  # hash of what was sent last
     version: int
     due_at: datetime | None
@@ -59,6 +60,12 @@ class Messages:
             await connection.execute(
                 update(messages).where(of_this, messages.c.version != row.version).values(due_at=now)
             )
+
+    async def told_superseded(self, row: Posted) -> None:
+        """The message that this one took the place of says so."""
+        of_this = messages.c.incident_id == row.incident_id, messages.c.superseded == row.superseded
+        async with self._database.writing() as connection:
+            await connection.execute(update(messages).where(*of_this).values(superseded=""))
 
     async def settled(self, row: Posted) -> None:
         """There was nothing new to send."""

@@ -179,6 +179,9 @@ messages = Table(
     Column("incident_id", ForeignKey("incidents.id"), primary_key=True),
     Column("channel", String(255), nullable=False),  # as configured until it is posted, then the channel's id
     Column("ts", String(32), nullable=False),  # empty until it is posted
+    Column(
+        "superseded", String(32), nullable=False, server_default=""
+    ),  # ts of the message whose place this one took; empty: of none
     Column("shown", String(64), nullable=False),  # hash of what was sent last
     Column("version", Integer, nullable=False),  # counts the changes of the incident
     Column("due_at", Utc, index=True),  # when it wants sending; null: it shows all there is

@@ -64,8 +64,8 @@ def forwarding(look: Look) -> None:
     known = look.may(FORWARDING)
     if look.firewall_backend is FirewallBackend.NFTABLES and known is not None and not known.ip_forward:
         raise RefusedError(
-            f"dockerd does not start on {look.host.name}: with rules in nftables it leaves net.ipv4.ip_forward, which is"
-            " 0, to others. First: sudo sysctl -w net.ipv4.ip_forward=1, and the same in a file of /etc/sysctl.d"
+            f"dockerd does not start on {look.host.name}: with rules in nftables it leaves net.ipv4.ip_forward, which "
+            "is 0, to others. First: sudo sysctl -w net.ipv4.ip_forward=1, and the same in a file of /etc/sysctl.d"
         )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from bot.incidents.model import Incident
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
-from bot.slack.views.markup import code
+from bot.slack.views.markup import code, prose
 
 COMMANDS = (
     ("/dockerhealth", "all hosts at a glance"),
@@ -30,6 +31,11 @@ def unknown_host(name: str, nearest: Sequence[str]) -> Message:
 
 def unknown_service(host: str, name: str, known: Sequence[str]) -> Message:
     return _one(f"{code(host, 80)} has no service {code(name, 80)}. {_nearest(known, 'It has none.')}")
+
+
+def superseded(incident: Incident) -> Message:
+    """What is left of a message whose incident was posted anew."""
+    return Message(f"{prose(incident.name)} was well, and failed all the same: see its alert below.")
 
 
 def _nearest(names: Sequence[str], otherwise: str) -> str:

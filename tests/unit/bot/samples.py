@@ -203,7 +203,7 @@ class FakeSlack:
     def __init__(self) -> None:
         self.messages: dict[str, Message] = {}
         self.calls: list[tuple[str, str]] = []
-        self.errors: list[SendError] = []
+        self.errors: list[SendError | None] = []  # of the next calls; None passes
         self.called = asyncio.Event()
 
     async def post(self, channel: str, message: Message) -> tuple[str, str]:
@@ -220,8 +220,9 @@ class FakeSlack:
     def _take(self, call: str, message: Message) -> None:
         self.calls.append((call, message.text))
         self.called.set()
-        if self.errors:
-            raise self.errors.pop(0)
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
 
     @property
     def texts(self) -> list[str]:

@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from bot.incidents.model import Incident, IncidentKind, IncidentState, end_run, opening
-from bot.slack.outbox import Outbox
+from bot.slack.message import Message
+from bot.slack.outbox import MessageGoneError, Outbox, RetryLaterError, SendError
 from bot.slack.views import alert
 from bot.store import Store
 from checks.model import Applied, Finding, Outcome, Report, StepResult, Verdict
 from tests.unit.bot.life import Bot
 from tests.unit.bot.samples import (
+    HOME,
     HOST,
     SERVICE,
     T0,
@@ -113,13 +116,54 @@ async def test_an_outage_that_was_to_be_prevented_is_posted_as_an_alert_of_its_o
     bot.clock.passes(60)
     await fails(bot)
     await outbox.deliver()
-    assert [call for call, _ in slack.calls] == ["post"]
+    assert slack.calls[0][0] == "post"
     assert slack.texts[0].startswith("host1/registry does not answer: IP forwarding is off.")
     await bot.reads("ok ok")
     bot.clock.passes(60)
     await bot.reads("fail fail")
+    slack.calls.clear()
+    await outbox.deliver()
+    assert [call for call, _ in slack.calls] == ["update"]
+
+
+async def test_what_called_a_service_well_says_where_its_alert_stands_once_it_failed(bot: Bot, store: Store) -> None:
+    slack = FakeSlack()
+    outbox = Outbox(store, slack, alert, bot.clock)
+    await asked_for(bot)
+    await fails(bot)
     await outbox.deliver()
     assert [call for call, _ in slack.calls] == ["post", "update"]
+    older = slack.messages.pop(HOME.ts)
+    assert older == Message("host1/registry was well, and failed all the same: see its alert below.")
+    [alarm] = slack.texts
+    assert alarm.startswith("host1/registry does not answer: IP forwarding is off.")
+    bot.clock.passes(60)
+    await bot.reads("ok ok")
+    await outbox.deliver()
+    assert HOME.ts not in slack.messages
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told", "calls"),
+    [
+        (RetryLaterError("slow down", after=timedelta(seconds=5)), True, ["post", "update", "update"]),
+        (MessageGoneError("message_not_found"), False, ["post", "update"]),
+    ],
+)
+async def test_an_older_message_that_cannot_be_changed_keeps_no_alert_back(
+    bot: Bot, store: Store, refusal: SendError, calls: list[str], *, told: bool
+) -> None:
+    slack = FakeSlack()
+    outbox = Outbox(store, slack, alert, bot.clock)
+    await asked_for(bot)
+    await fails(bot)
+    slack.errors = [None, refusal]
+    await outbox.deliver()
+    assert slack.texts[0].startswith("host1/registry does not answer")
+    bot.clock.passes(60)
+    await outbox.deliver()
+    assert [call for call, _ in slack.calls] == calls
+    assert (HOME.ts in slack.messages) is told
 
 
 async def test_whoever_cares_for_a_risk_has_not_taken_the_outage_that_follows(bot: Bot) -> None:
