@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import asyncssh
 import yaml
@@ -81,7 +82,8 @@ def main() -> int:
 async def _compared(checkouts: Mapping[str, Path], rounds: int, *, compiled: bool) -> str:
     with tempfile.TemporaryDirectory(prefix="dh-startup-") as name:
         folder = Path(name)
-        async with _host(folder) as config:
+        async with _host(folder) as document:
+            config = folder / "dockerhealth.yaml"
             commands = {
                 "--help": ["-m", "bot", "--help"],
                 "check --help": ["-m", "bot", "check", "--help"],
@@ -95,6 +97,8 @@ async def _compared(checkouts: Mapping[str, Path], rounds: int, *, compiled: boo
             for number in range(rounds + 1):
                 for command, words in commands.items():
                     for side, checkout in checkouts.items():
+                        store = {"store": f"sqlite:///{folder / side}.db"}  # the older one cannot read the newer one's
+                        config.write_text(yaml.safe_dump(document | store), encoding="utf-8")
                         environment = _environment(folder / side if compiled else None)
                         sample = await asyncio.to_thread(_run, checkout, words, environment, folder / "output")
                         if command == _LOOK:
@@ -134,19 +138,18 @@ def _run(checkout: Path, words: Sequence[str], environment: Mapping[str, str], o
 
 
 @asynccontextmanager
-async def _host(folder: Path) -> AsyncIterator[Path]:
-    """A host that is well, and the configuration with it."""
+async def _host(folder: Path) -> AsyncIterator[dict[str, Any]]:
+    """A host that is well, and what a configuration says of it."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     host = DemoHost("127.0.0.2", _PLATFORM, lambda: datetime.now(UTC))
     await host.start(key)
     try:
-        identity, known_hosts, config = folder / "identity", folder / "known_hosts", folder / "dockerhealth.yaml"
+        identity, known_hosts = folder / "identity", folder / "known_hosts"
         identity.touch(mode=0o600)
         identity.write_bytes(key.export_private_key())
         known_hosts.write_text(host.known_hosts_line, encoding="utf-8")
-        document = {
+        yield {
             "ssh": {"user": USER, "identity_file": str(identity), "known_hosts": str(known_hosts)},
-            "store": f"sqlite:///{folder / 'dockerhealth.db'}",
             "hosts": {
                 "host1": {
                     "address": host.address,
@@ -155,8 +158,6 @@ async def _host(folder: Path) -> AsyncIterator[Path]:
                 }
             },
         }
-        config.write_text(yaml.safe_dump(document), encoding="utf-8")
-        yield config
     finally:
         await host.close()
 
