@@ -157,6 +157,7 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         trouble=look.trouble,
         took_ms=took_ms,
         baseline=baseline(look),
+        stands_in=look.stands_in,
         unavailable=look.facts.unavailable(ALL_FACTS) if look.facts is not None else (),
     )
 

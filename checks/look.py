@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from checks.facts.engine import CONTAINERS, ENGINE, Container, FirewallBackend, find
+from checks.facts.engine import CONTAINERS, ENGINE, Container, FirewallBackend, named_container, publisher
 from checks.facts.netfilter import NETFILTER, Netfilter
 from checks.facts.nftables import DOCKER_TABLE, NFTABLES
 from checks.facts.path import PATH, Way
@@ -118,8 +118,32 @@ class Look:
 
     @property
     def container(self) -> Container | None:
-        """The service's container, None where there is none. Raises MissingError where Docker could not be asked."""
-        return find(self.need(CONTAINERS), self.service.port, self.service.container)
+        """The container that publishes the service's port, whatever name the configuration has; None where none does.
+
+        Raises MissingError where Docker could not be asked.
+        """
+        inside = (self.answers_at(Vantage.CONTAINER), self.answers_at(Vantage.HOST))
+        answers = self.outside.ok or True in inside
+        return publisher(self.need(CONTAINERS), self.service.port, self.service.container, answers=answers)
+
+    @property
+    def stands_in(self) -> str:
+        """Why another container was looked at than the configured one; empty where none was, or nobody could tell."""
+        try:
+            container = self.container
+        except MissingError:
+            return ""
+        name, port = self.service.container, self.service.port
+        if container is None or name is None or container.name == name:
+            return ""
+        state = "" if container.running else f", which is {container.status},"
+        publishes = f"container {container.name}{state} publishes {port}"
+        named = named_container(self.need(CONTAINERS), name)
+        if named is None:
+            return f"Docker knows no container {name}; {publishes}"
+        if named.running:
+            return f"{publishes} and stands before {name}"
+        return f"{publishes} in the place of {name}, which is {named.status}"
 
     @property
     def bridged(self) -> Container | None:

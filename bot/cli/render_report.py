@@ -103,6 +103,7 @@ def report_json(report: Report) -> dict[str, Any]:
         ],
         "ruled_out": [{"id": finding.cause, "why": ruled_out_by(finding)} for finding in diagnosis.ruled_out],
         "not_told": not_told,
+        "stands_in": report.stands_in or None,
         "unavailable": [{"fact": lacking.fact, "why": lacking.why} for lacking in report.unavailable],
         "risks": [{"id": finding.cause, "title": finding.title} for finding in diagnosis.risks],
         "timeline": [
@@ -157,6 +158,8 @@ def _report(report: Report) -> Lines:
         yield _line(f"could not look at the host ({untold.id}): {untold.says}", "yellow")
     for number, cause in enumerate(report.diagnosis.causes, 1):
         yield from _cause(number, cause, report.readings)
+    if report.stands_in:
+        yield _line(f"looked at: {report.stands_in}", "yellow")
     yield from _under("reached from", _ladder(report.readings))
     at_risk = {risk.cause for risk in report.diagnosis.risks}
     for plan in report.plans:

@@ -4,6 +4,7 @@ from checks.causes.application import CONTAINER_LISTENS_ON_LOOPBACK, CONTAINER_N
 from checks.causes.cause import Cause
 from checks.causes.certificate import CERTIFICATE_EXPIRED, CERTIFICATE_EXPIRING, CERTIFICATE_UNTRUSTED
 from checks.causes.container import (
+    CONFIGURED_CONTAINER_MISSING,
     CONTAINER_MISSING,
     CONTAINER_OUT_OF_MEMORY,
     CONTAINER_PAUSED,
@@ -115,6 +116,7 @@ ALL_RISKS: tuple[Cause, ...] = (
     KERNEL_MODULES_GONE,
     CONNTRACK_FILLING,
     RESTART_POLICY_MISSING,
+    CONFIGURED_CONTAINER_MISSING,
     DISK_FILLING,
     CERTIFICATE_EXPIRING,
 )

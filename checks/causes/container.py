@@ -5,7 +5,7 @@ import shlex
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.evidence.origin import who_stopped
 from checks.evidence.state import ContainerState, state_of
-from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container
+from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container, named_container
 from checks.look import Look
 from checks.model import Evidence, FixId
 
@@ -19,7 +19,7 @@ def _container_stopped(look: Look) -> Judgement:
     if other is not None or container is None:
         return other or passed("there is no container to be stopped")
     evidence = (*_ended(container), *who_stopped(look, container.name), _policy(container))
-    return fail(*evidence, advice=(_log(container),))
+    return fail(*evidence, sure=_is_the_one(look, container), advice=(_log(container),))
 
 
 def _container_restarting(look: Look) -> Judgement:
@@ -87,12 +87,19 @@ def _container_start_failed(look: Look) -> Judgement:
         return fail(
             Evidence("containers", f"container {container.name} was created, and never started"),
             _policy(container),
+            sure=_is_the_one(look, container),
         )
     return fail(
         Evidence("containers", f"container {container.name} did not start, it is {container.status}"),
         Evidence("containers", f"Docker says: {container.error}"),
+        sure=_is_the_one(look, container),
         advice=(f"docker start {shlex.quote(container.name)}   # says it again",),
     )
+
+
+def _is_the_one(look: Look, container: Container) -> bool:
+    """Whether it is known to be the service's: one that does not run shows only that it would have the port."""
+    return look.service.container in {None, container.name}
 
 
 def _not_in(state: ContainerState, look: Look, container: Container | None) -> Judgement | None:
@@ -141,33 +148,32 @@ def _container_missing(look: Look) -> Judgement:
     if name is None:
         return passed("no container is configured for this service")
     if look.container is not None:
-        return passed(f"container {name} is there")
+        return passed(look.stands_in or f"container {name} is there")
     if look.outside.ok:
         return passed(f"there is no container {name}, and something else answers in its place")
     others = ", ".join(sorted(container.name for container in containers)[:_MOST_NAMED]) or "none at all"
-    publishing = [one for one in containers if one.binds(look.service.port)]
+    events = f"docker events --since 24h --until 0s --filter container={shlex.quote(name)} --filter event=destroy"
     return fail(
         Evidence("containers", f"Docker knows no container {name}; it has: {others}"),
-        *(
-            Evidence(
-                "containers", f"container {one.name} ({one.made.image}, {one.status}) publishes {look.service.port}"
-            )
-            for one in publishing
+        Evidence("containers", f"none of them publishes {look.service.port}, or did"),
+        advice=(
+            f"{events}   # when it was removed",
+            "# start it again the way it was made: its compose file, or its `docker run` line",
         ),
-        advice=_bring_back(name, publishing),
     )
 
 
-def _bring_back(name: str, publishing: list[Container]) -> tuple[str, ...]:
-    quoted = shlex.quote(name)
-    events = f"docker events --since 24h --until 0s --filter container={quoted} --filter event=destroy"
-    return (
-        *(
-            f"docker rename {shlex.quote(one.name)} {quoted}   # if it is that one; or change the configuration"
-            for one in publishing
-        ),
-        f"{events}   # when it was removed",
-        "# start it again the way it was made: its compose file, or its `docker run` line",
+def _configured_container_missing(look: Look) -> Judgement:
+    """All is well, and what the configuration names is not what serves: what is said of it would be of nobody."""
+    name, container = look.service.container, look.container
+    if name is None or container is None or named_container(look.need(CONTAINERS), name) is not None:
+        return passed("the container that the configuration names is there, or it names none")
+    if not look.outside.ok:
+        return passed(look.stands_in)
+    rename = f"docker rename {shlex.quote(container.name)} {shlex.quote(name)}"
+    return risk(
+        Evidence("containers", look.stands_in),
+        Evidence("containers", f"name that one in the configuration, or give it its old name back: {rename}"),
     )
 
 
@@ -217,6 +223,11 @@ CONTAINER_START_FAILED = Cause(
     fixes=(FixId.START_CONTAINER,),
 )
 CONTAINER_MISSING = Cause("container-missing", "the container does not exist", _container_missing, rank=30)
+CONFIGURED_CONTAINER_MISSING = Cause(
+    "configured-container-missing",
+    "the container that the configuration names does not exist",
+    _configured_container_missing,
+)
 RESTART_POLICY_MISSING = Cause(
     "restart-policy-missing", "the container would not come back after a restart", _restart_policy_missing
 )

@@ -9,6 +9,8 @@ from checks.evidence.packet import Blocker, Owner, agrees, blockers, known_block
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
+from checks.facts.netfilter import NETFILTER
+from checks.facts.sockets import SOCKETS
 from checks.look import Look, MissingError
 from checks.model import Evidence, FixId, ReachOutcome, Vantage
 from checks.walk import Hook
@@ -24,15 +26,10 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     firewalld accepts what was translated (``ct status dnat``, since 0.7.0), so behind a healthy DNAT rule an unlisted
     port is as it should be. Where Docker's chains are gone that is the cause, not the port.
     """
-    firewalld = look.need(FIREWALLD)
-    if not firewalld.running:
-        return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
-    port = look.service.port
-    if look.bridged is not None and not not_by_iptables(look):
-        rule = next(look.docker_rules.dnat(port), None)
-        if rule is not None:
-            return passed(f"{port}/tcp need not be open: packets take the DNAT rule `{rule.spec}` and never meet INPUT")
-        return passed(f"{port}/tcp need not be open once Docker's DNAT rule is back; that rule is missing")
+    firewalld, port = look.need(FIREWALLD), look.service.port
+    not_met = _not_met(look, firewalld)
+    if not_met:
+        return passed(not_met)
     if look.container is None and look.answers_at(Vantage.HOST) is not True:
         raise MissingError(CONTAINERS.name, f"nothing on the host answers on {port}: where its packets go is not known")
     if look.outside.ok:
@@ -51,6 +48,25 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     fits = look.outside.ended in _AS_A_FIREWALL_DOES and look.answers_at(Vantage.HOST) is True
     proven = agrees(look, blocker) if blocker else not any(str(port) in rule for rule in zone.rich_rules)
     return fail(*evidence, sure=sure and fits and proven)
+
+
+def _not_met(look: Look, firewalld: Firewalld) -> str:
+    """Why the ports that firewalld admits are nothing to the packets of this service; empty where they may matter."""
+    port = look.service.port
+    if not firewalld.running:
+        return "firewalld is not running" if firewalld.installed else "firewalld is not installed"
+    by_docker = look.bridged is not None and not not_by_iptables(look)
+    netfilter = look.docker_rules if by_docker else look.may(NETFILTER)
+    rule = next(netfilter.dnat(port), None) if netfilter else None
+    if rule is not None:
+        return f"{port}/tcp need not be open: packets take the DNAT rule `{rule.spec}` and never meet INPUT"
+    if by_docker:
+        return f"{port}/tcp need not be open once Docker's DNAT rule is back; that rule is missing"
+    sockets, container = look.may(SOCKETS), look.container
+    returns = container is not None and container.on_host_network and not container.running
+    if sockets is not None and not any(one.port == port for one in sockets) and not returns:
+        return f"nothing on the host listens on {port}: an open port would lead nowhere"
+    return ""
 
 
 def _firewalld_forward_reject(look: Look) -> Judgement:

@@ -16,6 +16,8 @@ _INSPECTED = 200
 _LOGS, _LOG_LINES, _LOG_WIDTH = 5, 5, 300
 """Containers whose log is read at most, its last lines, and characters of each."""
 
+_DOCKERS_OWN_NETWORKS = {"bridge", "host", "none"}
+
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # Docker's words for every address
 
 _DOCKER, _ITS_COMPONENT = "Docker", "Engine"
@@ -151,6 +153,15 @@ class Container:
         bound = self.published if self.running else self.bindings
         return tuple(binding for binding in bound if binding.host_port == port)
 
+    def holds(self, port: int) -> bool:
+        """Whether it has a host port now."""
+        return any(binding.host_port == port for binding in self.published)
+
+    def shares_network_with(self, other: "Container") -> bool:
+        """Whether both are in one network that a person made: in Docker's own one everybody is."""
+        networks = {network.name for network in self.networks} & {network.name for network in other.networks}
+        return bool(networks - _DOCKERS_OWN_NETWORKS)
+
     def binds(self, port: int) -> Binding | None:
         """The binding of a host port, whether it is in force or only asked for."""
         return next((binding for binding in (*self.published, *self.bindings) if binding.host_port == port), None)
@@ -183,12 +194,35 @@ def parse_containers(outputs: Outputs) -> Containers:
     return tuple(_container(one) for one in _load(outputs["engine-containers"].stdout))
 
 
-def find(containers: Containers, port: int, name: str | None) -> Container | None:
-    """The container of a service: the one of that name, or else the one that publishes its port."""
-    if name is not None:
-        return next((container for container in containers if container.name == name), None)
-    candidates = [container for container in containers if container.binds(port)]
-    return next((one for one in candidates if one.running), candidates[0] if candidates else None)
+def publisher(containers: Containers, port: int, name: str | None, *, answers: bool) -> Container | None:
+    """The container that a client of a port meets, or would meet if it ran: the one that publishes the port.
+
+    Args:
+        containers: All of the host, also those that do not run.
+        port: Of the host.
+        name: The one that the configuration names, if any. It may stand behind a proxy that publishes in its stead,
+            have another name by now, or have been replaced.
+        answers: Whether what has the port serves. A configured one that wants the port and cannot have it is the one
+            to look at, but where another one serves in its place.
+
+    Returns:
+        The one that has the port, or else the configured one, or the last one that had it. None where nobody did.
+    """
+    named = named_container(containers, name)
+    holding = [one for one in containers if one.holds(port)]
+    if named in holding:
+        return named
+    wants = named is not None and (named.on_host_network or named.binds(port) is not None)
+    if wants and not (holding and answers):
+        return named
+    if holding:
+        return holding[0]
+    asking = [one for one in containers if one.binds(port) and (named is None or one.shares_network_with(named))]
+    return max(asking, key=lambda one: max(one.started_at, one.finished_at), default=named)
+
+
+def named_container(containers: Containers, name: str | None) -> Container | None:
+    return next((container for container in containers if container.name == name), None)
 
 
 def _load(text: str) -> Any:

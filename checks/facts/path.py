@@ -260,6 +260,20 @@ other() {
   [ "$3" = http ] && head -n 1 "path.$1.$2" | grep -q ' 28$' && return
   try "$1" other "$scheme" "$4" "$5" "$6" "$7"
 }
+# inside PORT CONTAINER: how that port is reached within the container, if it is published by it
+inside() {
+  ip= port= pid=0
+  said=$(timeout 2 docker inspect --type container -f "$format" "$2")
+  ended=$?
+  for word in $said; do
+    case $word in
+      pid=*) pid=${word#pid=} ;;
+      */tcp="$1") port=${word%%/*} ;;
+      *[!0-9.]*) ;;
+      *) ip=${ip:-$word} ;;
+    esac
+  done
+}
 listening() {
   [ -r "/proc/$2/net/tcp" ] || return
   echo "@ $1 listening"
@@ -290,17 +304,14 @@ service() {
   case $own in *:*) ;; *) [ -n "$own" ] && nic=$(owner "$own") && [ -n "$nic" ] || own=$server ;; esac
   try "$1" loopback "$2" 127.0.0.1 "$1" "$3" "$asked" &
   try "$1" own "$2" "$own" "$1" "$3" "$asked" &
-  name=$5
-  [ "$name" = - ] && name=$(timeout 2 docker ps -q --filter "publish=$1" | head -n 1)
-  ip= port= pid=0
-  [ -n "$name" ] && for word in $(timeout 2 docker inspect --type container -f "$format" "$name"); do
-    case $word in
-      pid=*) pid=${word#pid=} ;;
-      */tcp="$1") port=${word%%/*} ;;
-      *[!0-9.]*) ;;
-      *) ip=${ip:-$word} ;;
-    esac
-  done
+  ip= port= pid=0 ended=
+  [ "$5" = - ] || inside "$1" "$5"
+  # Whoever publishes the port is whom a client meets, whatever name the configuration has. A dockerd that was silent
+  # is not asked again: the other answers would be late.
+  if [ -z "$port" ] && [ "$ended" != 124 ]; then
+    name=$(timeout 2 docker ps -q --filter "publish=$1" | head -n 1)
+    [ -n "$name" ] && inside "$1" "$name"
+  fi
   [ "$pid" -gt 0 ] && listening "$1" "$pid" >"path.$1.listening"
   if [ -n "$ip" ] && [ -n "$port" ]; then
     echo "@ $1 container $ip" >"path.$1.address"

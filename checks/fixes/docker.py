@@ -50,8 +50,8 @@ def restart(look: Look, finding: Finding) -> Remedy:
     engine, containers, netfilter = look.need(ENGINE), look.need(CONTAINERS), look.docker_rules
     running = [container for container in containers if container.running]
     lost = [] if engine.live_restore else [container for container in running if container.auto_remove]
-    if look.container in lost:
-        raise RefusedError(f"container {look.service.container} was run with --rm: stopping it would remove it")
+    if look.container is not None and look.container in lost:
+        raise RefusedError(f"container {look.container.name} was run with --rm: stopping it would remove it")
     down = [one for one in running if one not in lost and _stays_down(one, engine)]
     return Remedy(
         steps=(_FORGET_FAILURES, _RESTART, *map(start, down)),

@@ -143,4 +143,5 @@ class Report:
     trouble: Trouble | None = None
     took_ms: float = 0.0
     baseline: Baseline | None = None  # None where the host could not be looked at
+    stands_in: str = ""  # why another container than the configured one was looked at; empty where none was
     unavailable: tuple[Lacking, ...] = ()  # facts that could not be had of a host that could be looked at

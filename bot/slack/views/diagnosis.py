@@ -39,6 +39,8 @@ def proof(report: Report) -> list[Part]:
             if number == 1
             else part("more causes", 2, _also(number, cause, report.readings))
         )
+    if report.stands_in:
+        parts.append(part("whom it is about", 3, [f"*Looked at:* {valued(report.stands_in, 400)}"]))
     parts += readings(report.readings)
     if undetermined(report) and report.status is not Status.HEALTHY:  # then what it is not is all that is known
         parts += [*_ruled_out(report, 3), *_not_told(report, 3), *not_asked(report, 3)]

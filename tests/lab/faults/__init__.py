@@ -12,6 +12,7 @@ from tests.lab.faults import (
     hosts,
     pairs,
     publication,
+    publishers,
     registries,
 )
 from tests.lab.faults.containers import container_removed, container_stopped, dockerd_stopped
@@ -34,6 +35,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *firewalld.SCENARIOS,
     *foreign_firewalls.SCENARIOS,
     *publication.SCENARIOS,
+    *publishers.SCENARIOS,
     *containers.SCENARIOS,
     *registries.SCENARIOS,
     *pairs.SCENARIOS,

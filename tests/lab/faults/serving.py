@@ -8,7 +8,7 @@ from tests.lab.host import LabHost
 from tests.lab.scenario import Act, write
 
 PUBLISHED = "-p 5000:5000"
-_PYTHON = "-v /usr:/usr:ro -v /usr/bin:/bin:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro -v /etc/app.py:/app.py:ro"
+PYTHON = "-v /usr:/usr:ro -v /usr/bin:/bin:ro -v /usr/lib:/lib:ro -v /usr/lib64:/lib64:ro -v /etc/app.py:/app.py:ro"
 """The registry image holds nothing but the registry; with these mounts it runs a program in the host's python."""
 
 
@@ -32,7 +32,7 @@ def python(program: str, options: str = PUBLISHED) -> Act:
 
     def act(host: LabHost) -> None:
         write(host, "/etc/app.py", program)
-        registry(f"{options} {_PYTHON} --entrypoint /usr/bin/python3", "/app.py")(host)
+        registry(f"{options} {PYTHON} --entrypoint /usr/bin/python3", "/app.py")(host)
 
     return act
 

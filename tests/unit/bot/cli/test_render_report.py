@@ -248,6 +248,7 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
         "evidence",
         "ruled_out",
         "not_told",
+        "stands_in",
         "unavailable",
         "risks",
         "timeline",

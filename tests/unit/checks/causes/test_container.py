@@ -158,13 +158,6 @@ def test_a_port_cannot_be_told_free_without_the_sockets() -> None:
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_a_renamed_container_is_found_by_its_port(platform: str) -> None:
-    seen = inspected(healthy(platform), lambda one: one.update(Name="/registry-v2"))
-    assert "container-missing" in causes(seen)
-    assert "docker rename registry-v2 registry" in told(seen)
-
-
-@pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_program_that_accepts_and_does_not_answer_is_unhealthy(platform: str) -> None:
     seen = ladder(healthy(platform), own=SILENT, loopback=SILENT, container=SILENT)
     seen = state(seen_as(seen, ReachOutcome.TIMED_OUT), Health={"Status": "unhealthy", "FailingStreak": 3, "Log": []})

@@ -46,7 +46,7 @@ def test_opening_the_port_for_missing_chains_says_what_stays_broken(platform: st
 
 
 def test_a_port_on_which_nobody_listens_is_not_opened() -> None:
-    seen = recorded(BOOKWORM, "host-network-port-closed")
+    seen = look(BOOKWORM, "firewalld-started-after-deaf-dockerd", REFUSED)
     assert seen.facts is not None
     deaf = "\n".join(line for line in seen.facts.outputs["sockets"].stdout.splitlines() if ":5000" not in line)
     assert (
