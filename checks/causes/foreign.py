@@ -4,7 +4,7 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
-from checks.evidence.packet import Blocker, Owner, agrees, blockers, docker_backend, followed, risen
+from checks.evidence.packet import FAIL2BAN_CHAIN, Blocker, Owner, agrees, blockers, docker_backend, followed, risen
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
@@ -34,6 +34,30 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
         *inside(look),
         sure=agrees(look, blocker),
         advice=_advice(look, blocker.stop.place),
+    )
+
+
+def _banned_by_fail2ban(look: Look) -> Judgement:
+    """It is about the one who asks: an exception for its whole network would undo what the ban is for."""
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    bans = [one for one in blockers(look) if one.owner is Owner.FAIL2BAN and _on_its_way(look, one)]
+    blocker = next((one for one in bans if agrees(look, one)), None)
+    if blocker is None:
+        return passed("; ".join(f"{one.stop.says}: not felt" for one in bans) or "no rule of fail2ban ends the packet")
+    client, chain = look.way.client, blocker.stop.place.chain
+    of_nftables = blocker.stop.place.backend is Backend.NFTABLES
+    jail = "JAIL" if of_nftables else chain.removeprefix(FAIL2BAN_CHAIN)
+    return fail(
+        *blocker.evidence,
+        Evidence("rules", f"the ban is one of {client}, from where dockerhealth asks, and says nothing of others"),
+        *inside(look),
+        advice=(
+            *(("sudo fail2ban-client status   # the jails that there are",) if of_nftables else ()),
+            f"sudo fail2ban-client status {jail}   # whom it bans, and how often it failed",
+            f"sudo fail2ban-client set {jail} unbanip {client}   # what bans it once more is in the log that it reads",
+            f"sudo fail2ban-client set {jail} addignoreip {client}   # until fail2ban restarts; ignoreip in jail.local",
+        ),
     )
 
 
@@ -166,6 +190,9 @@ def _advice(look: Look, place: Place) -> tuple[str, ...]:
 
 FOREIGN_FIREWALL_DROP = Cause(
     "foreign-firewall-drop", "another firewall's rule keeps clients out", _foreign_firewall_drop, rank=53
+)
+BANNED_BY_FAIL2BAN = Cause(
+    "banned-by-fail2ban", "fail2ban has banned the address that asks", _banned_by_fail2ban, rank=50
 )
 IPTABLES_BACKENDS_SPLIT = Cause(
     "iptables-backends-split",

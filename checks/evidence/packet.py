@@ -21,6 +21,9 @@ _MOST = 6
 
 _OF_ENGINES = {DOCKER_TABLE, PODMAN_TABLE}
 _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
+FAIL2BAN_CHAIN = "f2b-"
+"""How every chain of fail2ban begins, then the jail's name, or `chain` in a table of nftables (its config/action.d)."""
+
 _OF_FIREWALLD = re.compile(
     r"(IN|FWD|FWDI|FWDO|PRE|OUT|POST)_\w+|\w+_(direct|ZONES|ZONES_SOURCE|POLICIES|POLICIES_pre|POLICIES_post)"
 )
@@ -37,6 +40,7 @@ class Owner(StrEnum):
     FIREWALLD = "firewalld"
     OTHER_ENGINE = "other-engine"  # the table of an engine whose rules are elsewhere, see Look.rules_elsewhere
     OTHER_BACKEND = "other-backend"  # iptables tables beside those that Docker's rules are in
+    FAIL2BAN = "fail2ban"  # a ban of addresses: in DOCKER-USER, in INPUT, or in a table of its own
     FOREIGN = "foreign"
 
 
@@ -159,12 +163,10 @@ def _is_ipv4(text: str) -> bool:
 def _owner(look: Look, stop: Stop) -> Owner:
     place, netfilter = stop.place, look.may(NETFILTER)
     docker_s = docker_backend(look)
+    if place.chain.startswith(FAIL2BAN_CHAIN):
+        return Owner.FAIL2BAN
     if place.backend is Backend.NFTABLES:
-        of_iptables = place.family == "ip" and place.table in _OF_IPTABLES and docker_s is Backend.LEGACY
-        firewalld_s = place.table.startswith("firewalld")
-        if place.table in _OF_ENGINES and look.rules_elsewhere:
-            return Owner.OTHER_ENGINE
-        return Owner.OTHER_BACKEND if of_iptables else Owner.FIREWALLD if firewalld_s else Owner.FOREIGN
+        return _owner_of_table(look, place)
     if place.chain in below(netfilter, "filter", "DOCKER-USER"):
         return Owner.DOCKER_USER
     if _is_firewalld_s(look, place):
@@ -173,6 +175,14 @@ def _owner(look: Look, stop: Stop) -> Owner:
         return Owner.OTHER_BACKEND
     of_docker = place.chain.startswith("DOCKER") or (place.chain == "FORWARD" and place.is_policy)
     return Owner.DOCKER if of_docker and place.table == "filter" and docker_s is not None else Owner.FOREIGN
+
+
+def _owner_of_table(look: Look, place: Place) -> Owner:
+    if place.table in _OF_ENGINES and look.rules_elsewhere:
+        return Owner.OTHER_ENGINE
+    if place.family == "ip" and place.table in _OF_IPTABLES and docker_backend(look) is Backend.LEGACY:
+        return Owner.OTHER_BACKEND
+    return Owner.FIREWALLD if place.table.startswith("firewalld") else Owner.FOREIGN
 
 
 def _is_firewalld_s(look: Look, place: Place) -> bool:

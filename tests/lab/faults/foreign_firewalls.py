@@ -6,6 +6,7 @@ from tests.lab.host import LabHost
 from tests.lab.scenario import Act, fault, healthy, one_after_the_other, typed
 
 POLICY, FOREIGN, BEFORE = "docker-user-drop", "foreign-firewall-drop", "blocked-before-host"
+BANNED = "banned-by-fail2ban"
 
 _UFW = """
 iptables -P FORWARD DROP
@@ -34,7 +35,36 @@ def cut_off(rules: str) -> Act:
     return act
 
 
+def banned(chain: str, address: str = "$CLIENT") -> Act:
+    """What fail2ban's action `iptables` does for a jail of the name registry, and for one address, the watcher's."""
+    return typed(
+        "iptables -N f2b-registry; iptables -A f2b-registry -j RETURN\n"
+        f"iptables -I {chain} -p tcp -m multiport --dports 5000 -j f2b-registry\n"
+        f"iptables -I f2b-registry 1 -s {address} -j REJECT --reject-with icmp-port-unreachable"
+    )
+
+
+def banned_by_nftables(hook: str) -> Act:
+    """The same by its action `nftables`, which is Debian's default."""
+    return typed(
+        "nft add table inet f2b-table\n"
+        f"nft 'add chain inet f2b-table f2b-chain {{ type filter hook {hook} priority -1; }}'\n"
+        "nft 'add set inet f2b-table addr-set-registry { type ipv4_addr; }'\n"
+        "nft 'add rule inet f2b-table f2b-chain tcp dport { 5000 } ip saddr @addr-set-registry reject'\n"
+        'nft "add element inet f2b-table addr-set-registry { $CLIENT }"'
+    )
+
+
 SCENARIOS = (
+    fault("banned-by-fail2ban", banned("DOCKER-USER"), BANNED, outside="refused"),
+    fault(
+        "banned-by-fail2ban-on-the-host-s-network",
+        one_after_the_other(on_host_network, banned("INPUT")),
+        BANNED,
+        outside="refused",
+    ),
+    fault("banned-by-fail2ban-with-nftables", banned_by_nftables("forward"), BANNED, outside="refused"),
+    healthy("fail2ban-that-bans-others", banned("DOCKER-USER", "192.168.7.7")),
     fault("docker-user-drops", typed("iptables -I DOCKER-USER -p tcp --dport 5000 -j DROP"), POLICY, core=True),
     fault(
         "docker-user-rejects-the-published-port",

@@ -1,0 +1,39 @@
+"""Rules of firewalls beside Docker's and firewalld's: whose they are decides what is said, and what may be offered."""
+
+import pytest
+
+from checks.model import Confidence
+from tests.unit.checks.container_looks import causes, root, told
+from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, recorded, reported
+
+BOTH = (BOOKWORM, TRIXIE)
+IPTABLES = ("banned-by-fail2ban", "banned-by-fail2ban-on-the-host-s-network")
+
+
+@pytest.mark.parametrize("platform", BOTH)
+@pytest.mark.parametrize("state", [*IPTABLES, "banned-by-fail2ban-with-nftables"])
+def test_a_ban_is_of_the_one_who_asks_and_no_exception_for_its_network_is_offered(platform: str, state: str) -> None:
+    seen = recorded(platform, state)
+    assert causes(seen) == ("banned-by-fail2ban",)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert "the ban is one of 10.77.0.1, from where dockerhealth asks, and says nothing of others" in told(seen)
+    assert not {plan.fix for plan in reported(seen).plans} & {"allow-in-docker-user", "open-firewalld-port"}
+
+
+@pytest.mark.parametrize("state", IPTABLES)
+def test_the_jail_is_named_by_its_chain(state: str) -> None:
+    assert "sudo fail2ban-client set registry unbanip 10.77.0.1" in told(recorded(BOOKWORM, state))
+
+
+def test_where_one_table_serves_every_jail_they_are_asked_for_first() -> None:
+    says = told(recorded(TRIXIE, "banned-by-fail2ban-with-nftables"))
+    assert "sudo fail2ban-client status   # the jails that there are" in says
+    assert "sudo fail2ban-client set JAIL unbanip 10.77.0.1" in says
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_ban_of_somebody_else_is_no_cause(platform: str) -> None:
+    ruled_out = {
+        one.cause: one.why for one in reported(recorded(platform, "fail2ban-that-bans-others")).diagnosis.ruled_out
+    }
+    assert "banned-by-fail2ban" in ruled_out
