@@ -13,7 +13,13 @@ from checks.model import Evidence, Phase, ReachOutcome, ServiceKind, Vantage
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
 _SERVER_ERROR = 500
 _WRONG_SCHEME = 400
-_CERTIFICATES = {ReachOutcome.CERTIFICATE_EXPIRED, ReachOutcome.CERTIFICATE_UNTRUSTED}
+_CERTIFICATES = {
+    ReachOutcome.CERTIFICATE_EXPIRED,
+    ReachOutcome.CERTIFICATE_NOT_YET_VALID,
+    ReachOutcome.CERTIFICATE_OF_ANOTHER_NAME,
+    ReachOutcome.CERTIFICATE_SELF_SIGNED,
+    ReachOutcome.CERTIFICATE_UNTRUSTED,
+}
 
 
 def _registry_error(look: Look) -> Judgement:

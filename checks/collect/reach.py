@@ -35,6 +35,13 @@ _COUNTED_DEADLINE = 0.35
 _HEAD_LIMIT = 16_384
 _IPV6 = 6
 
+_BY_VERIFY_CODE = {  # OpenSSL's X509_V_ERR_..., include/openssl/x509_vfy.h
+    9: ReachOutcome.CERTIFICATE_NOT_YET_VALID,
+    10: ReachOutcome.CERTIFICATE_EXPIRED,
+    18: ReachOutcome.CERTIFICATE_SELF_SIGNED,
+    62: ReachOutcome.CERTIFICATE_OF_ANOTHER_NAME,
+    64: ReachOutcome.CERTIFICATE_OF_ANOTHER_NAME,  # of another address
+}
 _BY_ERRNO = {
     errno.ECONNREFUSED: ReachOutcome.REFUSED,
     errno.ECONNRESET: ReachOutcome.RESET,
@@ -217,10 +224,8 @@ def _parse_head(head: bytes) -> tuple[int | None, dict[str, str]]:
 def _explain(error: Exception) -> tuple[ReachOutcome, str]:  # noqa: PLR0911  # one return a way of failing
     """The typed ending of an attempt that raised."""
     match error:
-        case ssl.SSLCertVerificationError(verify_code=10):  # X509_V_ERR_CERT_HAS_EXPIRED
-            return ReachOutcome.CERTIFICATE_EXPIRED, error.verify_message
         case ssl.SSLCertVerificationError():
-            return ReachOutcome.CERTIFICATE_UNTRUSTED, error.verify_message
+            return _BY_VERIFY_CODE.get(error.verify_code, ReachOutcome.CERTIFICATE_UNTRUSTED), error.verify_message
         case ssl.SSLError():
             return ReachOutcome.TLS_FAILED, error.reason or str(error)
         case socket.gaierror():

@@ -25,7 +25,9 @@ _CONNECTED = re.compile(r"^\* (?:Connected|Established connection) to", flags=re
 _COMPLAINT = re.compile(r"^curl: (.*)$", flags=re.MULTILINE)
 _GREETED = "TLS handshake, Client hello"  # all that curl 8.14 says of a connection that ends in TLS
 _ASKED = "\n> GET "
-_CERTIFICATE = re.compile(r"^\* [ \t](subject|issuer|expire date): (.*)$", flags=re.MULTILINE)  # a tab: with NSS
+_CERTIFICATE = re.compile(
+    r"^\* [ \t](subject|issuer|start date|expire date): (.*)$", flags=re.MULTILINE
+)  # a tab: with NSS
 _BY_STATUS = {
     28: ReachOutcome.TIMED_OUT,
     35: ReachOutcome.TLS_FAILED,
@@ -52,6 +54,7 @@ class Certificate:
 
     subject: str
     issuer: str
+    begins: datetime
     expires: datetime
 
 
@@ -197,10 +200,13 @@ def _phase(status: int, text: str) -> Phase:
 
 def _certificate(text: str) -> Certificate | None:
     shown = dict(_CERTIFICATE.findall(text))
-    if len(shown) != 3:  # noqa: PLR2004  # the three of the pattern
+    if len(shown) != 4:  # noqa: PLR2004  # the four of the pattern
         return None
-    expires = datetime.strptime(shown["expire date"], "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
-    return Certificate(shown["subject"].strip(), shown["issuer"].strip(), expires)
+    begins, expires = (
+        datetime.strptime(shown[f"{which} date"], "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
+        for which in ("start", "expire")
+    )
+    return Certificate(shown["subject"].strip(), shown["issuer"].strip(), begins, expires)
 
 
 def _listener(word: str) -> Listener:

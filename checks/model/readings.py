@@ -37,8 +37,11 @@ class ReachOutcome(StrEnum):
     NO_ROUTE = "no-route"  # EHOSTUNREACH: nobody at that address, or a firewall's REJECT
     NETWORK_UNREACHABLE = "network-unreachable"  # ENETUNREACH
     NAME_UNKNOWN = "name-unknown"
-    CERTIFICATE_EXPIRED = "certificate-expired"
-    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
+    CERTIFICATE_EXPIRED = "certificate-expired"  # itself, or one of those that signed it
+    CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
+    CERTIFICATE_OF_ANOTHER_NAME = "certificate-of-another-name"
+    CERTIFICATE_SELF_SIGNED = "certificate-self-signed"
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"  # by the chain of those that signed it
     TLS_FAILED = "tls-failed"  # no TLS spoken there, or no common version
     NOT_HTTP = "not-http"
     BAD_STATUS = "bad-status"

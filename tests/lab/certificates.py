@@ -16,18 +16,53 @@ from cryptography.x509.oid import NameOID
 _Key = ec.EllipticCurvePrivateKey
 
 
-def issue(address: str, *, days: int, issuer_known: bool) -> tuple[str, str]:
-    """Key and certificate of a host, as PEM. ``days``: how long it is valid from now on; negative, since when not."""
-    issuer_key, issuer = _authority() if issuer_known else _new_authority("nobody knows me")
+def issue(address: str, *, days: int = 30, since: int | None = None, how: str = "") -> tuple[str, str]:
+    """Key and certificate file of a host, as PEM.
+
+    Args:
+        address: What the certificate is for.
+        days: How long it is valid from now on; negative, since when it is not.
+        since: Days since when it is valid; negative, in how many it begins to be.
+        how: ``unknown`` by an authority that nobody knows, ``self-signed``, ``short`` by one between it and the known
+            one that the file leaves out, ``stale`` by one between that has expired, and is in the file.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
+    issuer_key, issuer, between = _issuer(how)
     until = datetime.now(UTC) + timedelta(days=days)
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+    own = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     certificate = (
-        _builder(address, issuer.subject, key, until)
+        _builder(address, issuer.subject if issuer else own, key, until, since)
         .add_extension(names, critical=False)
-        .sign(issuer_key, hashes.SHA256())
+        .sign(issuer_key or key, hashes.SHA256())
     )
-    return _pem(key), _text(certificate)
+    return _pem(key), "".join(_text(one) for one in (certificate, *between))
+
+
+def _issuer(how: str) -> tuple[_Key | None, x509.Certificate | None, tuple[x509.Certificate, ...]]:
+    """Who signs, and what is between it and the authority that is shown."""
+    match how:
+        case "self-signed":
+            return None, None, ()
+        case "unknown":
+            return *_new_authority("nobody knows me"), ()
+        case "short":
+            return *_between(days=30), ()
+        case "stale":
+            key, between = _between(days=-2)
+            return key, between, (between,)
+        case _:
+            return *_authority(), ()
+
+
+def _between(days: int) -> tuple[_Key, x509.Certificate]:
+    """An authority that the known one has signed."""
+    signer, authority = _authority()
+    key = ec.generate_private_key(ec.SECP256R1())
+    is_authority = x509.BasicConstraints(ca=True, path_length=None)
+    until = datetime.now(UTC) + timedelta(days=days)
+    builder = _builder("between", authority.subject, key, until).add_extension(is_authority, critical=True)
+    return key, builder.sign(signer, hashes.SHA256())
 
 
 @contextmanager
@@ -62,14 +97,17 @@ def _new_authority(name: str) -> tuple[_Key, x509.Certificate]:
     return key, builder.sign(key, hashes.SHA256())
 
 
-def _builder(name: str, issuer: x509.Name, key: _Key, until: datetime) -> x509.CertificateBuilder:
+def _builder(
+    name: str, issuer: x509.Name, key: _Key, until: datetime, since: int | None = None
+) -> x509.CertificateBuilder:
+    begins = until - timedelta(days=400) if since is None else datetime.now(UTC) - timedelta(days=since)
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(until - timedelta(days=400))
+        .not_valid_before(begins)
         .not_valid_after(until)
     )
 

@@ -104,29 +104,50 @@ async def test_tls_spoken_to_a_plain_server_fails_in_tls() -> None:
     assert (reading.phase, reading.ended) == (Phase.TLS, ReachOutcome.TLS_FAILED)
 
 
-def self_signed() -> bytes:
-    """A key and a certificate that it signed itself, in PEM."""
+def self_signed(address: str = "127.0.0.1", begins: timedelta = timedelta(0)) -> bytes:
+    """A key and a certificate that it signed itself, in PEM: for an address, and from then on."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "registry")])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now)
+        .not_valid_before(now + begins)
         .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
         .sign(key, hashes.SHA256())
     )
     encoded = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return encoded + certificate.public_bytes(Encoding.PEM)
 
 
-async def test_a_certificate_of_nobody_known_is_untrusted(tmp_path: Path) -> None:
+async def test_a_certificate_of_its_own_making_is_told_as_that(tmp_path: Path) -> None:
     (tmp_path / "pem").write_bytes(self_signed())
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "pem")
     async with serving(REGISTRY, tls) as port:
         reading = await read(f"https://127.0.0.1:{port}/v2/")
-    assert (reading.phase, reading.ended) == (Phase.TLS, ReachOutcome.CERTIFICATE_UNTRUSTED)
+    assert (reading.phase, reading.ended) == (Phase.TLS, ReachOutcome.CERTIFICATE_SELF_SIGNED)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "ended"),
+    [
+        (self_signed("192.0.2.7"), ReachOutcome.CERTIFICATE_OF_ANOTHER_NAME),
+        (self_signed(begins=timedelta(minutes=30)), ReachOutcome.CERTIFICATE_NOT_YET_VALID),
+    ],
+    ids=["of another address", "not yet valid"],
+)
+async def test_what_is_wrong_with_a_certificate_of_a_known_issuer_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: bytes, ended: ReachOutcome
+) -> None:
+    (tmp_path / "pem").write_bytes(certificate)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "pem")
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "pem"))
+    monkeypatch.setattr(reach_module, "_tls_context", lambda: trusting)
+    async with serving(REGISTRY, tls) as port:
+        reading = await read(f"https://127.0.0.1:{port}/v2/")
+    assert (reading.phase, reading.ended) == (Phase.TLS, ended)
 
 
 async def test_when_a_trusted_certificate_expires_is_part_of_the_reading(

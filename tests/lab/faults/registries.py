@@ -11,6 +11,7 @@ from tests.lab.scenario import ON_TLS, REGISTRY, Act, fault, healthy, one_after_
 
 ERROR, SCHEME, NOT_ONE, FULL = "registry-error", "scheme-mismatch", "not-a-registry", "disk-full"
 EXPIRED, UNTRUSTED = "certificate-expired", "certificate-untrusted"
+NOT_YET, ANOTHER_NAME = "certificate-not-yet-valid", "certificate-of-another-name"
 
 _CONFIG = """version: 0.1
 storage: {filesystem: {rootdirectory: /var/lib/registry}}
@@ -55,11 +56,11 @@ def until(status: str) -> Act:
     return lambda host: wait_for(f"{host.name}: {status}", lambda: host.outside() == status, timeout=20)
 
 
-def with_certificate(*, issuer_known: bool = True, days: int = 30) -> Act:
-    """The registry on TLS. ``days``: for how long the certificate is valid, or since when it is not, negative."""
+def with_certificate(*, days: int = 30, since: int | None = None, how: str = "", address: str = "") -> Act:
+    """The registry on TLS, see certificates.issue. ``address``: what it is for, where that is not the host's own."""
 
     def act(host: LabHost) -> None:
-        key, certificate = certificates.issue(host.address, days=days, issuer_known=issuer_known)
+        key, certificate = certificates.issue(address or host.address, days=days, since=since, how=how)
         write(host, "/etc/tls/key.pem", key)
         write(host, "/etc/tls/certificate.pem", certificate)
         registry(
@@ -94,11 +95,22 @@ SCENARIOS = (
     fault("certificate-expired", with_certificate(days=-2), EXPIRED, outside="200", service=ON_TLS),
     fault(
         "certificate-untrusted",
-        with_certificate(issuer_known=False),
+        with_certificate(how="unknown"),
         UNTRUSTED,
         outside="200",
         service=ON_TLS,
         core=True,
+    ),
+    fault("certificate-self-signed", with_certificate(how="self-signed"), UNTRUSTED, outside="200", service=ON_TLS),
+    fault("certificate-without-its-chain", with_certificate(how="short"), UNTRUSTED, outside="200", service=ON_TLS),
+    fault("certificate-of-an-expired-issuer", with_certificate(how="stale"), EXPIRED, outside="200", service=ON_TLS),
+    fault("certificate-not-yet-valid", with_certificate(since=-2), NOT_YET, outside="200", service=ON_TLS),
+    fault(
+        "certificate-of-another-address",
+        with_certificate(address="192.168.7.7"),
+        ANOTHER_NAME,
+        outside="200",
+        service=ON_TLS,
     ),
     fault("another-program-answers", python(answering()), NOT_ONE, outside="200"),
     fault("another-program-does-not-know-the-path", python(answering(404)), NOT_ONE, outside="404"),

@@ -183,8 +183,8 @@ def test_a_certificate_is_read_as_a_curl_with_nss_shows_it() -> None:
 => 200 0.031
 """
     rung = rung_of(Vantage.HOST, "10.88.0.17", 0, text)
-    expires = datetime(2026, 12, 1, tzinfo=UTC)
-    assert rung.certificate == Certificate("CN=registry.example", "CN=Example CA", expires)
+    valid = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
+    assert rung.certificate == Certificate("CN=registry.example", "CN=Example CA", *valid)
 
 
 def test_what_it_has_no_program_for_is_a_typed_absence() -> None:

@@ -22,6 +22,8 @@ TOLD_FROM_OUTSIDE = {
     "mtu-black-hole",
     "scheme-mismatch",
     "certificate-expired",
+    "certificate-not-yet-valid",
+    "certificate-of-another-name",
     "certificate-untrusted",
     "registry-error",
     "not-a-registry",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from checks.diagnose import diagnose
+from checks.facts.system import SYSTEM
 from checks.look import Look
 from checks.model import Confidence, Phase, ReachOutcome, ServiceKind
 from tests import recordings
@@ -32,6 +33,7 @@ from tests.unit.checks.container_looks import (
     told,
     untold,
 )
+from tests.unit.checks.fixes.plans import TRIXIE, recorded
 
 NO_TLS = (35, CONNECTED + "* TLS connect error: error:0A00010B:SSL routines::wrong version number\n", "000")
 NOT_HTTP = (1, CONNECTED + "* Received HTTP/0.9 when not allowed\n", "000")
@@ -118,10 +120,11 @@ def test_a_plain_server_that_waits_in_vain_for_the_end_of_a_line_is_told_too() -
     assert causes(seen_as(seen, ReachOutcome.TIMED_OUT, phase=Phase.TLS)) == ("scheme-mismatch",)
 
 
-def on_tls(platform: str, expires: datetime) -> Look:
+def on_tls(platform: str, expires: datetime, begins: datetime = datetime(2019, 1, 1, tzinfo=UTC)) -> Look:
     """A registry that shows a certificate of its own making."""
     shown = (
-        f"{CONNECTED}*  subject: CN=registry.example\n*  expire date: {expires:%b %d %H:%M:%S %Y} GMT\n"
+        f"{CONNECTED}*  subject: CN=registry.example\n*  start date: {begins:%b %d %H:%M:%S %Y} GMT\n"
+        f"*  expire date: {expires:%b %d %H:%M:%S %Y} GMT\n"
         "*  issuer: CN=our own CA\n< Docker-Distribution-Api-Version: registry/2.0\n"
     )
     seen = everywhere(healthy(platform), (0, shown, "200"))
@@ -146,11 +149,49 @@ def test_an_expired_certificate_is_told_also_where_nobody_vouches_for_it(platfor
     assert causes(untrusted) == ("certificate-expired", "certificate-untrusted")
 
 
+def by_one_clock(seen: Look) -> Look:
+    """The same, had it been asked just when the host's clock says that it was looked at."""
+    return replace(seen, outside=replace(seen.outside, at=seen.need(SYSTEM).clock))
+
+
 def test_a_certificate_that_has_expired_by_our_clock_alone_is_likely_at_most() -> None:
     seen = on_tls(BOOKWORM, datetime(2030, 1, 1, tzinfo=UTC))
     seen = seen_as(seen, ReachOutcome.CERTIFICATE_EXPIRED, phase=Phase.TLS, detail="certificate has expired")
-    assert root(seen).confidence is Confidence.LIKELY
-    assert "does ours go right?" in told(seen)
+    later = replace(seen, outside=replace(seen.outside, at=datetime(2031, 1, 1, tzinfo=UTC)))
+    assert root(later).confidence is Confidence.LIKELY
+    assert "UTC, ours 2031-01-01 00:00" in told(later)
+
+
+@pytest.mark.parametrize("platform", [BOOKWORM, TRIXIE])
+def test_where_the_clocks_agree_a_valid_certificate_has_an_issuer_that_has_expired(platform: str) -> None:
+    seen = by_one_clock(recorded(platform, "certificate-of-an-expired-issuer"))
+    assert causes(seen) == ("certificate-expired",)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert "it has not expired itself: one of those that signed it has" in told(seen)
+    assert "docker restart" not in told(seen)
+
+
+@pytest.mark.parametrize("platform", [BOOKWORM, TRIXIE])
+@pytest.mark.parametrize(
+    ("state", "cause", "remedy"),
+    [
+        ("certificate-self-signed", "certificate-untrusted", "openssl x509   # it is its own CA"),
+        ("certificate-without-its-chain", "certificate-untrusted", "the server leaves out what is between"),
+        ("certificate-untrusted", "certificate-untrusted", "# else its CA is not known:"),
+        ("certificate-not-yet-valid", "certificate-not-yet-valid", "which clock goes wrong?"),
+        ("certificate-of-another-address", "certificate-of-another-name", "# it needs IP:10.77.0.1"),
+        ("certificate-expired", "certificate-expired", "# renew it there, then:"),
+    ],
+)
+def test_each_fault_of_a_certificate_has_a_remedy_of_its_own(
+    platform: str, state: str, cause: str, remedy: str
+) -> None:
+    seen = by_one_clock(recorded(platform, state))
+    assert causes(seen) == (cause,)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert remedy in told(seen)
+    trusts = "certs.d" in told(seen)
+    assert trusts is (cause == "certificate-untrusted")
 
 
 @pytest.mark.parametrize(("days", "soon"), [(13, True), (15, False)])

@@ -91,7 +91,8 @@ def test_an_attempt_on_the_host_ends_as_curl_or_bash_say(
 
 
 def test_a_certificate_is_read_from_what_curl_says() -> None:
-    expected = Certificate("CN=registry.example", "CN=our own CA", datetime(2026, 11, 9, 10, tzinfo=UTC))
+    valid = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 9, 10, tzinfo=UTC)
+    expected = Certificate("CN=registry.example", "CN=our own CA", *valid)
     assert rung(0, TLS, "200").certificate == expected
     assert rung(0, TLS.replace("issuer", "x"), "200").certificate is None
 
