@@ -4,7 +4,17 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
-from checks.evidence.packet import FAIL2BAN_CHAIN, Blocker, Owner, agrees, blockers, docker_backend, followed, risen
+from checks.evidence.packet import (
+    FAIL2BAN_CHAIN,
+    Blocker,
+    Owner,
+    agrees,
+    blockers,
+    docker_backend,
+    followed,
+    risen,
+    waiting,
+)
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
@@ -24,6 +34,15 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
         return passed(f"it {look.outside.says} from outside")
     foreign = [one for one in blockers(look) if one.owner is Owner.FOREIGN and _on_its_way(look, one)]
     felt = [one for one in foreign if one.stop.certain or not one.flat]
+    ahead = waiting(look)
+    if not felt and ahead:
+        return fail(
+            *ahead[0].evidence[:1],
+            Evidence("rules", "no packet comes that far now; once Docker's rules translate them again, it ends them"),
+            *_firewalls(look),
+            sure=False,
+            advice=_advice(look, ahead[0].stop.place),
+        )
     if not felt:
         possible = "; ".join(f"{one.stop.says}: its counter did not rise" for one in foreign)
         return passed(possible or "no rule of another firewall ends a client's packet")

@@ -1,7 +1,7 @@
 """A client's packet in the rules of the host: which of them blocks it, whose it is, and whether the counters agree."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 
@@ -14,7 +14,7 @@ from checks.facts.path import PATH
 from checks.look import Look, MissingError
 from checks.model import Evidence
 from checks.source import Outputs, Source, Unavailable
-from checks.walk import Backend, Packet, Place, Ruleset, Stop, Trace, rises, ruleset, walk
+from checks.walk import Backend, Hook, Packet, Place, Ruleset, Stop, Trace, rises, ruleset, walk
 
 _MOST = 6
 """Stops in a row that are looked for: each is found by lifting the one before it."""
@@ -121,8 +121,34 @@ def blockers(look: Look) -> tuple[Blocker, ...]:
 
     Raises MissingError where rules or the way of packets are not known.
     """
-    rules, packet = look.need(RULES), packet_of(look)
-    rise = risen(look)
+    return _in_a_row(look, packet_of(look))
+
+
+def waiting(look: Look) -> tuple[Blocker, ...]:
+    """What would end a client's packet on its way to the container, once Docker's rules translate it again.
+
+    Only rules of other firewalls, which a restart of dockerd leaves as they are, and none of table filter of iptables:
+    there Docker puts its own first. None where it is translated now, or where that cannot be known.
+    """
+    try:
+        packet, container = packet_of(look), look.bridged
+        if container is None or not container.addresses or followed(look).translated is not None:
+            return ()
+        binding = container.binds(look.service.port)
+        port = binding.container_port if binding else look.service.port
+        there = replace(packet, destination=container.addresses[0], port=port)
+        return tuple(
+            one
+            for one in _in_a_row(look, there)
+            if one.stop.hook is Hook.FORWARD and one.stop.certain and one.owner is Owner.FOREIGN
+            if one.stop.place.backend is Backend.NFTABLES or one.stop.place.table != "filter"
+        )
+    except MissingError:
+        return ()
+
+
+def _in_a_row(look: Look, packet: Packet) -> tuple[Blocker, ...]:
+    rules, rise = look.need(RULES), risen(look)
     attempts = look.recount.attempts if look.recount else None
     found: list[Blocker] = []
     for _ in range(_MOST):

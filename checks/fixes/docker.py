@@ -44,6 +44,7 @@ def restart(look: Look, finding: Finding) -> Remedy:
     A dockerd with the nftables backend does not start while forwarding is off (29.7.2): not for engines like that.
     """
     look.need_rules_in_iptables()
+    preflight.way_after_restart(look)
     holds, unknown = preflight.start_of_dockerd(look)
     if finding.cause == DOCKERD_HUNG.id and look.may(CONTAINERS) is None:
         return _blindly(look, holds, unknown)

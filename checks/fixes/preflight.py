@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from checks.causes.docker_rules import missing_chains
 from checks.causes.firewalld import taken_bridges
+from checks.evidence.packet import waiting
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import ENGINE, FirewallBackend
 from checks.facts.firewalld import FIREWALLD
@@ -66,6 +67,18 @@ def forwarding(look: Look) -> None:
         raise RefusedError(
             f"dockerd does not start on {look.host.name}: with rules in nftables it leaves net.ipv4.ip_forward, which "
             "is 0, to others. First: sudo sysctl -w net.ipv4.ip_forward=1, and the same in a file of /etc/sysctl.d"
+        )
+
+
+def way_after_restart(look: Look) -> None:
+    """Docker's rules send packets through FORWARD: where another firewall ends them there, a restart mends nothing.
+
+    It would even take away what docker-proxy serves until then.
+    """
+    ahead = waiting(look)
+    if ahead:
+        raise RefusedError(
+            f"it would not help: with Docker's rules back, {ahead[0].stop.says} ends the packets instead"
         )
 
 

@@ -11,12 +11,24 @@ from tests.lab.faults.firewalld import (
 from tests.lab.faults.foreign_firewalls import nft
 from tests.lab.faults.forwarding import forwarding_switched_off
 from tests.lab.faults.serving import PUBLISHED, registry
-from tests.lab.scenario import one_after_the_other, pair, typed
+from tests.lab.scenario import Act, healthy, one_after_the_other, pair, typed
 
 OFF = "ip-forward-off"
 
 _DOCKER_USER_DROPS = typed("iptables -I DOCKER-USER -p tcp --dport 5000 -j DROP")
 _FOREIGN_DROPS = nft("inet corp", "type filter hook forward priority 0;", "tcp dport 5000 drop")
+
+
+def replaced(more: str = "") -> Act:
+    """Somebody loads the ruleset of a host that routes for nobody, in the place of all others. ``more``: for input."""
+    lines = (
+        *("nft flush ruleset", "nft -f - <<'END'", "table inet filter {", "chain input {"),
+        *("type filter hook input priority 0; policy drop;", "ct state established,related accept", "iif lo accept"),
+        *("tcp dport 22 accept", "meta l4proto icmp accept", more, "}"),
+        *("chain forward {", "type filter hook forward priority 0; policy drop;", "}", "}", "END"),
+    )
+    return typed("\n".join(lines))
+
 
 SCENARIOS = (
     pair(
@@ -26,6 +38,17 @@ SCENARIOS = (
         OFF,
         outside=REJECTED,
         core=True,
+    ),
+    pair(
+        "ruleset-replaced-by-one-that-forwards-nothing",
+        replaced(),
+        "docker-chains-missing",
+        "foreign-firewall-drop",
+    ),
+    healthy(
+        "ruleset-replaced-and-served-by-proxy",
+        replaced("tcp dport 5000 accept"),
+        risks=("chains-missing-but-served",),
     ),
     pair(
         "docker-user-drops-and-ip-forward-off",

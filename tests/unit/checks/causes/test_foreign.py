@@ -3,8 +3,8 @@
 import pytest
 
 from checks.model import Confidence
-from tests.unit.checks.container_looks import causes, root, told
-from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, recorded, reported
+from tests.unit.checks.container_looks import causes, risks, root, told
+from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, recorded, refusal_of, reported
 
 BOTH = (BOOKWORM, TRIXIE)
 IPTABLES = ("banned-by-fail2ban", "banned-by-fail2ban-on-the-host-s-network")
@@ -37,3 +37,23 @@ def test_a_ban_of_somebody_else_is_no_cause(platform: str) -> None:
         one.cause: one.why for one in reported(recorded(platform, "fail2ban-that-bans-others")).diagnosis.ruled_out
     }
     assert "banned-by-fail2ban" in ruled_out
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_restart_is_not_offered_where_another_firewall_ends_what_docker_s_rules_would_let_through(
+    platform: str,
+) -> None:
+    seen = recorded(platform, "ruleset-replaced-by-one-that-forwards-nothing")
+    assert causes(seen) == ("docker-chains-missing", "foreign-firewall-drop")
+    assert not {plan.fix for plan in reported(seen).plans} & {"restart-docker", "stop-firewalld"}
+    assert refusal_of(seen, "restart-docker").why == (
+        "it would not help: with Docker's rules back, nft table inet filter, chain forward: policy drop ends the "
+        "packets instead"
+    )
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_nor_where_it_would_take_away_what_docker_proxy_serves(platform: str) -> None:
+    seen = recorded(platform, "ruleset-replaced-and-served-by-proxy")
+    assert "chains-missing-but-served" in risks(seen)
+    assert refusal_of(seen, "restart-docker").why.startswith("it would not help: ")
