@@ -63,6 +63,7 @@ from checks.causes.publication import (
     PUBLISHED_ON_LOOPBACK,
 )
 from checks.causes.registry import NOT_A_REGISTRY, REGISTRY_ERROR, SCHEME_MISMATCH
+from checks.causes.routing import CONTAINER_UNROUTABLE
 
 ALL_CAUSES: tuple[Cause, ...] = (
     WATCHER_OFFLINE,
@@ -93,6 +94,7 @@ ALL_CAUSES: tuple[Cause, ...] = (
     IPTABLES_BACKENDS_SPLIT,
     BRIDGE_DOWN,
     SUBNET_OVERLAP,
+    CONTAINER_UNROUTABLE,
     RETURN_ROUTE_MISSING,
     CONNTRACK_FULL,
     REVERSE_PATH_FILTER,

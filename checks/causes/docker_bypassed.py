@@ -10,7 +10,7 @@ from checks.walk import Hook
 
 
 def _docker_nat_rule_bypassed(look: Look) -> Judgement:
-    """An ACCEPT in nat PREROUTING ends the table for the packet, before Docker's jump is asked.
+    """An ACCEPT in nat PREROUTING ends the table for the packet, before Docker's jump is asked; or it is not tracked.
 
     Seen on Docker 28.5 with firewalld 2.5 and its iptables backend: the zone's chain ends with ACCEPT, and dockerd
     adds its jump behind that. The packet then meets INPUT, as if the port were not published.
@@ -24,17 +24,25 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:
         return passed("there is no DNAT rule for the port, or nothing jumps to it")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    asked, meant = packet_of(look).destination, rule.option("-d", "--destination")
-    if meant is not None and meant.partition("/")[0] != asked:
-        return passed(f"nat: {rule.says}: not for {asked}")
-    trace = followed(look)
-    if trace.translated is not None or trace.hook_reached in {Hook.INGRESS, Hook.PREROUTING} or not trace.complete:
-        return passed(f"nat: {rule.says}")
+    trace, meant = followed(look), rule.option("-d", "--destination")
+    other = meant is not None and meant.partition("/")[0] != packet_of(look).destination
+    in_time = trace.translated is not None or trace.hook_reached in {Hook.INGRESS, Hook.PREROUTING}
+    if other or in_time or not trace.complete:
+        return passed(f"nat: {rule.says}{': for another address' if other else ''}")
     rules = netfilter.rules("nat", "PREROUTING")
     before = rules[: next(number for number, one in enumerate(rules) if one.target == "DOCKER")]
     firewalld = look.may(FIREWALLD)
+    missed = Evidence("netfilter", f"nat: {rule.says}, and no packet comes to it")
+    if not trace.tracked:
+        return fail(
+            missed,
+            Evidence("rules", "a rule has its connections not tracked (NOTRACK): table nat is not asked about them"),
+            *instead(look),
+            sure=answers_inside(look),
+            advice=("sudo iptables -t raw -nvL PREROUTING; sudo nft list ruleset | grep -B9 notrack   # that rule",),
+        )
     return fail(
-        Evidence("netfilter", f"nat: {rule.says}, and no packet comes to it"),
+        missed,
         Evidence("netfilter", f"before Docker's jump something accepts it: {'; '.join(one.says for one in before)}"),
         *instead(look),
         sure=answers_inside(look) and bool(before),
@@ -49,7 +57,7 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:
 
 DOCKER_NAT_RULE_BYPASSED = Cause(
     "docker-nat-rule-bypassed",
-    "packets never come to Docker's NAT rule: another rule accepts them before",
+    "packets never come to Docker's NAT rule",
     _docker_nat_rule_bypassed,
     rank=21,
     fixes=(FixId.OPEN_FIREWALLD_PORT,),

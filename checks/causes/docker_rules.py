@@ -7,6 +7,7 @@ from checks.causes.network import bridge_of
 from checks.evidence.origin import who_touched_the_firewall
 from checks.evidence.packet import Owner, agrees, blockers, followed, known_blockers
 from checks.evidence.state import ContainerState, state_of
+from checks.facts.addresses import ADDRESSES
 from checks.facts.bus import BUS
 from checks.facts.daemon import DAEMON
 from checks.facts.engine import ENGINE, Container
@@ -172,6 +173,10 @@ def _astray(look: Look) -> str:
     if container is None:
         return ""
     bridge = bridge_of(look, container)
+    addresses = look.may(ADDRESSES)
+    route = addresses.route_to(container.addresses[0]) if addresses and container.addresses else None
+    if route is not None and route.device is None:
+        return f"the packet is sent nowhere: {route.says}"
     if trace.translated and container.addresses and trace.translated[0] not in container.addresses:
         return f"the packet is sent to {trace.translated[0]}, which is not the container's address"
     if trace.egress and bridge and trace.egress != bridge:

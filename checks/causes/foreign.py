@@ -141,6 +141,8 @@ def _arrivals(look: Look) -> int:
 
     Policies are no proof: one of iptables-nft may not count.
     """
+    if not followed(look).tracked:
+        raise MissingError(NETFILTER.name, "the connection is not tracked: the rule that counts arrivals is not asked")
     chain = {place: rise for place, rise in risen(look).items() if (place.table, place.chain) == ("nat", "PREROUTING")}
     if not any(place.text == _JUMP_TO_DOCKER for place in chain):
         raise MissingError(NETFILTER.name, "no rule counts the connections that arrive")

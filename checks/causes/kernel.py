@@ -25,14 +25,17 @@ def taken_for_spoofed(look: Look) -> Route | None:
     may differ from those for the host itself. The latter decide about ARP: a neighbour's question is not answered.
     """
     inbound, arrival = look.way.inbound, look.way.arrival
-    if inbound is not None and _no_way_back(inbound):
+    if inbound is not None and _no_way_back(look, inbound):
         return inbound
     asked_for_itself = inbound is None or look.outside.ended is ReachOutcome.NO_ROUTE
-    return arrival if asked_for_itself and arrival is not None and _no_way_back(arrival) else None
+    return arrival if asked_for_itself and arrival is not None and _no_way_back(look, arrival) else None
 
 
-def _no_way_back(route: Route) -> bool:
-    return any(words in route.answer for words in _NO_WAY_BACK)
+def _no_way_back(look: Look, route: Route) -> bool:
+    """A filter that is off filters nothing: the kernel says the same where a route of its own ends the packet."""
+    forwarding = look.may(FORWARDING)
+    off = forwarding is not None and not forwarding.filters(route.interface)
+    return not off and any(words in route.answer for words in _NO_WAY_BACK)
 
 
 def rise(look: Look, counter: str) -> int | None:

@@ -39,7 +39,7 @@ def _bridge_down(look: Look) -> Judgement:
     addresses, bridge = look.need(ADDRESSES), bridge_of(look, container)
     if bridge is None:
         return passed(f"container {container.name} is in no network")
-    wrong = _wrong_with(addresses, bridge)
+    wrong = wrong_with(addresses, bridge)
     if not wrong:
         return passed(f"{bridge} is up, has its address and a container plugged in")
     if look.outside.ok or look.answers_at(Vantage.CONTAINER):
@@ -56,7 +56,8 @@ def _bridge_down(look: Look) -> Judgement:
     )
 
 
-def _wrong_with(addresses: Addresses, bridge: str) -> str:
+def wrong_with(addresses: Addresses, bridge: str) -> str:
+    """What keeps a bridge from being one; empty where nothing does."""
     link = addresses.links.get(bridge)
     if link is None:
         return f"there is no interface {bridge}"

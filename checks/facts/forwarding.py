@@ -22,6 +22,10 @@ class Forwarding:
     interfaces: Mapping[str, bool]
     rp_filter: Mapping[str, int]
 
+    def filters(self, interface: str) -> bool:
+        """Whether a packet from a source to which no route leads is dropped."""
+        return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) > 0
+
     def filters_strictly(self, interface: str) -> bool:
         """Whether a packet must come in where its answer would leave (kernel: ip-sysctl.rst, the higher one counts)."""
         return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) == _STRICT

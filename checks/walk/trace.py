@@ -71,6 +71,7 @@ class Trace:
     egress: str | None
     hook_reached: Hook
     blocked: bool
+    tracked: bool  # a connection that is not is never translated: table nat is not asked
     complete: bool  # every rule that can meet it was known and judged
 
     @property

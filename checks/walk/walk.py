@@ -51,6 +51,7 @@ def walk(rules: Ruleset, packet: Packet) -> Trace:
         egress=_only(egress) if not here else None,
         hook_reached=reached,
         blocked=blocked,
+        tracked=all(one.tracking is not Tracking.UNTRACKED for one in states),
         complete=way.complete and not rules.missing,
     )
 

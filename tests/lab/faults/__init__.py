@@ -14,6 +14,7 @@ from tests.lab.faults import (
     publication,
     publishers,
     registries,
+    routes,
 )
 from tests.lab.faults.containers import container_removed, container_stopped, dockerd_stopped
 from tests.lab.faults.docker_rules import chains_flushed_but_served_by_proxy
@@ -38,6 +39,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *publishers.SCENARIOS,
     *containers.SCENARIOS,
     *registries.SCENARIOS,
+    *routes.SCENARIOS,
     *pairs.SCENARIOS,
 )
 
