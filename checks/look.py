@@ -147,9 +147,12 @@ class Look:
 
     @property
     def bridged(self) -> Container | None:
-        """The container behind a published port of a bridge network; None where packets need no forwarding."""
+        """The container behind a published port of a bridge network; None where packets need no forwarding.
+
+        One that runs and whose port Docker itself says it does not publish is behind none, whatever was asked for.
+        """
         container = self.container
-        if container is None or container.on_host_network or not container.binds(self.service.port):
+        if container is None or container.on_host_network or not container.bindings_of(self.service.port):
             return None
         return container
 

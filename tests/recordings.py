@@ -33,6 +33,9 @@ BASE = "healthy"
 CENTOS7 = "centos7-docker20.10.24"
 """Old programs on a host of the lab: see the README beside its recordings."""
 
+YOUNGER = {"engine-networks": "published-on-an-internal-network"}
+"""Probes that came after the recordings of healthy hosts, each with a state that has it recorded."""
+
 _Lines = list[Any]  # a line, or [first, end] of the base's lines
 _FEWEST = 3  # lines worth a reference
 

@@ -3,16 +3,20 @@
 import ipaddress
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.evidence.inside import is_good, shown
 from checks.evidence.recreate import recreate
 from checks.evidence.state import PROXY, ContainerState, holders, port_refused, state_of
 from checks.facts.addresses import ADDRESSES
+from checks.facts.docker_networks import DOCKER_NETWORKS, DockerNetwork
 from checks.facts.engine import CONTAINERS, Binding, Container
 from checks.facts.sockets import SOCKETS
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, ReachOutcome, Vantage
+
+_DEFAULT_NETWORK = "bridge"
 
 
 def _published_on_loopback(look: Look) -> Judgement:
@@ -117,13 +121,56 @@ def _port_not_published(look: Look) -> Judgement:
             sure=look.outside.ended is ReachOutcome.REFUSED,
         )
     places = _places(container.published) or "nothing"
+    told = f", though {port} was asked for" if _is_asked_for(look, container) else ""
+    silent = _silent_networks(look, container)
     return fail(
-        Evidence("containers", f"container {container.name} runs, and publishes {places}"),
+        Evidence("containers", f"container {container.name} runs, and publishes {places}{told}"),
+        *(Evidence(DOCKER_NETWORKS.name, f"{one.why_silent}: Docker publishes no port on it") for one in silent),
         nobody,
         *shown(look, Vantage.HOST),
         sure=is_good(look, Vantage.HOST) is not True,
-        advice=recreate(container, f"{port}:{_inner_port(look)}"),
+        advice=_publish(look, container, silent),
     )
+
+
+def _is_asked_for(look: Look, container: Container) -> bool:
+    return any(binding.host_port == look.service.port for binding in container.bindings)
+
+
+def _silent_networks(look: Look, container: Container) -> tuple[DockerNetwork, ...]:
+    """The networks of the container, where all of them publish nothing; none where one of them does, or may."""
+    known = look.may(DOCKER_NETWORKS) or {}
+    joined = [known.get(one.id) for one in container.networks]
+    silent = tuple(one for one in joined if one is not None and one.why_silent)
+    return silent if len(silent) == len(joined) else ()
+
+
+def _publish(look: Look, container: Container, silent: tuple[DockerNetwork, ...]) -> tuple[str, ...]:
+    """What publishes the port. Made again on a network that publishes nothing, the container would be no better."""
+    name, port = shlex.quote(container.name), f"{look.service.port}:{_inner_port(look)}"
+    if not _is_asked_for(look, container):
+        again = replace(container, network_mode=_DEFAULT_NETWORK) if silent else container
+        beside = (f"docker network connect {shlex.quote(one.name)} {name}" for one in silent if one.internal)
+        return (*_own_addresses(container, silent), *recreate(again, port), *beside, *_in_compose(container, silent))
+    return (
+        *_own_addresses(container, silent),
+        *(f"docker network disconnect {shlex.quote(one.name)} {name}" for one in silent if not one.internal),
+        f"docker network connect {_DEFAULT_NETWORK} {name}   # a network that publishes: at once, without a restart",
+        *_in_compose(container, silent),
+    )
+
+
+def _own_addresses(container: Container, silent: tuple[DockerNetwork, ...]) -> tuple[str, ...]:
+    if not any(one.is_direct for one in silent):
+        return ()
+    places = " and ".join(container.addresses)
+    return (f"# {container.name} is reached at {places}: that may be what clients are meant to ask. If not:",)
+
+
+def _in_compose(container: Container, silent: tuple[DockerNetwork, ...]) -> tuple[str, ...]:
+    if container.made.compose is None or not silent:
+        return ()
+    return ("# lastingly: under its networks in the compose file, one that is neither internal nor macvlan nor ipvlan",)
 
 
 def _published_or_not_needed(look: Look, container: Container | None) -> str:

@@ -8,6 +8,7 @@ from checks.facts.config_files import CONFIG_FILES
 from checks.facts.counters import COUNTERS
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.disks import DISKS
+from checks.facts.docker_networks import DOCKER_NETWORKS
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.forwarding import FORWARDING
@@ -39,6 +40,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     ENGINE,
     CONTAINERS,
     LOGS,
+    DOCKER_NETWORKS,
     ADDRESSES,
     SOCKETS,
     LISTENERS,

@@ -49,6 +49,8 @@ def answer(outputs: Mapping[str, Output], method: str, target: str) -> tuple[str
         return "200 OK", info
     if path == "/containers/json":
         return "200 OK", [_summary(one) for one in containers]
+    if path == "/networks":
+        return "200 OK", _networks(containers)
     named = _INSPECT.fullmatch(path)
     found = next((one for one in containers if named and named[1] in {one["Id"], one["Name"].lstrip("/")}), None)
     return ("200 OK", found) if found else ("404 Not Found", {"message": f"the demo's Engine has no {path}"})
@@ -62,6 +64,12 @@ def _version(info: Json) -> Json:
 def _summary(one: Json) -> Json:
     state = one["State"]["Status"]
     return {"Id": one["Id"], "Names": [one["Name"]], "Image": one["Config"]["Image"], "State": state, "Status": state}
+
+
+def _networks(containers: list[Json]) -> list[Json]:
+    """Those that a container is in: all of them publish ports."""
+    joined = [pair for one in containers for pair in one["NetworkSettings"]["Networks"].items()]
+    return [{"Name": name, "Id": of["NetworkID"], "Driver": "bridge", "Internal": False} for name, of in joined]
 
 
 def _response(status: str, body: Any) -> bytes:

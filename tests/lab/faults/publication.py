@@ -30,6 +30,9 @@ _TAKEN_BY_CONTAINER = typed(
     "docker start registry 2>/dev/null || true"
 )
 
+_INTERNAL = typed("docker network create --internal inner >/dev/null")
+_MACVLAN = typed("docker network create --driver macvlan --opt parent=host0 --subnet 10.77.3.0/24 lan >/dev/null")
+
 SCENARIOS = (
     fault("published-on-loopback", registry("-p 127.0.0.1:5000:5000"), LOOPBACK, outside="refused", core=True),
     fault(
@@ -72,6 +75,30 @@ SCENARIOS = (
     fault("published-on-another-port", registry("-p 5001:5000"), NOT_PUBLISHED, outside="refused"),
     fault("published-on-a-random-port", registry("-P --expose 5000"), NOT_PUBLISHED, outside="refused"),
     fault("no-network-at-all", registry("--network none"), NOT_PUBLISHED, outside="refused"),
+    fault(
+        "published-on-an-internal-network",
+        one_after_the_other(_INTERNAL, registry(f"{PUBLISHED} --network inner")),
+        NOT_PUBLISHED,
+        outside="refused",
+    ),
+    fault(
+        "unpublished-on-an-internal-network",
+        one_after_the_other(_INTERNAL, registry("--network inner")),
+        NOT_PUBLISHED,
+        outside="refused",
+    ),
+    fault(
+        "published-on-a-macvlan",
+        one_after_the_other(_MACVLAN, registry(f"{PUBLISHED} --network lan")),
+        NOT_PUBLISHED,
+        outside="refused",
+    ),
+    fault(
+        "published-and-no-network-at-all",
+        registry(f"{PUBLISHED} --network none"),
+        NOT_PUBLISHED,
+        outside="refused",
+    ),
     fault(
         "container-listens-on-loopback",
         registry(f"{PUBLISHED} -e REGISTRY_HTTP_ADDR=127.0.0.1:5000"),

@@ -30,6 +30,7 @@ from tests.unit.checks.container_looks import (
     told,
     untold,
 )
+from tests.unit.checks.fixes.plans import recorded, reported
 
 OF_PUBLICATION = {
     "published-on-loopback",
@@ -96,6 +97,48 @@ def test_a_container_that_publishes_another_port_or_none_is_named(platform: str)
         assert root(other).confidence is Confidence.PROVEN
         assert "-p 5000:5000" in told(other)
     assert "publishes 0.0.0.0:5001\n" in told(published(seen, "0.0.0.0", "::", port="5001"))
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("published-on-an-internal-network", "network inner is internal"),
+        ("published-on-a-macvlan", "network lan is of driver macvlan"),
+        ("published-and-no-network-at-all", "network none leads nowhere"),
+    ],
+)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_on_a_network_that_publishes_nothing_another_network_helps_and_nothing_else_is_to_blame(
+    platform: str, state: str, why: str
+) -> None:
+    seen = recorded(platform, state)
+    assert causes(seen) == ("port-not-published",)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert why in told(seen)
+    assert "docker network connect bridge registry" in told(seen)
+    assert "docker run" not in told(seen)
+    assert reported(seen).plans == ()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_container_is_not_made_again_on_a_network_that_publishes_nothing(platform: str) -> None:
+    advice = told(recorded(platform, "unpublished-on-an-internal-network"))
+    assert "docker run -d --name=registry --restart=always -p 5000:5000 registry:2" in advice
+    assert "docker network connect inner registry" in advice
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_container_with_an_address_of_its_own_is_shown_it(platform: str) -> None:
+    assert "# registry is reached at 10.77.3.2" in told(recorded(platform, "published-on-a-macvlan"))
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_without_docker_s_networks_the_port_is_unpublished_all_the_same_and_no_run_is_repeated(platform: str) -> None:
+    unknown = missing(recorded(platform, "published-on-an-internal-network"), "engine-networks")
+    assert causes(unknown) == ("port-not-published",)
+    assert "internal" not in told(unknown)
+    assert "docker network connect bridge registry" in told(unknown)
+    assert reported(unknown).plans == ()
 
 
 def test_a_port_on_which_something_else_listens_is_not_called_unpublished() -> None:

@@ -37,8 +37,7 @@ def value(facts: Facts, source: Source[T]) -> T:
 @pytest.mark.parametrize("platform", recordings.having("firewalld-running-healthy"))
 def test_every_fact_of_a_healthy_host_is_had(platform: str) -> None:
     facts = recorded(platform, "firewalld-running-healthy")
-    missing = {source.name: facts.get(source) for source in ALL_FACTS if isinstance(facts.get(source), Unavailable)}
-    assert missing == {}
+    assert facts.unavailable(ALL_FACTS) == ()
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -136,7 +135,13 @@ def test_addresses_sockets_and_the_system_are_read(platform: str) -> None:
 def test_every_probe_has_a_recording(platform: str) -> None:
     """Also one whose program a platform lacks: then it is recorded how that is said, and what is made of it."""
     facts = recorded(platform, "healthy")
-    assert {*facts.outputs, *facts.missing} == {probe.name for source in ALL_FACTS for probe in source.probes}
+    probes = {probe.name for source in ALL_FACTS for probe in source.probes}
+    assert {*facts.outputs, *facts.missing} == probes - recordings.YOUNGER.keys()
+
+
+@pytest.mark.parametrize(("probe", "state"), recordings.YOUNGER.items())
+def test_a_probe_that_is_younger_is_recorded_where_it_matters(probe: str, state: str) -> None:
+    assert all(probe in recorded(platform, state).outputs for platform in recordings.having(state))
 
 
 def test_a_clock_that_is_no_time_makes_the_fact_unavailable_and_crashes_nothing() -> None:

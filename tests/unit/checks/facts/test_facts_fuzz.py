@@ -23,7 +23,10 @@ from checks.model import Output, ReachOutcome
 from checks.source import EngineProbe, Facts, Source, Unavailable
 from tests import recordings
 
-STATES = ("healthy", "firewalld-running-healthy", "firewalld-started-after-deaf-dockerd")
+STATES = (
+    *("healthy", "firewalld-running-healthy", "firewalld-started-after-deaf-dockerd"),
+    *recordings.YOUNGER.values(),
+)
 CLOSED = {
     "sysctl-files",
     "path",
@@ -35,6 +38,7 @@ CLOSED = {
     "engine-info",
     "engine-containers",
     "engine-logs",
+    "engine-networks",
 }
 """Probes whose outputs show by themselves that they are whole."""
 FREE = {"path"}
