@@ -30,7 +30,7 @@ def renewed(
     """
     if report.trouble is not None:
         return ()
-    found = {plan.fingerprint: plan for plan in report.plans if not plan.by_hand}
+    found = {plan.fingerprint: plan for plan in report.proposed if not plan.by_hand}
     changed: list[Offer] = []
     for offer in offers:
         if not pending(offer) or offer.plan.undoes:

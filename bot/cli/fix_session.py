@@ -211,13 +211,8 @@ def _proposal(checked: CheckResult, fix: FixId, now: datetime) -> Proposal | NoC
     for offer in incident.offers if incident else ():
         if incident and (offer.plan.fix, offer.plan.undoes) == (fix, "") and usable(offer, now):
             return Proposal(offer.plan, report, incident, offer)
-    candidates: tuple[Plan | NoChange, ...] = (*report.plans, *report.refused)
-    for planned_now in candidates:
-        if planned_now.fix == fix:
-            return planned_now if isinstance(planned_now, NoChange) else Proposal(planned_now, report)
-    if report.trouble is not None:
-        return NoChange(fix, report.trouble.says)
-    return NoChange(fix, f"nothing that it mends is wrong with {report.host}/{report.service} now")
+    proposed = report.proposal(fix)
+    return proposed if isinstance(proposed, NoChange) else Proposal(proposed, report)
 
 
 def _undone(incident: Incident, offer: Offer) -> bool:

@@ -116,7 +116,7 @@ def report_json(report: Report) -> dict[str, Any]:
             }
             for change in report.timeline
         ],
-        "fixes": [_plan_json(plan) for plan in report.plans],
+        "fixes": [_plan_json(plan) for plan in report.proposed],
         "took_ms": round(report.took_ms, 1),
     }
 
@@ -162,7 +162,7 @@ def _report(report: Report) -> Lines:
         yield _line(f"looked at: {report.stands_in}", "yellow")
     yield from _under("reached from", _ladder(report.readings))
     at_risk = {risk.cause for risk in report.diagnosis.risks}
-    for plan in report.plans:
+    for plan in report.proposed:
         if plan.cause not in at_risk:
             yield from _fix(plan, "fix")
     yield from (_line(f"not offered: {each.fix}: {each.why}", "dim") for each in report.refused)
@@ -173,11 +173,11 @@ def _report(report: Report) -> Lines:
 
 
 def _risks(report: Report) -> Lines:
-    """Each with the fixes that keep it from happening."""
+    """Each with the fixes that keep it from happening, where the service is well."""
     for risk in report.diagnosis.risks:
         yield _line(f"works now, will break: {risk.title}", "yellow")
         yield from _evidence(risk.evidence)
-        for plan in report.plans:
+        for plan in report.proposed:
             if plan.cause == risk.cause:
                 yield from _fix(plan, "to prevent it")
 

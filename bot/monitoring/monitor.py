@@ -252,7 +252,7 @@ class Monitor:
             incident = await self._tracker.newest(key)
             blind = offline_report((report,)) is not None  # it tells of the watcher, and nothing of the service
             told = blind and self._watcher_offline.is_told and incident is not None and incident.report is not None
-            if asked_by is not None and report.status is Status.UNHEALTHY and report.plans and not blind:
+            if asked_by is not None and report.status is Status.UNHEALTHY and report.proposed and not blind:
                 found = report.diagnosis.root.title if report.diagnosis.root else "not healthy"
                 streak = self._tracker.streaks[key]
                 since = streak.since if streak.failed else None

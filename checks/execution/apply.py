@@ -12,7 +12,7 @@ from checks.commands import carried_out, shell_line
 from checks.errors import LookError
 from checks.execution import receipts
 from checks.execution.order import Event, Happened, OnEvent, Order
-from checks.execution.outcome import Broken, Seen, broken_off, cause_gone, planned, restored, verified, why_stale
+from checks.execution.outcome import Broken, Seen, broken_off, cause_gone, restored, verified, why_stale
 from checks.execution.receipts import RebootedError, Receipt, ReceiptState
 from checks.execution.snapshot import differences, snapshot
 from checks.model import (
@@ -56,7 +56,7 @@ async def plan(checker: Checker, host: Host, service: Service, fix: FixId) -> Pl
         looked at.
     """
     [report] = await checker.check(host, service)
-    return planned(report, fix)
+    return report.proposal(fix)
 
 
 async def apply(checker: Checker, order: Order, on_event: OnEvent) -> Applied:

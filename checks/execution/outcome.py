@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checks.model import Finding, FixId, NoChange, Outcome, Plan, Reading, Report, Snapshot
+from checks.model import Finding, NoChange, Outcome, Plan, Reading, Report, Snapshot
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,11 @@ class Seen:
     after: Snapshot | None
 
 
-def planned(report: Report, fix: FixId) -> Plan | NoChange:
-    candidates: tuple[Plan | NoChange, ...] = (*report.plans, *report.refused)
-    for planned in candidates:
-        if planned.fix == fix:
-            return planned
-    why = report.trouble.says if report.trouble else f"nothing that {fix} mends is wrong with {report.service} now"
-    return NoChange(fix, why)
-
-
 def why_stale(approved: Plan, report: Report, now: Snapshot) -> str:
     """Why the approved plan is not the one that would be made now; empty where it is."""
     if approved.undoes:
         return _why_not_taken_back(approved, now)
-    fresh = planned(report, approved.fix)
+    fresh = report.proposal(approved.fix)
     if isinstance(fresh, NoChange):
         return fresh.why
     if fresh.fingerprint == approved.fingerprint:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from checks.model.findings import Diagnosis
-from checks.model.plans import NoChange, Plan
+from checks.model.plans import FixId, NoChange, Plan
 from checks.model.readings import Reading
 
 
@@ -145,3 +145,24 @@ class Report:
     baseline: Baseline | None = None  # None where the host could not be looked at
     stands_in: str = ""  # why another container than the configured one was looked at; empty where none was
     unavailable: tuple[Lacking, ...] = ()  # facts that could not be had of a host that could be looked at
+
+    @property
+    def proposed(self) -> tuple[Plan, ...]:
+        """The plans that are put before people.
+
+        What only prevents a fault that is to come waits until the service is well: under an outage it would read as
+        advice about that.
+        """
+        at_risk = set() if self.status is Status.HEALTHY else {risk.cause for risk in self.diagnosis.risks}
+        return tuple(plan for plan in self.plans if plan.cause not in at_risk)
+
+    def proposal(self, fix: FixId) -> Plan | NoChange:
+        """The plan of a fix, or why it has none."""
+        candidates: tuple[Plan | NoChange, ...] = (*self.proposed, *self.refused)
+        for candidate in candidates:
+            if candidate.fix == fix:
+                return candidate
+        if any(plan.fix == fix for plan in self.plans):
+            return NoChange(fix, f"it would only prevent a fault that is to come, and {self.service} is down now")
+        why = self.trouble.says if self.trouble else f"nothing that {fix} mends is wrong with {self.service} now"
+        return NoChange(fix, why)

@@ -9,7 +9,7 @@ from bot.slack.message import Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part
 from bot.slack.views.diagnosis import details, not_asked, proof, risks, timeline
 from bot.slack.views.markup import code, prose, when
-from bot.slack.views.offers import apart, buttons, by_hand, on_offer, plans, prevention
+from bot.slack.views.offers import apart, buttons, by_hand, on_offer, plans
 from bot.text import counted
 from bot.wording.reports import title
 from checks.model import Report, Status
@@ -62,9 +62,9 @@ def _sentence(ordered: Sequence[Report], host: str) -> str:
 
 
 def _card(report: Report, offers: Sequence[Offer], now: datetime) -> Card:
-    session, preventing = apart(on_offer(offers, now), report)
+    session, _ = apart(on_offer(offers, now), report)
     first = [*proof(report), *buttons(session), *timeline(report), *plans(session), *by_hand(report)]
-    return Card(COLOURS[report.status], (*first, *details(report), *prevention(report, preventing)))
+    return Card(COLOURS[report.status], (*first, *details(report), *risks(report)))
 
 
 def _named(card: Card, report: Report) -> Card:

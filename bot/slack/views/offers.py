@@ -13,7 +13,7 @@ from bot.slack.views.markup import code, cut, person, preformatted, prose, value
 from bot.text import counted, plain
 from bot.wording.plans import LASTS, NO_UNDO, UNASKED, comes_back
 from checks.commands import typed
-from checks.model import Plan, Report, Risk, Step
+from checks.model import Plan, Report, Risk, Status, Step
 
 APPROVE = "approve:"
 ACKNOWLEDGE = "acknowledge"
@@ -36,14 +36,18 @@ def on_offer(offers: Iterable[Offer], now: datetime) -> list[Offer]:
 
 
 def apart(offers: Sequence[Offer], report: Report | None) -> tuple[list[Offer], list[Offer]]:
-    """The offers that mend what is broken now, and those that only keep something from breaking later."""
+    """The offers that mend what is broken now, and those that only keep something from breaking later.
+
+    There are none of the latter while the service is down, where they would read as advice about that.
+    """
     risks = {risk.cause for risk in report.diagnosis.risks} if report else set()
     order = [plan.fix for plan in report.plans] if report else []
     fixes = [offer for offer in offers if not offer.plan.undoes]
     # The newest diagnosis says which fix comes first; an offer may be older than the one before it.
     ordered = sorted(fixes, key=lambda offer: order.index(offer.plan.fix) if offer.plan.fix in order else len(order))
     session = [offer for offer in ordered if offer.plan.cause not in risks]
-    return session, [offer for offer in ordered if offer.plan.cause in risks]
+    is_well = report is not None and report.status is Status.HEALTHY
+    return session, [offer for offer in ordered if is_well and offer.plan.cause in risks]
 
 
 def prevention(report: Report, offers: Sequence[Offer]) -> list[Part]:
@@ -89,7 +93,7 @@ def by_hand(report: Report | None, *, preventing: bool = False) -> list[Part]:
     if report is None:
         return []
     at_risk = {risk.cause for risk in report.diagnosis.risks}
-    left = [plan for plan in report.plans if plan.by_hand and (plan.cause in at_risk) is preventing]
+    left = [plan for plan in report.proposed if plan.by_hand and (plan.cause in at_risk) is preventing]
     parts = [part(f"{plan.fix} by hand", MUST_BE_SEEN + 1, _by_hand(plan)) for plan in left[:MOST_BY_HAND]]
     if len(left) > MOST_BY_HAND:
         names = prose(", ".join(plan.fix for plan in left[MOST_BY_HAND:]), 300)

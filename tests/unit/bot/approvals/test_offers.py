@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from bot.approvals.offers import renewed, usable
 from bot.incidents.model import Approval, Incident, Offer
-from checks.model import FixId, Plan
+from checks.model import UNDETERMINED, Diagnosis, Finding, FixId, Plan, Verdict
 from tests.unit.bot.life import POLICIES
-from tests.unit.bot.samples import T0, broken, healthy, incident, not_looked_at, offer, plan
+from tests.unit.bot.samples import SERVICE, T0, broken, healthy, incident, not_looked_at, offer, plan
 
 claimed = replace(offer(), approval=Approval("U0FIRST", T0, plan().fingerprint))
+
+
+UNKNOWN = Finding(UNDETERMINED, SERVICE.name, Verdict.FAIL, "cause not determined")
 
 
 def ids() -> "count[int]":
@@ -56,6 +59,15 @@ def test_a_look_that_could_not_be_had_changes_no_offer() -> None:
 def test_a_healthy_look_withdraws_everything() -> None:
     [gone] = renewed([offer()], healthy(), POLICIES, T0, str)
     assert gone.withdrawn
+
+
+def test_a_plan_that_only_prevents_is_offered_while_the_service_is_well_and_withdrawn_once_it_is_down() -> None:
+    risk = Finding("ip-forward-off", SERVICE.name, Verdict.RISK, "forwarding goes off at the next boot")
+    well = replace(healthy(), plans=(plan(),), diagnosis=Diagnosis(risks=(risk,)))
+    down = replace(broken(plan()), diagnosis=Diagnosis((UNKNOWN,), risks=(risk,)))
+    [made] = renewed((), well, POLICIES, T0, lambda: "offer-1")
+    assert made.plan == plan()
+    assert [each.withdrawn for each in renewed((made,), down, POLICIES, T0, str)] == [True]
 
 
 @given(st.lists(st.lists(st.sampled_from([*FixId][:3]), max_size=3, unique=True), max_size=8), st.integers(1, 40))

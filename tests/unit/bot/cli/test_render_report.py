@@ -71,19 +71,25 @@ def test_what_was_ruled_out_what_was_not_told_what_changed_and_what_will_break_a
     assert "works now, will break: The container would stay down" in text
 
 
+PREVENTS = replace(PLAN, title="Give it a policy", cause="restart-policy-missing")
+
+
 def test_what_will_break_stands_with_the_fix_that_prevents_it_and_before_all_that_it_is_not() -> None:
-    prevents = replace(PLAN, title="Give it a policy", cause="restart-policy-missing")
-    text = shown(lambda console: print_report(console, replace(REPORT, plans=(PLAN, prevents))))
-    parts = (
-        "fix: Switch",
-        "what changed before",
-        "works now",
-        "to prevent it: Give it",
-        "ruled out (1)",
-        "could not be",
-    )
+    well = replace(HEALTHY, plans=(PREVENTS,), diagnosis=Diagnosis(risks=REPORT.diagnosis.risks))
+    text = shown(lambda console: print_report(console, replace(well, unavailable=HALF_BLIND.unavailable)))
+    parts = ("works now", "to prevent it: Give it", "could not be")
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
+
+
+def test_while_the_service_is_down_nothing_is_proposed_that_mends_nothing_of_that() -> None:
+    down = replace(REPORT, plans=(PLAN, PREVENTS))
+    text = shown(lambda console: print_report(console, down))
+    parts = ("fix: Switch", "what changed before", "works now", "ruled out (1)", "could not be")
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert "Give it" not in text
+    assert [fix["title"] for fix in report_json(down)["fixes"]] == [PLAN.title]
 
 
 def test_advice_is_lines_to_copy_and_what_is_said_of_them_stands_behind_a_hash() -> None:

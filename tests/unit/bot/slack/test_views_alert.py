@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.incidents.model import Incident, IncidentState, Transition
+from bot.incidents.model import Incident, IncidentKind, IncidentState, Transition
 from bot.slack.views import alert
 from bot.slack.views.markup import when
 from checks.commands import typed
@@ -233,10 +233,19 @@ def test_a_fix_that_is_not_offered_says_why() -> None:
     assert "• `restart-docker`: the kernel's modules are gone" in body(alert(replace(OPEN, report=refused), NOW))
 
 
-def test_a_fix_for_a_risk_stands_with_the_risk_and_not_with_what_mends_the_outage() -> None:
-    risky = replace(RESTART_OFFER, plan=replace(PLAN, fix=FixId.RESTART_CONTAINER, cause="restart-policy-missing"))
-    message = alert(replace(OPEN, offers=(risky, OFFER)), NOW)
-    assert list(buttons(message)) == ["approve:enable-ip-forward", "acknowledge", "approve:restart-container"]
+RISKY = replace(RESTART_OFFER, plan=replace(PLAN, fix=FixId.RESTART_CONTAINER, cause="restart-policy-missing"))
+
+
+def test_a_fix_for_a_risk_is_no_button_of_an_outage() -> None:
+    message = alert(replace(OPEN, offers=(RISKY, OFFER)), NOW)
+    assert list(buttons(message)) == ["approve:enable-ip-forward", "acknowledge"]
+    assert "The container would stay down" in body(message)
+
+
+def test_a_fix_for_a_risk_stands_with_the_risk_where_the_service_is_well() -> None:
+    well = replace(HEALTHY, diagnosis=Diagnosis(risks=REPORT.diagnosis.risks))
+    message = alert(replace(OPEN, kind=IncidentKind.PREVENTION, report=well, offers=(RISKY,)), NOW)
+    assert list(buttons(message)) == ["acknowledge", "approve:restart-container"]
     assert "style" not in buttons(message)["approve:restart-container"]
     text = str(message.attachments)
     assert text.index("The container would stay down") < text.index("approve:restart-container")

@@ -8,7 +8,7 @@ from bot.incidents.model import Approval, Incident, IncidentKind, IncidentState,
 from bot.slack.message import Message
 from bot.slack.views import alert
 from checks.commands import typed
-from checks.model import Difference, Evidence, Family, FixId, Outcome, Risk, StepResult
+from checks.model import Diagnosis, Difference, Evidence, Family, FixId, Outcome, Risk, StepResult
 from tests.unit.bot.slack.view_samples import (
     APPROVER,
     BY_HAND,
@@ -127,7 +127,10 @@ def test_many_plans_by_hand_are_all_named() -> None:
 
 def test_a_risk_that_only_a_person_can_mend_stands_with_the_risk() -> None:
     plan = replace(BY_HAND, cause="restart-policy-missing")
-    assert in_order(shown(replace(OPEN, report=replace(REPORT, plans=(plan,)))), "would stay down", "*By hand:*")
+    well = replace(HEALTHY, plans=(plan,), diagnosis=Diagnosis(risks=REPORT.diagnosis.risks))
+    incident = replace(PREVENTING, state=IncidentState.OPEN, report=well, offers=())
+    assert in_order(shown(incident), "would stay down", "*By hand:*")
+    assert "*By hand:*" not in body(shown(replace(OPEN, report=replace(REPORT, plans=(plan,)))))
 
 
 def test_a_fault_that_recurs_says_so_before_the_proof_and_in_the_notification() -> None:

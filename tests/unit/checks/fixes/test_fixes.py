@@ -10,10 +10,10 @@ from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.commands import ROOT_HELPER
 from checks.execution.snapshot import snapshot
 from checks.fixes import ALL_FIXES
-from checks.model import FixId, Lasts, Plan, Step
+from checks.model import FixId, Lasts, NoChange, Plan, Step
 from tests import recordings
 from tests.looks import ANSWERED, TIMED_OUT, look, without
-from tests.unit.checks.fixes.plans import BOOKWORM, plan_of, refusal_of, reported
+from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, plan_of, refusal_of, reported
 
 RECORDED = sorted(path for path in recordings.FOLDER.glob("*/*.json") if recordings.outputs(path))
 KINDS = "sysctl|file|rules|nft|zone|container|unit"
@@ -89,3 +89,13 @@ def test_the_same_facts_make_the_same_digest_and_other_facts_another(platform: s
 @pytest.mark.parametrize("platform", recordings.platforms())
 def test_a_risk_of_a_healthy_service_has_its_plan_too(platform: str) -> None:
     assert [plan.fix for plan in reported(look(platform, "healthy", ANSWERED)).plans] == ["enable-ip-forward"]
+
+
+@pytest.mark.parametrize("platform", [BOOKWORM, TRIXIE])
+def test_under_an_outage_what_only_prevents_is_not_proposed_and_says_that_it_waits(platform: str) -> None:
+    down, well = reported(look(platform, "healthy", TIMED_OUT)), reported(look(platform, "healthy", ANSWERED))
+    assert [plan.fix for plan in well.proposed] == ["enable-ip-forward"]
+    assert down.proposed == ()
+    waits = "it would only prevent a fault that is to come, and registry is down now"
+    assert down.proposal(FixId.ENABLE_IP_FORWARD) == NoChange(FixId.ENABLE_IP_FORWARD, waits)
+    assert well.proposal(FixId.ENABLE_IP_FORWARD) == well.plans[0]
