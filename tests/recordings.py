@@ -33,7 +33,11 @@ BASE = "healthy"
 CENTOS7 = "centos7-docker20.10.24"
 """Old programs on a host of the lab: see the README beside its recordings."""
 
-YOUNGER = {"engine-networks": "published-on-an-internal-network"}
+YOUNGER = {
+    "engine-networks": "published-on-an-internal-network",
+    "taken-ports": "port-taken-by-a-connection",
+    "port-takers": "port-taken-by-a-connection",
+}
 """Probes that came after the recordings of healthy hosts, each with a state that has it recorded."""
 
 _Lines = list[Any]  # a line, or [first, end] of the base's lines

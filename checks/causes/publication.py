@@ -8,11 +8,11 @@ from dataclasses import replace
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.evidence.inside import is_good, shown
 from checks.evidence.recreate import recreate
-from checks.evidence.state import PROXY, ContainerState, holders, port_refused, state_of
+from checks.evidence.state import PROXY, ContainerState, holders, port_refused, state_of, takers
 from checks.facts.addresses import ADDRESSES
 from checks.facts.docker_networks import DOCKER_NETWORKS, DockerNetwork
 from checks.facts.engine import CONTAINERS, Binding, Container
-from checks.facts.sockets import SOCKETS
+from checks.facts.sockets import SOCKETS, TAKEN_PORTS
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, ReachOutcome, Vantage
 
@@ -195,7 +195,7 @@ def _port_conflict(look: Look) -> Judgement:
         return passed("no container waits for its port")
     if state_of(look, container) is not ContainerState.PORT_TAKEN:
         look.need(SOCKETS)
-        return passed(f"nobody else holds port {look.service.port}")
+        return _free_again(look, container)
     if look.outside.ok:
         return passed(f"somebody else answers on port {look.service.port}, as a healthy service does")
     port = look.service.port
@@ -210,7 +210,7 @@ def _port_conflict(look: Look) -> Judgement:
         *shown(look, Vantage.HOST),
         sure=bool(refused) and bool(held_by),
         advice=(
-            f"sudo ss -ltnp 'sport = :{port}'   # who holds it; then: systemctl status PID",
+            f"sudo ss -tanp 'sport = :{port}'   # who holds it; then: systemctl status PID",
             *(
                 ("sudo systemctl restart docker   # if it is a docker-proxy that an earlier dockerd left behind",)
                 if any(PROXY in one for one in held_by)
@@ -218,8 +218,25 @@ def _port_conflict(look: Look) -> Judgement:
             ),
             "# stop that one, then:",
             f"docker start {shlex.quote(container.name)}",
+            *(
+                (f"# should no connection ever get it: sudo sysctl -w net.ipv4.ip_local_reserved_ports={port}",)
+                if takers(look)
+                else ()
+            ),
         ),
     )
+
+
+def _free_again(look: Look, container: Container) -> Judgement:
+    """That nobody else has the port, as far as sockets tell.
+
+    Raises MissingError where Docker was told that it is taken, and what is only bound would not be seen.
+    """
+    port = look.service.port
+    if (said := port_refused(look, container)) and not look.need(TAKEN_PORTS).bound:
+        hidden = "nobody is seen there, but before iproute2 6.8 ss does not show a socket that is only bound"
+        raise MissingError(TAKEN_PORTS.name, f"{hidden}; Docker was told: {said}")
+    return passed(f"nobody else holds port {port}")
 
 
 def _name_does_not_resolve(look: Look) -> Judgement:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from checks.evidence.inside import is_good
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, LOGS, Binding, Container
-from checks.facts.sockets import LISTENERS, SOCKETS, Listening, Sockets
+from checks.facts.sockets import LISTENERS, PORT_TAKERS, SOCKETS, TAKEN_PORTS, Listening, Sockets, Taken
 from checks.facts.system import SYSTEM
 from checks.look import Look
 from checks.model import Vantage
@@ -105,7 +105,19 @@ def holders(look: Look, container: Container) -> tuple[str, ...]:
     held = [one for one in listeners(look) or () if one.port == port and (not wanted or _meets(one, wanted))]
     processes = {process for one in held for process in one.processes}
     names = sorted(f"{one.name} (pid {one.pid})" for one in processes)
-    return tuple(others or names or (["a process that only root may know"] if held else []))
+    if others or names or held:
+        return tuple(others or names or ["a process that only root may know"])
+    return tuple(one.says for one in takers(look) if not wanted or _meets(one, wanted))
+
+
+def takers(look: Look) -> tuple[Taken, ...]:
+    """The sockets that have the service's port without listening on it, with their processes where those were told.
+
+    What is left of a closed connection is none: nobody has it any more, and it is gone within a minute.
+    """
+    taken = look.may(TAKEN_PORTS)
+    seen = look.may(PORT_TAKERS) or (taken.sockets if taken else ())
+    return tuple(one for one in seen if one.port == look.service.port and one.is_owned)
 
 
 def listeners(look: Look) -> Sockets | None:
@@ -113,7 +125,7 @@ def listeners(look: Look) -> Sockets | None:
     return look.may(LISTENERS) or look.may(SOCKETS)
 
 
-def _meets(listening: Listening, wanted: Sequence[Binding]) -> bool:
+def _meets(socket: Listening | Taken, wanted: Sequence[Binding]) -> bool:
     """Whether a socket is in the way of a binding: the same address, or either of them is every address."""
-    address = listening.address.strip("[]")
+    address = socket.address.strip("[]").removeprefix("::ffff:")
     return address in {"*", "0.0.0.0", "::"} or any(one.everywhere or one.host_ip == address for one in wanted)  # noqa: S104  # as ss writes it

@@ -20,7 +20,7 @@ from checks.facts.nftables import NFTABLES
 from checks.facts.packages import PACKAGES
 from checks.facts.path import PATH
 from checks.facts.rights import RIGHTS
-from checks.facts.sockets import LISTENERS, SOCKETS
+from checks.facts.sockets import LISTENERS, PORT_TAKERS, SOCKETS, TAKEN_PORTS
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.system import SYSTEM
 from checks.facts.units import UNITS
@@ -44,6 +44,8 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     ADDRESSES,
     SOCKETS,
     LISTENERS,
+    TAKEN_PORTS,
+    PORT_TAKERS,
     DISKS,
     SYSTEM,
     COUNTERS,

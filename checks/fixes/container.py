@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from checks.causes.docker_rules import DNAT_TARGET_STALE, stale_rules
 from checks.commands import typed
+from checks.evidence.state import port_refused
 from checks.facts.engine import Container
 from checks.fixes import preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
@@ -53,7 +54,7 @@ def _prepare(look: Look, _: Finding) -> Remedy:
         lasts=Lasts.UNTIL_CHANGED if container.returns(live_restore=False) else Lasts.UNTIL_REBOOT,
         changes=changes(container),
         preflight=(preflight.chains(look),),
-        notes=_notes(container),
+        notes=(*_port_was_taken(look, container), *_notes(container)),
     )
 
 
@@ -114,6 +115,12 @@ def _prepare_unpause(look: Look, _: Finding) -> Remedy:
         changes=(f"container {name}*",),
         notes=("Somebody, or a backup, paused it: ask whether that is still under way.",),
     )
+
+
+def _port_was_taken(look: Look, container: Container) -> tuple[str, ...]:
+    if port_refused(look, container) is None:
+        return ()
+    return (f"Its last start was refused, because port {look.service.port} was taken. Nobody is seen there now.",)
 
 
 def _notes(container: Container) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "sudo -n /usr/bin/timeout -k 1 5 /usr/sbin/iptables-save -c -M $EVIL/modprobe",
         "sudo -n /usr/bin/timeout -k 1 5 /usr/sbin/iptables-save --c",
         "sudo -n /usr/bin/timeout -k 1 5 /usr/bin/ss -ltnp -K",
+        "sudo -n /usr/bin/timeout -k 1 5 /usr/bin/ss -tanp -K",
         "sudo -n /usr/bin/timeout -k 1 5 /usr/bin/firewall-cmd --list-all-zones --panic-on",
         "sudo -n /usr/bin/timeout -k 1 5 /usr/bin/firewall-cmd --permanent --add-port=1/tcp",
         f"sudo -n {_LOOK} ''",

@@ -4,7 +4,7 @@ import socket
 from dataclasses import replace
 
 from checks.model import ServiceKind
-from tests.lab.faults.serving import PUBLISHED, daemon, listening, process, python, registry
+from tests.lab.faults.serving import PUBLISHED, daemon, holding, listening, process, python, registry
 from tests.lab.scenario import IN_OFFICE, REGISTRY, Act, fault, healthy, office_address, one_after_the_other, typed
 
 LOOPBACK, GONE, NOT_PUBLISHED = "published-on-loopback", "published-address-gone", "port-not-published"
@@ -17,11 +17,17 @@ ELSEWHERE, NOWHERE = "name-resolves-elsewhere", "name-does-not-resolve"
 _OFFICE = "ip address add $OFFICE/32 dev host0\n"
 
 
+_STOP, _START = typed("docker stop registry >/dev/null"), typed("docker start registry 2>/dev/null || true")
+
+
 def taken_by(program: str) -> Act:
     """Another process gets the port while the container is down, which then cannot start again."""
-    return one_after_the_other(
-        typed("docker stop registry >/dev/null"), process(program), typed("docker start registry 2>/dev/null || true")
-    )
+    return one_after_the_other(_STOP, process(program), _START)
+
+
+_CONNECTS = process(holding(connected=True), "ss -Htnp sport = :5000")
+_BINDS = process(holding(connected=False), "ss -HtanpB sport = :5000")
+_SEES_NO_BOUND_SOCKET = "its ss does not show a socket that is only bound"
 
 
 _TAKEN_BY_CONTAINER = typed(
@@ -132,6 +138,20 @@ SCENARIOS = (
     ),
     fault("port-taken-by-a-process", taken_by(listening()), CONFLICT, core=True),
     fault("port-taken-on-loopback", taken_by(listening("127.0.0.1")), CONFLICT, outside="refused"),
+    fault("port-taken-by-a-connection", one_after_the_other(_STOP, _CONNECTS, _START), CONFLICT, outside="refused"),
+    fault(
+        "port-taken-by-a-connection-while-it-is-down",
+        one_after_the_other(_STOP, _CONNECTS),
+        CONFLICT,
+        outside="refused",
+    ),
+    fault(
+        "port-bound-by-a-process-that-does-not-listen",
+        one_after_the_other(_STOP, _BINDS, _START),
+        CONFLICT,
+        outside="refused",
+        not_on={"bullseye": _SEES_NO_BOUND_SOCKET, "bookworm": _SEES_NO_BOUND_SOCKET},
+    ),
     fault("port-taken-by-another-container", _TAKEN_BY_CONTAINER, CONFLICT, outside="refused"),
     fault(
         "docker-network-swallows-the-client",

@@ -37,15 +37,13 @@ def python(program: str, options: str = PUBLISHED) -> Act:
     return act
 
 
-def process(program: str) -> Act:
-    """A python program as a service of the host itself."""
+def process(program: str, shown: str = "ss -Hltnp sport = :5000") -> Act:
+    """A python program as a service of the host itself. ``shown`` is the command that names it once it is ready."""
 
     def act(host: LabHost) -> None:
         write(host, "/etc/app.py", program)
-        host.run("systemd-run", "--quiet", "--unit=app.service", "/usr/bin/python3", "/etc/app.py")
-        wait_for(
-            f"{host.name}: the program listens", lambda: "python" in host.sh("ss -Hltnp sport = :5000"), timeout=10
-        )
+        host.run("systemd-run", "--quiet", "--unit=app.service", "/usr/bin/python3", "/etc/app.py", host.address)
+        wait_for(f"{host.name}: the program is ready", lambda: "python" in host.sh(shown), timeout=10)
 
     return act
 
@@ -59,6 +57,12 @@ def listening(address: str = "0.0.0.0", port: int = 5000) -> str:
         "while True:\n"
         "    held.append(server.accept())\n"
     )
+
+
+def holding(*, connected: bool) -> str:
+    """A program that has port 5000 and does not listen: connected from it to the host's own sshd, or only bound."""
+    connect = "held.connect((sys.argv[1], 22))\n" if connected else ""
+    return f"import socket, sys, time\nheld = socket.socket()\nheld.bind(('', 5000))\n{connect}time.sleep(3600)\n"
 
 
 def answering(status: int = 200, body: str = "it works") -> str:

@@ -1,5 +1,6 @@
 """The state of a container: one cause alone is to blame, and it says what a person can check."""
 
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.unit.checks.container_looks import (
     PROXY,
     PYTHON,
     SILENT,
+    TRIXIE,
     answered,
     causes,
     healthy,
@@ -32,6 +34,7 @@ from tests.unit.checks.container_looks import (
     told,
     untold,
 )
+from tests.unit.checks.fixes.plans import recorded, reported
 
 TAKEN = "Error starting userland proxy: listen tcp4 0.0.0.0:5000: bind: address already in use"
 NO_CHAIN = "iptables: No chain/target/match by that name."
@@ -133,6 +136,57 @@ def test_a_port_that_a_process_holds_is_named_with_it(platform: str) -> None:
 def test_a_port_taken_while_the_container_was_down_is_likely_what_keeps_it_down() -> None:
     seen = holding(down(BOOKWORM), PYTHON)
     assert (root(seen).cause, root(seen).confidence) == ("port-conflict", Confidence.LIKELY)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_connection_that_has_the_port_is_named_with_its_process_and_no_start_is_offered(platform: str) -> None:
+    seen = recorded(platform, "port-taken-by-a-connection")
+    assert causes(seen) == ("port-conflict",)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert re.search(r"python3 \(pid \d+\), by its connection from [\d.]+:5000 to [\d.]+:22 \(ESTAB\)", told(seen))
+    assert reported(seen).proposed == ()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_connection_that_took_a_stopped_container_s_port_is_likely_what_a_start_would_meet(
+    platform: str,
+) -> None:
+    seen = recorded(platform, "port-taken-by-a-connection-while-it-is-down")
+    assert (root(seen).cause, root(seen).confidence) == ("port-conflict", Confidence.LIKELY)
+    assert reported(seen).proposed == ()
+
+
+def test_a_socket_that_is_only_bound_is_named_where_ss_shows_it() -> None:
+    seen = recorded(TRIXIE, "port-bound-by-a-process-that-does-not-listen")
+    assert causes(seen) == ("port-conflict",)
+    assert "which has bound it and does not listen" in told(seen)
+
+
+def test_where_ss_does_not_show_bound_sockets_a_port_that_was_refused_is_not_called_free() -> None:
+    refused = down(BOOKWORM, Error=TAKEN)
+    for shows, not_told in (("", True), ("bound\n", False)):
+        seen = printing(refused, "taken-ports", f"{shows}end\n")
+        assert causes(seen) == ("container-start-failed",)
+        assert ("port-conflict" in untold(seen)) is not_told
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_without_root_the_connection_is_named_without_its_process(platform: str) -> None:
+    seen = missing(recorded(platform, "port-taken-by-a-connection"), "port-takers")
+    assert causes(seen) == ("port-conflict",)
+    assert "a process that only root may know, by its connection from" in told(seen)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "ESTAB 0 0 10.77.0.31:5001 10.77.0.1:22\n",  # another port
+        "TIME-WAIT 0 0 10.77.0.31:5000 10.77.0.1:22\n",  # nobody's any more
+    ],
+)
+def test_a_connection_that_is_not_in_the_way_is_not_blamed(elsewhere: str) -> None:
+    seen = printing(down(BOOKWORM, Error=TAKEN), "taken-ports", f"{elsewhere}bound\nend\n")
+    assert causes(seen) == ("container-start-failed",)
 
 
 def test_an_orphan_of_docker_proxy_is_told_as_such() -> None:

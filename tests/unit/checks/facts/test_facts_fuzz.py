@@ -25,13 +25,14 @@ from tests import recordings
 
 STATES = (
     *("healthy", "firewalld-running-healthy", "firewalld-started-after-deaf-dockerd"),
-    *recordings.YOUNGER.values(),
+    *sorted({*recordings.YOUNGER.values()}),
 )
 CLOSED = {
     "sysctl-files",
     "path",
     "network-service",
     "config-files",
+    "taken-ports",
     "packages",
     "rights",
     "nftables",
@@ -46,7 +47,7 @@ FREE = {"path"}
 ALIKE = (
     {"firewalld-zones", "firewalld-permanent"},
     {"firewalld-services", "firewalld-own-services"},
-    {"sockets", "listeners"},
+    {"sockets", "listeners", "taken-ports", "port-takers"},
     {"iptables", "iptables-legacy"},
     {"units", "network-service"},
     {"sysctl-files", "network-service"},
