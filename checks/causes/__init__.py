@@ -53,6 +53,7 @@ from checks.causes.forwarding import (
 from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE
 from checks.causes.kernel import CONNTRACK_FILLING, CONNTRACK_FULL, KERNEL_MODULES_GONE, REVERSE_PATH_FILTER
 from checks.causes.network import BRIDGE_DOWN, MTU_BLACK_HOLE, RETURN_ROUTE_MISSING, SUBNET_OVERLAP
+from checks.causes.proxy import PROXY_IN_FRONT_FAILS
 from checks.causes.publication import (
     NAME_DOES_NOT_RESOLVE,
     NAME_RESOLVES_ELSEWHERE,
@@ -117,6 +118,7 @@ ALL_CAUSES: tuple[Cause, ...] = (
     CERTIFICATE_NOT_YET_VALID,
     CERTIFICATE_OF_ANOTHER_NAME,
     CERTIFICATE_UNTRUSTED,
+    PROXY_IN_FRONT_FAILS,
     REGISTRY_ERROR,
     NOT_A_REGISTRY,
 )

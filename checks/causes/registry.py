@@ -4,6 +4,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.disk import is_out_of_room
+from checks.causes.proxy import OF_A_GATEWAY
 from checks.evidence.inside import ending, innermost, says, shown
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.path import PATH
@@ -32,8 +33,8 @@ def _registry_error(look: Look) -> Judgement:
     nearest = innermost(look)
     if nearest.status is None or ending(look, nearest) is not ReachOutcome.BAD_STATUS:
         return passed(f"at {nearest.address}, where nothing is between, it {says(look, nearest)}")
-    if nearest.status < _SERVER_ERROR and not nearest.registry:
-        return passed(f"{nearest.status} without a registry's header")
+    if not nearest.registry and (nearest.status < _SERVER_ERROR or nearest.status in OF_A_GATEWAY):
+        return passed(f"{nearest.status} without a registry's header, which no registry says of itself")
     if is_out_of_room(look):
         return passed("it has no room left: see disk-full")
     name = look.service.container or "NAME"

@@ -1,5 +1,6 @@
 """How the service answers on its own host: a rung of the reach ladder, judged as the reading from outside is."""
 
+from checks.evidence.front import front
 from checks.facts.path import PATH, Rung
 from checks.look import Look, MissingError
 from checks.model import LADDER, Evidence, Phase, ReachOutcome, ServiceKind, Vantage
@@ -19,12 +20,15 @@ def rung(look: Look, vantage: Vantage) -> Rung | None:
 def innermost(look: Look) -> Rung:
     """The rung nearest to the program: no rule and no proxy is in its way. Raises MissingError where it is not known.
 
-    By the host's own address only where the container was not tried by its own: that is another way in.
+    By the host's own address only where the container was not tried by its own, and nobody else answers in its place.
     """
     look.need(PATH)
     found = rung(look, Vantage.CONTAINER)
     if found is None and (why := look.way.gaps.get("container")):
         raise MissingError(PATH.name, why)
+    found = found or look.way.inner
+    if found is None and (who := front(look)):
+        raise MissingError(PATH.name, f"{who} has port {look.service.port}, and the container behind was not reached")
     found = found or rung(look, Vantage.HOST)
     if found is None:
         untried = f"nobody tried to reach port {look.service.port} on the host"
@@ -52,7 +56,8 @@ def was_accepted(look: Look, tried: Rung) -> bool:
 
 def shown(look: Look, *vantages: Vantage) -> tuple[Evidence, ...]:
     """What was seen on the host, beside the reading from outside, in one line."""
-    tried = [found for vantage in vantages if (found := rung(look, vantage)) is not None]
+    reached = {Vantage.CONTAINER: look.way.inner} | {one.vantage: one for one in look.way.rungs}
+    tried = [found for vantage in vantages if (found := reached.get(vantage)) is not None]
     inside = [f"{_NAMES[one.vantage]}: {says(look, one)}" for one in tried]
     return (Evidence(LADDER, "; ".join((f"from outside: {look.outside.says}", *inside))),)
 

@@ -18,8 +18,14 @@ from checks.answer import REGISTRY_HEADER
 from checks.model import Phase, ReachOutcome, Vantage
 from checks.source import Gaps, Outputs, Probe, Source, UnparsableError
 
-_VANTAGES = {"loopback": Vantage.LOOPBACK, "own": Vantage.HOST, "container": Vantage.CONTAINER}
-_OTHER = "other"  # the other scheme than the URL's
+_VANTAGES = {
+    "loopback": Vantage.LOOPBACK,
+    "own": Vantage.HOST,
+    "container": Vantage.CONTAINER,
+    "other": Vantage.HOST,  # the other scheme than the URL's
+    "inner": Vantage.CONTAINER,  # where it does not publish the port: who has it is a proxy, maybe
+}
+_SERVER = re.compile(r"^< server: (.{1,60})", flags=re.MULTILINE | re.IGNORECASE)
 _NO_COMMAND = 127
 _CONNECTED = re.compile(r"^\* (?:Connected|Established connection) to", flags=re.MULTILINE)  # the latter from curl 8.15
 _COMPLAINT = re.compile(r"^curl: (.*)$", flags=re.MULTILINE)
@@ -70,6 +76,7 @@ class Rung:
     status: int | None = None
     registry: bool = False
     certificate: Certificate | None = None
+    server: str = ""  # what it calls itself in its answer
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Way:
     inbound: Route | None = None  # a client's packet, to the container
     outbound: Route | None = None  # the container's answer, to the client
     other_scheme: Rung | None = None  # https where the URL says http, or the reverse; tried where that one is no good
+    inner: Rung | None = None  # the container by its own address, where it does not publish the service's port itself
     listening: tuple[Listener, ...] | None = None  # in the container; None where it could not be read
     gaps: Gaps = field(default_factory=dict)  # attempts that were made and cannot be read
 
@@ -142,12 +150,17 @@ def parse(outputs: Outputs) -> Path:
 def _try(way: Way, rest: list[str], text: str) -> Way:
     """One attempt more. What cannot be read of it costs that attempt alone."""
     name, address, status = rest
-    vantage = Vantage.HOST if name == _OTHER else _VANTAGES[name]
+    vantage = _VANTAGES[name]
     try:
         rung = rung_of(vantage, address, int(status), text)
     except UnparsableError as error:
         return replace(way, gaps={**way.gaps, name: str(error)})
-    return replace(way, other_scheme=rung) if name == _OTHER else replace(way, rungs=(*way.rungs, rung))
+    match name:
+        case "other":
+            return replace(way, other_scheme=rung)
+        case "inner":
+            return replace(way, inner=rung)
+    return replace(way, rungs=(*way.rungs, rung))
 
 
 def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR0911  # one return a kind of section
@@ -184,7 +197,8 @@ def rung_of(vantage: Vantage, address: str, status: int, text: str) -> Rung:
         return Rung(vantage, address, Phase.CONNECT, ended if status else ReachOutcome.ANSWERED, ms)
     if code := int(wrote[1]):
         registry = REGISTRY_HEADER in text.lower()
-        return Rung(vantage, address, Phase.HTTP, ReachOutcome.ANSWERED, ms, code, registry, _certificate(text))
+        server = named[1].strip() if (named := _SERVER.search(text)) else ""
+        return Rung(vantage, address, Phase.HTTP, ReachOutcome.ANSWERED, ms, code, registry, _certificate(text), server)
     if not status:  # curl before 7.66 takes any bytes for an answer, of HTTP 0.9
         return Rung(vantage, address, Phase.HTTP, ReachOutcome.NOT_HTTP, ms)
     return Rung(vantage, address, _phase(status, text), ended, ms, certificate=_certificate(text))
@@ -285,6 +299,16 @@ listening() {
   echo "@ $1 listening"
   awk '$4 == "0A" { print $2 }' "/proc/$2/net/tcp" "/proc/$2/net/tcp6" 2>/dev/null  # no tcp6 where IPv6 is off
 }
+# Where the container does not publish the port somebody else may answer in its place: the first of the ports on which
+# it listens for others, in plain HTTP as behind a proxy, else in TLS.
+inner() {
+  first=$(grep -v -e '^@' -e '^0100007F:' -e '^0*1000000:' "path.$1.listening" | sort | head -n 1)
+  [ -n "$first" ] || return
+  for scheme in http https; do
+    try "$1" inner "$scheme" "$2" "$((0x${first##*:}))" "$3" "$4"
+    grep -qE '^=> (000|400) ' "path.$1.inner" || return
+  done
+}
 route() {
   printf '@ %s %s %s\n%s\n' "$1" "$2" "$3" "$(ip route get $3 2>&1)"
 }
@@ -319,6 +343,7 @@ service() {
     [ -n "$name" ] && inside "$1" "$name"
   fi
   [ "$pid" -gt 0 ] && listening "$1" "$pid" >"path.$1.listening"
+  [ -n "$ip" ] && [ -z "$port" ] && [ "$2" != tcp ] && inner "$1" "$ip" "$3" "$asked" &
   if [ -n "$ip" ] && [ -n "$port" ]; then
     echo "@ $1 container $ip" >"path.$1.address"
     try "$1" container "$2" "$ip" "$port" "$3" "$asked" &

@@ -5,11 +5,12 @@ from dataclasses import replace
 from checks.model import ServiceKind
 from tests.lab import certificates
 from tests.lab.command import wait_for
-from tests.lab.faults.serving import PUBLISHED, answering, python, registry
+from tests.lab.faults.serving import PUBLISHED, answering, in_front, process, proxying, python, registry
 from tests.lab.host import LabHost
 from tests.lab.scenario import ON_TLS, REGISTRY, Act, fault, healthy, one_after_the_other, typed, write
 
 ERROR, SCHEME, NOT_ONE, FULL = "registry-error", "scheme-mismatch", "not-a-registry", "disk-full"
+FRONT = "proxy-in-front-fails"
 EXPIRED, UNTRUSTED = "certificate-expired", "certificate-untrusted"
 NOT_YET, ANOTHER_NAME = "certificate-not-yet-valid", "certificate-of-another-name"
 
@@ -42,12 +43,12 @@ docker stop registry >/dev/null
 )
 
 
-def configured(config: str, options: str = "") -> Act:
+def configured(config: str, options: str = "", publish: str = PUBLISHED) -> Act:
     """The registry with another configuration file."""
 
     def act(host: LabHost) -> None:
         write(host, "/etc/registry.yml", config)
-        registry(f"{PUBLISHED} -v /etc/registry.yml:/etc/registry.yml:ro {options}")(host)
+        registry(f"{publish} -v /etc/registry.yml:/etc/registry.yml:ro {options}")(host)
 
     return act
 
@@ -89,7 +90,57 @@ SCENARIOS = (
         ERROR,
         outside="503",
     ),
-    fault("registry-s-place-taken-by-a-failing-program", python(answering(502)), ERROR, outside="502"),
+    fault(
+        "proxy-in-front-of-a-registry-it-cannot-reach",
+        one_after_the_other(registry("-p 127.0.0.1:5001:5000"), in_front("172.17.0.250:5000")),
+        FRONT,
+        outside="502",
+    ),
+    fault(
+        "proxy-in-front-of-an-unpublished-registry",
+        one_after_the_other(registry(""), in_front("172.17.0.250:5000")),
+        FRONT,
+        outside="502",
+    ),
+    fault(
+        "proxy-of-the-host-in-front-of-a-registry-it-cannot-reach",
+        one_after_the_other(registry("-p 127.0.0.1:5001:5000"), process(proxying("127.0.0.1:5002"))),
+        FRONT,
+        outside="502",
+    ),
+    fault(
+        "proxy-in-front-of-a-stopped-registry",
+        one_after_the_other(
+            registry("-p 127.0.0.1:5001:5000"), in_front("172.17.0.1:5001"), typed("docker stop registry >/dev/null")
+        ),
+        "container-stopped",
+        outside="502",
+    ),
+    fault(
+        "proxy-watched-in-front-of-a-registry-it-cannot-reach",
+        one_after_the_other(registry("-p 127.0.0.1:5001:5000"), in_front("172.17.0.250:5000")),
+        FRONT,
+        outside="502",
+        service=replace(REGISTRY, container=None),
+    ),
+    fault(
+        "proxy-answers-in-a-registry-s-place",
+        one_after_the_other(registry("-p 127.0.0.1:5001:5000"), process(answering())),
+        FRONT,
+        outside="200",
+    ),
+    fault(
+        "failing-registry-behind-a-proxy",
+        one_after_the_other(
+            typed("touch /etc/down"),
+            configured(_MAINTENANCE, "-v /etc/down:/etc/down", publish="-p 127.0.0.1:5001:5000"),
+            process(proxying("127.0.0.1:5001")),
+            until("503"),
+        ),
+        ERROR,
+        outside="503",
+    ),
+    fault("registry-s-place-taken-by-a-failing-program", python(answering(500)), ERROR, outside="500"),
     fault("https-asked-of-http", lambda _: None, SCHEME, outside="no TLS", service=ON_TLS),
     fault("http-asked-of-https", with_certificate(), SCHEME, outside="400"),
     fault("certificate-expired", with_certificate(days=-2), EXPIRED, outside="200", service=ON_TLS),

@@ -65,6 +65,44 @@ def holding(*, connected: bool) -> str:
     return f"import socket, sys, time\nheld = socket.socket()\nheld.bind(('', 5000))\n{connect}time.sleep(3600)\n"
 
 
+def proxying(upstream: str) -> str:
+    """A reverse proxy for plain GETs. It answers 502 where its upstream cannot be reached, as nginx does."""
+    return (
+        "import http.client, http.server\n"
+        "class Proxy(http.server.BaseHTTPRequestHandler):\n"
+        "    server_version, sys_version = 'nginx/1.24.0', ''\n"
+        "    def do_GET(self):\n"
+        "        try:\n"
+        f"            upstream = http.client.HTTPConnection('{upstream}', timeout=1)\n"
+        "            upstream.request('GET', self.path)\n"
+        "            answer = upstream.getresponse()\n"
+        "            status, body = answer.status, answer.read()\n"
+        "            headers = [('Docker-Distribution-Api-Version', 'registry/2.0')]\n"
+        "        except OSError:\n"
+        "            status, body, headers = 502, b'<h1>502 Bad Gateway</h1>', []\n"
+        "        self.send_response(status)\n"
+        "        for header in headers:\n"
+        "            self.send_header(*header)\n"
+        "        self.end_headers()\n"
+        "        self.wfile.write(body)\n"
+        "http.server.ThreadingHTTPServer(('', 5000), Proxy).serve_forever()\n"
+    )
+
+
+def in_front(upstream: str, name: str = "proxy") -> Act:
+    """A reverse proxy in a container of its own has the service's port."""
+
+    def act(host: LabHost) -> None:
+        write(host, "/etc/proxy.py", proxying(upstream))
+        python = _PYTHON.replace("/etc/app.py", "/etc/proxy.py")
+        host.sh(
+            f"docker run -d --restart=always --name {name} {PUBLISHED} {python}"
+            " --entrypoint /usr/bin/python3 registry:2 /app.py"
+        )
+
+    return act
+
+
 def answering(status: int = 200, body: str = "it works") -> str:
     """A web server that is no registry: every path has the same answer."""
     return (

@@ -25,6 +25,7 @@ TOLD_FROM_OUTSIDE = {
     "certificate-not-yet-valid",
     "certificate-of-another-name",
     "certificate-untrusted",
+    "proxy-in-front-fails",
     "registry-error",
     "not-a-registry",
 }

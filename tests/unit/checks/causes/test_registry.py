@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ from tests.unit.checks.container_looks import (
     told,
     untold,
 )
-from tests.unit.checks.fixes.plans import TRIXIE, recorded
+from tests.unit.checks.fixes.plans import TRIXIE, recorded, reported
 
 NO_TLS = (35, CONNECTED + "* TLS connect error: error:0A00010B:SSL routines::wrong version number\n", "000")
 NOT_HTTP = (1, CONNECTED + "* Received HTTP/0.9 when not allowed\n", "000")
@@ -59,6 +60,86 @@ def test_an_error_of_the_registry_is_its_own(platform: str) -> None:
 
 def test_an_error_that_only_outside_sees_is_not_the_registry_s() -> None:
     assert not OF_REGISTRIES & set(causes(seen_as(healthy(BOOKWORM), ReachOutcome.BAD_STATUS, 502)))
+
+
+# --- what stands in front ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "who"),
+    [
+        (
+            "proxy-in-front-of-a-registry-it-cannot-reach",
+            "container proxy (registry:2), which calls itself nginx/1.24.0",
+        ),
+        ("proxy-in-front-of-an-unpublished-registry", "container proxy (registry:2)"),
+        ("proxy-of-the-host-in-front-of-a-registry-it-cannot-reach", "python3 (pid "),
+    ],
+)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_proxy_that_cannot_reach_the_registry_is_named_and_the_registry_is_well(
+    platform: str, state: str, who: str
+) -> None:
+    seen = recorded(platform, state)
+    assert causes(seen) == ("proxy-in-front-fails",)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert f"port 5000 is answered by {who}" in told(seen)
+    assert "the service itself, at 172.17.0.2:5000, answered 200" in told(seen)
+    assert reported(seen).proposed == ()
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_what_answers_well_in_the_registry_s_place_is_what_stands_in_front_of_it(platform: str) -> None:
+    seen = recorded(platform, "proxy-answers-in-a-registry-s-place")
+    assert causes(seen) == ("proxy-in-front-fails",)
+    assert "upstream; no registry" not in told(seen)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_proxy_hands_the_registry_s_own_error_on(platform: str) -> None:
+    seen = recorded(platform, "failing-registry-behind-a-proxy")
+    assert causes(seen) == ("registry-error",)
+    assert "at the container's own address: bad status 503" in told(seen)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_of_a_container_that_is_a_proxy_itself_the_answer_alone_tells(platform: str) -> None:
+    for seen in (
+        recorded(platform, "proxy-watched-in-front-of-a-registry-it-cannot-reach"),
+        failing(platform, 502, registry=False),
+        failing(platform, 504, registry=False),
+    ):
+        assert causes(seen) == ("proxy-in-front-fails",)
+        assert root(seen).confidence is Confidence.LIKELY
+    assert causes(failing(platform, 502)) == ("registry-error",)  # it has a registry's header
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_where_the_registry_behind_a_proxy_was_not_reached_nothing_is_proven(platform: str) -> None:
+    seen = without_inner(recorded(platform, "proxy-in-front-of-a-registry-it-cannot-reach"))
+    assert causes(seen) == ("proxy-in-front-fails",)
+    assert root(seen).confidence is Confidence.LIKELY
+    assert "registry-error" in untold(seen)
+    other = without_inner(recorded(platform, "failing-registry-behind-a-proxy"))
+    assert causes(other) == ("undetermined",)
+    assert {"registry-error", "proxy-in-front-fails"} <= untold(other)
+
+
+def test_a_proxy_that_shares_no_network_with_the_service_is_told_to() -> None:
+    seen = recorded(BOOKWORM, "proxy-in-front-of-a-registry-it-cannot-reach")
+    assert "share no network" not in told(seen)
+
+    def moved(one: dict[str, Any]) -> None:
+        one["NetworkSettings"]["Networks"] = {"back": one["NetworkSettings"]["Networks"]["bridge"]}
+
+    assert "they share no network: proxy is in bridge, registry in back" in told(inspected(seen, moved))
+
+
+def without_inner(seen: Look) -> Look:
+    """The same look, had nobody tried the container behind the port."""
+    assert seen.facts is not None
+    sections = seen.facts.outputs["path"].stdout.split("\n@ ")
+    return printing(seen, "path", "\n@ ".join(one for one in sections if " rung inner " not in one))
 
 
 def test_without_the_ladder_an_error_is_not_told() -> None:
