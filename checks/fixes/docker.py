@@ -6,6 +6,7 @@ from checks.causes.daemon import DOCKERD_HUNG
 from checks.causes.docker_risks import CHAINS_MISSING_BUT_SERVED, DOCKER_DEAF_TO_FIREWALLD
 from checks.causes.docker_rules import DOCKER_CHAINS_MISSING, missing_parts
 from checks.commands import typed
+from checks.evidence.state import ContainerState, state_of
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
 from checks.fixes import preflight
 from checks.fixes.container import start
@@ -54,10 +55,11 @@ def restart(look: Look, finding: Finding) -> Remedy:
     if look.container is not None and look.container in lost:
         raise RefusedError(f"container {look.container.name} was run with --rm: stopping it would remove it")
     down = [one for one in running if one not in lost and _stays_down(one, engine)]
+    failed = _failed_for_good(look)
     return Remedy(
-        steps=(_FORGET_FAILURES, _RESTART, *map(start, down)),
+        steps=(_FORGET_FAILURES, _RESTART, *map(start, (*down, *failed))),
         risk=Risk.HIGH if lost else Risk.LOW if engine.live_restore else Risk.MEDIUM,
-        blast_radius=f"{_who_stops(engine, running)} {_how_long(look)}{_who_does_not_return(down, lost)}",
+        blast_radius=f"{_who_stops(engine, running)} {_how_long(look)}{_who_does_not_return(down, lost, failed)}",
         verify="Docker's chains and the port's DNAT rule are there, and the service answers from outside",
         basis={
             "running containers": ", ".join(sorted(f"{one.name} ({one.restart_policy})" for one in running)),
@@ -93,6 +95,18 @@ def _stays_down(container: Container, engine: EngineInfo) -> bool:
     return not container.made.swarm and not container.returns(live_restore=engine.live_restore)
 
 
+def _failed_for_good(look: Look) -> tuple[Container, ...]:
+    """The service's container, where its start failed and a dockerd that starts does not try it again.
+
+    It does for one that has run before and whose policy is ``always``; seen with 20.10 and 26.1.
+    """
+    container = look.container
+    if container is None or container.made.swarm or state_of(look, container) is not ContainerState.START_FAILED:
+        return ()
+    tried_again = container.status != "created" and container.restart_policy == "always"
+    return () if tried_again or not container.error else (container,)
+
+
 def _who_stops(engine: EngineInfo, running: list[Container]) -> str:
     if engine.live_restore:
         return "live-restore is on: containers keep running; docker-proxy and the API are away meanwhile."
@@ -108,8 +122,9 @@ def _how_long(look: Look) -> str:
     return f"The last restart on this host took {seconds:.0f} s."
 
 
-def _who_does_not_return(down: list[Container], lost: list[Container]) -> str:
+def _who_does_not_return(down: list[Container], lost: list[Container], failed: tuple[Container, ...]) -> str:
     says = f" No restart policy brings back {_names(down)}: started again as part of this plan." if down else ""
+    says += "".join(f" The start of {one.name} failed: it is started as part of this plan." for one in failed)
     return says + (f" Run with --rm, so LOST for good: {_names(lost)}." if lost else "")
 
 

@@ -99,7 +99,37 @@ def firewalld_restarted(host: LabHost) -> None:
     wait_for(f"{host.name}: Docker heard it", lambda: "DNAT" in host.sh("iptables -t nat -S", check=False), timeout=20)
 
 
+# Somebody recreates, or restarts, the container to mend it: Docker cannot write its rules, and the start fails.
+_FLUSHED = typed("iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X")
+_RUN_AGAIN = typed(
+    "docker rm -f registry >/dev/null\n"
+    "docker run -d -p 5000:5000 --restart=always --name registry registry:2 2>/dev/null || true"
+)
+_START_AGAIN = typed("docker restart registry 2>/dev/null || true")
+_NO_POLICY = typed("docker update --restart=no registry >/dev/null")
+
 SCENARIOS = (
+    fault(
+        "container-created-into-missing-chains",
+        one_after_the_other(_FLUSHED, _RUN_AGAIN),
+        CHAINS,
+        "container-start-failed",
+        outside="refused",
+    ),
+    fault(
+        "container-restarted-into-missing-chains",
+        one_after_the_other(_FLUSHED, _START_AGAIN),
+        CHAINS,
+        "container-start-failed",
+        outside="refused",
+    ),
+    fault(
+        "container-without-policy-restarted-into-missing-chains",
+        one_after_the_other(_NO_POLICY, _FLUSHED, _START_AGAIN),
+        CHAINS,
+        "container-start-failed",
+        outside="refused",
+    ),
     fault("firewall-script-flushes-all", typed(_FIREWALL_SCRIPT), CHAINS, core=True),
     fault("saved-rules-restored", saved_rules_restored, CHAINS),
     fault("nftables-service-restarted", nftables_restarted, CHAINS),

@@ -40,6 +40,29 @@ def test_a_container_that_no_policy_brings_back_is_started_again_and_said_so_bef
     assert "No restart policy brings back registry" in plan.blast_radius
 
 
+@pytest.mark.parametrize(
+    ("state", "started"),
+    [
+        ("container-created-into-missing-chains", True),  # never ran: whatever its policy
+        ("container-restarted-into-missing-chains", False),  # policy always: dockerd tries it again
+        ("container-without-policy-restarted-into-missing-chains", True),
+    ],
+)
+@pytest.mark.parametrize("platform", [BOOKWORM, TRIXIE])
+def test_a_container_whose_start_failed_is_started_once_the_rules_are_back(
+    platform: str, state: str, *, started: bool
+) -> None:
+    plan = plan_of(recorded(platform, state), "restart-docker")
+    assert (commands(plan)[-1] == "docker start registry") is started
+    assert ("The start of registry failed" in plan.blast_radius) is started
+
+
+def test_a_container_that_was_made_and_never_meant_to_start_stays_so() -> None:
+    seen = recorded(BOOKWORM, "container-created-into-missing-chains")
+    made = inspected(seen, lambda one: one["State"].update(Error="", ExitCode=0))
+    assert commands(plan_of(made, "restart-docker"))[-1] == "sudo systemctl restart docker.service"
+
+
 def test_a_container_run_with_rm_is_not_thrown_away_to_mend_it() -> None:
     seen = changed(with_policy("no"), "engine-containers", '"AutoRemove": false', '"AutoRemove": true')
     assert "--rm" in refusal_of(seen, "restart-docker").why
