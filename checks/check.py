@@ -26,6 +26,7 @@ from checks.model import (
     Report,
     Service,
     Status,
+    Verdict,
 )
 from checks.rights import missing
 from checks.rungs import as_reading
@@ -171,7 +172,10 @@ def _status(look: Look, diagnosis: Diagnosis) -> Status:
 
 
 def _plans(look: Look, diagnosis: Diagnosis) -> tuple[tuple[Plan, ...], tuple[NoChange, ...]]:
-    """A plan for each fix of what is wrong, or will be, in that order; one fix once."""
+    """A plan for each fix of what is wrong, or will be, in that order; one fix once.
+
+    Why a fix of what will be wrong has no plan is not told while the service is down: see Report.proposed.
+    """
     plans: dict[FixId, Plan] = {}
     refused: dict[FixId, NoChange] = {}
     for finding in (*diagnosis.causes, *diagnosis.risks):
@@ -181,7 +185,7 @@ def _plans(look: Look, diagnosis: Diagnosis) -> tuple[tuple[Plan, ...], tuple[No
             match _FIXES[fix].plan(look, finding):
                 case Plan() as plan:
                     plans[fix] = _within_rights(plan, look)
-                case NoChange() as no_change:
+                case NoChange() as no_change if look.outside.ok or finding.verdict is Verdict.FAIL:
                     refused[fix] = no_change
     return tuple(plans.values()), tuple(refused.values())
 

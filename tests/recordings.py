@@ -37,6 +37,7 @@ YOUNGER = {
     "engine-networks": "published-on-an-internal-network",
     "taken-ports": "port-taken-by-a-connection",
     "port-takers": "port-taken-by-a-connection",
+    "networkd": "networkd-says-no-forwarding-anywhere",
 }
 """Probes that came after the recordings of healthy hosts, each with a state that has it recorded."""
 

@@ -2,6 +2,7 @@
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.kernel import counted
+from checks.evidence.networkd import networkd, switched_off_by_networkd
 from checks.evidence.origin import who_switched_forwarding
 from checks.evidence.packet import followed
 from checks.facts.firewalld import FIREWALLD
@@ -10,7 +11,7 @@ from checks.facts.netfilter import NETFILTER
 from checks.facts.network_service import NETWORK_SERVICE
 from checks.facts.nftables import NFTABLES
 from checks.facts.path import Route
-from checks.facts.sysctl_files import SYSCTL_FILES, SysctlLine
+from checks.facts.sysctl_files import SYSCTL_FILES, SysctlFiles, SysctlLine
 from checks.look import Look, MissingError
 from checks.model import LADDER, Evidence, FixId, ReachOutcome, Vantage
 
@@ -64,6 +65,7 @@ def _interface_forwarding_off(look: Look) -> Judgement:
         *counted(look, NOT_FORWARDED),
         *_ladder(look),
         *_lines_against(look, [name for name, _, _ in off]),
+        *_by_networkd(look),
         sure=all(_fits(look, route) for _, route, _ in off),
     )
 
@@ -132,7 +134,7 @@ def _origin(look: Look) -> tuple[Evidence, ...]:
     line = files.at_boot()
     by_dockerd = "" if look.rules_elsewhere else ": dockerd did when it started, and nothing does again"
     says = line.says if line else f"no file switches it on{by_dockerd}"
-    return (Evidence("sysctl files", says), *who_switched_forwarding(look))
+    return (Evidence("sysctl files", says), *_by_networkd(look), *who_switched_forwarding(look))
 
 
 def _ip_forward_not_persisted(look: Look) -> Judgement:
@@ -144,15 +146,31 @@ def _ip_forward_not_persisted(look: Look) -> Judgement:
     files = look.need(SYSCTL_FILES)
     if files.unreadable:
         raise MissingError(SYSCTL_FILES.name, f"cannot read {', '.join(files.unreadable)}")
-    deciding = {files.at_boot(), files.by_procps()}
+    deciding = {files.at_boot(), files.by_procps(), files.after_boot.at_boot()}
     against = sorted(line.says for line in deciding if line is not None and not line.is_on)
-    if against:
-        return risk(Evidence("sysctl files", "; ".join(against)))
+    by_networkd = _by_networkd(look)
+    if against or by_networkd:
+        return risk(*((Evidence("sysctl files", "; ".join(against)),) if against else ()), *by_networkd)
+    for_all = networkd(look).everywhere
+    if for_all is not None:
+        return passed(for_all.says)
     if None in deciding:
-        return risk(
-            Evidence("sysctl files", "no file sets net.ipv4.ip_forward; it is 1 only until something resets it")
-        )
+        return risk(Evidence("sysctl files", _not_kept(files)))
     return passed(_quoted(files.at_boot()))
+
+
+def _by_networkd(look: Look) -> tuple[Evidence, ...]:
+    lines = switched_off_by_networkd(look)
+    return tuple(
+        Evidence("networkd's files", f"{line.says}, which systemd-networkd does whenever it starts") for line in lines
+    )
+
+
+def _not_kept(files: SysctlFiles) -> str:
+    volatile = files.at_boot()
+    if volatile is None or files.after_boot.at_boot() is not None:
+        return "no file sets net.ipv4.ip_forward; it is 1 only until something resets it"
+    return f"{volatile.says}, and nothing else does: /run is empty after the next boot"
 
 
 def _forward_policy_open(look: Look) -> Judgement:

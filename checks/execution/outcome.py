@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from checks.model import Finding, NoChange, Outcome, Plan, Reading, Report, Snapshot
+from checks.model import Finding, Lasts, NoChange, Outcome, Plan, Reading, Report, Snapshot, Verdict
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,15 @@ def cause_gone(approved: Plan, seen: Seen) -> bool | None:
 
 
 def _left(approved: Plan, report: Report) -> Finding | None:
-    """What is still wrong of that which the plan is to mend."""
-    left = (*report.diagnosis.causes, *report.diagnosis.risks)
-    return next((one for one in left if one.cause == approved.cause or approved.fix in one.fixes[:1]), None)
+    """What is still wrong of that which the plan is to mend.
+
+    A fault that is to come counts where the plan was to prevent it, or promised to hold for good.
+    """
+    for one in (*report.diagnosis.causes, *report.diagnosis.risks):
+        counts = one.verdict is Verdict.FAIL or approved.lasts is Lasts.FOR_GOOD
+        if one.cause == approved.cause or (counts and approved.fix in one.fixes[:1]):
+            return one
+    return None
 
 
 def restored(undo: Plan, seen: Seen) -> Conclusion:

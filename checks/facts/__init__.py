@@ -16,6 +16,7 @@ from checks.facts.journal import JOURNAL
 from checks.facts.legacy import LEGACY
 from checks.facts.netfilter import NETFILTER
 from checks.facts.network_service import NETWORK_SERVICE
+from checks.facts.networkd import NETWORKD
 from checks.facts.nftables import NFTABLES
 from checks.facts.packages import PACKAGES
 from checks.facts.path import PATH
@@ -52,6 +53,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     PATH,
     JOURNAL,
     NETWORK_SERVICE,
+    NETWORKD,
     CONFIG_FILES,
     PACKAGES,
     RIGHTS,

@@ -27,6 +27,7 @@ __all__ = ["SYSCTL_CONF", "SYSCTL_FILES", "SysctlFiles", "SysctlLine"]
 
 SYSCTL_CONF = "/etc/sysctl.conf"
 _DIRECTORIES = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+_VOLATILE = "/run/"
 _LINE = re.compile(r"(?P<path>/[^:]+):(?P<number>\d+):(?P<text>.*)")
 
 
@@ -66,6 +67,15 @@ class SysctlFiles:
         directories = (etc, run, *others) if self.procps >= (3, 3, 17) else (run, etc, *others)
         writes = self._by_procps(key, [*self._merged(directories), SYSCTL_CONF])
         return deciding(writes, key, booting=False, forwarding=forwarding)
+
+    @property
+    def after_boot(self) -> "SysctlFiles":
+        """The files without those of /run, which is empty at the next boot, unless something writes them again."""
+        return replace(
+            self,
+            files=tuple(path for path in self.files if not path.startswith(_VOLATILE)),
+            lines=tuple(line for line in self.lines if not line.path.startswith(_VOLATILE)),
+        )
 
     def with_line(self, line: SysctlLine) -> "SysctlFiles":
         """The files as they would be if the file of this line held this line only."""

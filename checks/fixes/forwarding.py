@@ -3,11 +3,14 @@
 from collections.abc import Iterable
 
 from checks.causes.forwarding import switched_off
+from checks.evidence.networkd import KNOWS_FORWARDING, networkd, switched_off_by_networkd
+from checks.evidence.networkd import UNIT as NETWORKD_UNIT
 from checks.facts.addresses import ADDRESSES
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
+from checks.facts.networkd import NETWORKD, NetworkdLine
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.sysctl_order import IP_FORWARD, interface_key
 from checks.facts.units import UNITS, known
@@ -18,9 +21,8 @@ from checks.model import Finding, FixId, Lasts, Risk, Step
 
 _EVERY_INTERFACE = "sysctl net.ipv4.conf.*.forwarding"
 _NO_INTERFACES = {"all", "default", "lo"}
-_KNOWS_FORWARDING = 256  # the first systemd whose .network files have IPv4Forwarding=
-_NETWORKD, _NETWORK_MANAGER = "systemd-networkd.service", "NetworkManager.service"
-_FILES_OF = {_NETWORKD: "/etc/systemd/network", _NETWORK_MANAGER: "/etc/NetworkManager"}
+_NETWORK_MANAGER = "NetworkManager.service"
+_FILES_OF = {NETWORKD_UNIT: "/etc/systemd/network", _NETWORK_MANAGER: "/etc/NetworkManager"}
 
 
 def _prepare(look: Look, _: Finding) -> Remedy:
@@ -30,6 +32,9 @@ def _prepare(look: Look, _: Finding) -> Remedy:
         raise RefusedError(keeping.why_not)
     before = look.need(SYSCTL_FILES).at_boot()
     now = () if forwarding.ip_forward else (write_now(setting, *_switch_off(forwarding)),)
+    against = switched_off_by_networkd(look)
+    if against and not now:
+        raise RefusedError(f"{against[0].says}: systemd-networkd does that whenever it starts, and its owner has to")
     if not keeping.steps and not now:
         raise RefusedError(f"net.ipv4.ip_forward is 1, and {setting.path} keeps it so")
     return Remedy(
@@ -41,11 +46,18 @@ def _prepare(look: Look, _: Finding) -> Remedy:
             IP_FORWARD: str(int(forwarding.ip_forward)),
             "decided at boot by": before.says if before else "no file",
         },
-        lasts=Lasts.FOR_GOOD,
+        lasts=Lasts.UNTIL_REBOOT if against else Lasts.FOR_GOOD,
         changes=(*setting.changes, *keeping.changes, *((_EVERY_INTERFACE,) if now else ())),
         preflight=(_read_last(keeping),),
-        notes=keeping.notes,
+        notes=(*map(_until_networkd_starts, against), *keeping.notes),
         undo_unasked=True,
+    )
+
+
+def _until_networkd_starts(line: NetworkdLine) -> str:
+    return (
+        f"Only until systemd-networkd starts or is reloaded: {line.says}, and that wins over every sysctl file."
+        " For good, that line has to say yes."
     )
 
 
@@ -143,10 +155,11 @@ def _owners(look: Look, names: tuple[str, ...]) -> tuple[str, ...]:
     """Who else sets the switch of an interface whenever it configures it: no sysctl file wins over that."""
     units, files = look.may(UNITS), look.may(SYSCTL_FILES)
     active = {name for name, unit in known(units or {}).items() if unit.is_active}
-    notes = []
-    if _NETWORKD in active and files is not None and files.systemd >= _KNOWS_FORWARDING:
+    notes = [_until_networkd_starts(line) for line in networkd(look).against(names)]
+    knows = NETWORKD_UNIT in active and files is not None and files.systemd >= KNOWS_FORWARDING
+    if knows and look.may(NETWORKD) is None:
         notes += [
-            f"systemd-networkd sets it as IPv4Forwarding= in its files says: {_written(look, _NETWORKD)}.",
+            f"systemd-networkd sets it as IPv4Forwarding= in its files says: {_written(look, NETWORKD_UNIT)}.",
             "To see whether one does: grep -rn IPv4Forwarding /etc/systemd/network /etc/systemd/networkd.conf",
             f"For good, the .network file of {', '.join(names)} has to say: IPv4Forwarding=yes",
         ]
@@ -164,5 +177,5 @@ def _written(look: Look, unit: str) -> str:
     return shown or f"no file was seen in {_FILES_OF[unit]}"
 
 
-FIX = Fix(FixId.ENABLE_IP_FORWARD, "Switch IPv4 forwarding on, lastingly", _prepare)
+FIX = Fix(FixId.ENABLE_IP_FORWARD, "Switch IPv4 forwarding on", _prepare)
 INTERFACE = Fix(FixId.ENABLE_INTERFACE_FORWARDING, "Switch forwarding on for the interface", _prepare_interface)

@@ -167,11 +167,15 @@ def keep(look: Look, setting: Setting) -> Keeping:
 
 
 def overridden(files: SysctlFiles, setting: Setting) -> tuple[SysctlLine, ...]:
-    """The lines that would still say otherwise once our file is there, by either program's order."""
+    """The lines that would say otherwise once our file is there, by either program's order, now or after a boot."""
     files = files.with_line(SysctlLine(setting.path, 1, setting.key, setting.value))
     against: list[SysctlLine] = []
     while True:
-        deciding = (files.at_boot(setting.key), files.by_procps(setting.key))
+        deciding = (
+            files.at_boot(setting.key),
+            files.by_procps(setting.key),
+            files.after_boot.at_boot(setting.key),
+        )
         line = next((one for one in deciding if one is not None and not setting.agrees(one)), None)
         if line is None:
             return tuple(against)

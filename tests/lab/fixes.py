@@ -60,6 +60,7 @@ CASES = (
     Case("enable-ip-forward", "ip-forward-off-hardened"),
     Case("enable-ip-forward", "ip-forward-off-by-sysctl-conf"),
     Case("enable-ip-forward", "ip-forward-off-by-web-program"),
+    Case("enable-ip-forward", "networkd-says-no-forwarding-anywhere"),
     Case("enable-interface-forwarding", "host0-forwarding-off", core=True),
     Case("enable-interface-forwarding", "docker0-forwarding-off"),
     Case("enable-interface-forwarding", "own-bridge-forwarding-off"),

@@ -16,6 +16,12 @@ printf '[Match]\\nName=host0\\n[Network]\\nAddress=%s/24\\nGateway=%s\\nIPv4Forw
     > /etc/systemd/network/10-host0.network
 networkctl reload && networkctl reconfigure host0
 """
+_NETWORKD_WILL_SAY_NO = """
+mkdir -p /etc/systemd/networkd.conf.d
+printf '[Network]\\nIPv4Forwarding=no\\n' > /etc/systemd/networkd.conf.d/50-hardening.conf
+"""
+_NETWORKD_SAYS_NO_ANYWHERE = _NETWORKD_WILL_SAY_NO + "systemctl restart systemd-networkd.service"
+_NO_SETTING = dict.fromkeys(("bullseye", "bookworm"), "systemd before 256 has no IPv4Forwarding=")
 # The reverse-path filter looks the client up and finds another interface; real answers carry a mark, which it does not
 # know of (src_valid_mark is 0), and which sends them the right way.
 _ASYMMETRIC = """
@@ -82,14 +88,28 @@ SCENARIOS = (
         one_after_the_other(_ON_ITS_OWN_NETWORK, typed("sysctl -qw net.ipv4.conf.br-own.forwarding=0")),
         INTERFACE_OFF,
     ),
+    fault("networkd-says-no-forwarding", typed(_NETWORKD_SAYS_NO), INTERFACE_OFF, not_on=_NO_SETTING),
+    fault("networkd-says-no-forwarding-anywhere", typed(_NETWORKD_SAYS_NO_ANYWHERE), OFF, not_on=_NO_SETTING),
+    healthy(
+        "networkd-will-say-no-forwarding-anywhere",
+        typed(_NETWORKD_WILL_SAY_NO),
+        risks=("ip-forward-not-persisted",),
+        not_on=_NO_SETTING,
+    ),
+    healthy(
+        "forwarding-kept-on-by-a-file-of-run",
+        typed("mkdir -p /run/sysctl.d; echo net.ipv4.ip_forward=1 > /run/sysctl.d/99-on.conf"),
+        risks=("ip-forward-not-persisted",),
+    ),
     fault(
-        "networkd-says-no-forwarding",
-        typed(_NETWORKD_SAYS_NO),
-        INTERFACE_OFF,
-        not_on={
-            "bullseye": "systemd before 256 has no IPv4Forwarding=",
-            "bookworm": "systemd before 256 has no IPv4Forwarding=",
-        },
+        "ip-forward-off-and-a-file-of-run-hides-one-that-says-no",
+        typed(
+            "mkdir -p /run/sysctl.d /usr/local/lib/sysctl.d\n"
+            "echo net.ipv4.ip_forward=0 > /usr/local/lib/sysctl.d/99-zzz.conf\n"
+            "echo '# nothing' > /run/sysctl.d/99-zzz.conf\n"
+            "sysctl -qw net.ipv4.ip_forward=0"
+        ),
+        OFF,
     ),
     fault(
         "strict-reverse-path-filter",

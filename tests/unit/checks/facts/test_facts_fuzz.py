@@ -33,6 +33,7 @@ CLOSED = {
     "network-service",
     "config-files",
     "taken-ports",
+    "networkd",
     "packages",
     "rights",
     "nftables",

@@ -6,7 +6,7 @@ from checks.look import Look
 from checks.model import Lasts, Risk
 from tests import recordings
 from tests.looks import TIMED_OUT, changed, look
-from tests.unit.checks.container_looks import printing
+from tests.unit.checks.container_looks import printing, risks, told
 from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, as_root, commands, plan_of, recorded, refusal_of, undo_of
 
 FOLDER = "/etc/sysctl.d/99-zz-dockerhealth"
@@ -101,6 +101,51 @@ def test_a_networkd_that_may_set_it_again_is_named_with_its_files(platform: str,
     assert plan.lasts is lasts
     assert any("/etc/systemd/network/10-host0.network" in note for note in plan.notes) is says
     assert any("IPv4Forwarding=yes" in note for note in plan.notes) is says
+
+
+def test_forwarding_that_networkd_switches_off_at_its_start_does_not_hold_for_good() -> None:
+    seen = recorded(TRIXIE, "networkd-says-no-forwarding-anywhere")
+    plan = plan_of(seen, "enable-ip-forward")
+    assert plan.lasts is Lasts.UNTIL_REBOOT
+    line = "/etc/systemd/networkd.conf.d/50-hardening.conf:2 says IPv4Forwarding=no"
+    assert any(line in note and "has to say yes" in note for note in plan.notes)
+    assert line in told(seen)
+    told_otherwise = changed(seen, "networkd", "IPv4Forwarding=no", "IPv4Forwarding=yes")
+    assert plan_of(told_otherwise, "enable-ip-forward").lasts is Lasts.FOR_GOOD
+    older = changed(seen, "sysctl-files", "systemd 257", "systemd 255")  # which does not know the setting
+    assert plan_of(older, "enable-ip-forward").lasts is Lasts.FOR_GOOD
+
+
+def test_forwarding_that_networkd_will_switch_off_is_a_risk_that_no_sysctl_file_mends() -> None:
+    seen = recorded(TRIXIE, "networkd-will-say-no-forwarding-anywhere")
+    assert "ip-forward-not-persisted" in risks(seen)
+    assert "systemd-networkd does that whenever it starts" in refusal_of(seen, "enable-ip-forward").why
+    kept = changed(seen, "networkd", "IPv4Forwarding=no", "IPv4Forwarding=yes")
+    assert "ip-forward-not-persisted" not in risks(kept)
+
+
+def test_an_interface_s_own_network_file_is_named_with_its_line() -> None:
+    seen = recorded(TRIXIE, "networkd-says-no-forwarding")
+    plan = plan_of(seen, "enable-interface-forwarding")
+    assert plan.lasts is Lasts.UNTIL_CHANGED
+    assert any("/etc/systemd/network/10-host0.network:6 says IPv4Forwarding=no" in note for note in plan.notes)
+    assert "/etc/systemd/network/10-host0.network:6" in told(seen)
+    silent = changed(seen, "networkd", "IPv4Forwarding=no", "IPv4Forwarding=")
+    assert plan_of(silent, "enable-interface-forwarding").lasts is Lasts.FOR_GOOD
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_what_only_a_file_of_run_keeps_on_is_not_kept_over_a_boot(platform: str) -> None:
+    seen = recorded(platform, "forwarding-kept-on-by-a-file-of-run")
+    assert "ip-forward-not-persisted" in risks(seen)
+    plan = plan_of(seen, "enable-ip-forward")
+    assert as_root(plan) == ["sysctl-file write net/ipv4/ip_forward=1 --by=APPROVER --run=RUN"]
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_file_that_one_of_run_hides_wins_at_the_next_boot_and_is_not_promised_away(platform: str) -> None:
+    seen = recorded(platform, "ip-forward-off-and-a-file-of-run-hides-one-that-says-no")
+    assert "/usr/local/lib/sysctl.d/99-zzz.conf:1" in refusal_of(seen, "enable-ip-forward").why
 
 
 def test_where_no_file_can_win_it_is_set_for_now_and_said_so() -> None:
