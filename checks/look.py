@@ -127,6 +127,17 @@ class Look:
         return publisher(self.need(CONTAINERS), self.service.port, self.service.container, answers=answers)
 
     @property
+    def behind(self) -> Container | None:
+        """The configured container, where another one publishes the port and it wants none; None where it has it.
+
+        Raises MissingError where Docker could not be asked.
+        """
+        named = named_container(self.need(CONTAINERS), self.service.container)
+        if named is None or named == self.container or named.on_host_network or named.binds(self.service.port):
+            return None
+        return named
+
+    @property
     def stands_in(self) -> str:
         """Why another container was looked at than the configured one; empty where none was, or nobody could tell."""
         try:

@@ -7,14 +7,14 @@ from checks.evidence.origin import who_stopped
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container, named_container
 from checks.look import Look
-from checks.model import Evidence, FixId
+from checks.model import Evidence, FixId, Phase
 
 _KILLED = 137  # 128 + SIGKILL
 _MOST_NAMED = 10
 
 
 def _container_stopped(look: Look) -> Judgement:
-    container = look.container
+    container = _to_blame(look)
     other = _not_in(ContainerState.STOPPED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to be stopped")
@@ -24,7 +24,7 @@ def _container_stopped(look: Look) -> Judgement:
 
 def _container_restarting(look: Look) -> Judgement:
     """It starts, ends, and is started again by its policy, with longer and longer pauses."""
-    container = look.container
+    container = _to_blame(look)
     other = _not_in(ContainerState.RESTARTING, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to restart")
@@ -43,7 +43,7 @@ def _container_restarting(look: Look) -> Judgement:
 
 
 def _container_out_of_memory(look: Look) -> Judgement:
-    container = look.container
+    container = _to_blame(look)
     other = _not_in(ContainerState.OUT_OF_MEMORY, look, container)
     if other is not None or container is None:
         return other or passed("there is no container")
@@ -68,7 +68,7 @@ def _container_out_of_memory(look: Look) -> Judgement:
 
 
 def _container_paused(look: Look) -> Judgement:
-    container = look.container
+    container = _to_blame(look)
     other = _not_in(ContainerState.PAUSED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to be paused")
@@ -79,7 +79,7 @@ def _container_paused(look: Look) -> Judgement:
 
 
 def _container_start_failed(look: Look) -> Judgement:
-    container = look.container
+    container = _to_blame(look)
     other = _not_in(ContainerState.START_FAILED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to start")
@@ -95,6 +95,13 @@ def _container_start_failed(look: Look) -> Judgement:
         sure=_is_the_one(look, container),
         advice=(f"docker start {shlex.quote(container.name)}   # says it again",),
     )
+
+
+def _to_blame(look: Look) -> Container | None:
+    """The one that publishes the port; one behind it that does not run where what is in front has no good answer."""
+    behind = look.behind
+    no_answer = look.outside.phase in {Phase.TLS, Phase.HTTP} and not look.outside.ok
+    return behind if behind is not None and not behind.running and no_answer else look.container
 
 
 def _is_the_one(look: Look, container: Container) -> bool:

@@ -6,7 +6,7 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.evidence.front import front
 from checks.evidence.inside import ending, innermost, says, shown
 from checks.evidence.state import ContainerState, state_of
-from checks.facts.engine import CONTAINERS, Container
+from checks.facts.engine import Container
 from checks.facts.path import PATH
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, ReachOutcome, ServiceKind, Vantage
@@ -14,15 +14,13 @@ from checks.model import Evidence, Phase, ReachOutcome, ServiceKind, Vantage
 OF_A_GATEWAY = {502: "Bad Gateway", 504: "Gateway Timeout"}
 """What a server answers that has no good answer of another one, which it asked for it (RFC 9110, 15.6.3 and 15.6.5)."""
 
-_CERTIFICATES = {ReachOutcome.CERTIFICATE_EXPIRED, ReachOutcome.CERTIFICATE_UNTRUSTED}
-
 
 def _proxy_fails(look: Look) -> Judgement:
     """What has the port answers itself, while the service behind it is well; or says that it has no answer from it."""
     innocent = _nothing_of_a_proxy(look)
     if innocent:
         return passed(innocent)
-    who, container = front(look), look.container
+    who, container = front(look), look.behind or look.container
     if not who:
         return _by_itself(look)
     if look.way.inner is None:
@@ -45,9 +43,9 @@ def _nothing_of_a_proxy(look: Look) -> str:
         return "nothing but a connection is asked for"
     if look.outside.ok:
         return f"it {look.outside.says} from outside"
-    if look.outside.phase is not Phase.HTTP or look.outside.ended in _CERTIFICATES:
+    if look.outside.phase is not Phase.HTTP:
         return f"there is no answer: {look.outside.says}"
-    container = look.container
+    container = look.behind or look.container
     if container is None and look.service.container is not None:
         return f"there is no container {look.service.container} behind it"
     if container is not None and (state := state_of(look, container)) is not ContainerState.WELL:
@@ -106,16 +104,11 @@ def _advice(look: Look, container: Container | None) -> tuple[str, ...]:
 
 def _proxy(look: Look) -> Container | None:
     """The container in front of the service's own, where it is one."""
-    if not front(look):
-        return None
-    publishing = (one for one in look.need(CONTAINERS) if one.running and one.bindings_of(look.service.port))
-    return next(publishing, None)
+    return look.container if look.behind is not None else None
 
 
 def _place(look: Look) -> str:
-    """The address and port at which the container behind was reached: the first on which it listens for others."""
-    ports = [one.port for one in look.way.listening or () if not one.address.is_loopback]
-    return f"{look.way.inner.address}:{min(ports)}" if look.way.inner and ports else "its own address"
+    return look.way.inner.address if look.way.inner else "its own address"
 
 
 def _list(names: set[str]) -> str:

@@ -1,6 +1,7 @@
 """How the service answers on its own host: a rung of the reach ladder, judged as the reading from outside is."""
 
 from checks.evidence.front import front
+from checks.facts.engine import CONTAINERS
 from checks.facts.path import PATH, Rung
 from checks.look import Look, MissingError
 from checks.model import LADDER, Evidence, Phase, ReachOutcome, ServiceKind, Vantage
@@ -23,11 +24,11 @@ def innermost(look: Look) -> Rung:
     By the host's own address only where the container was not tried by its own, and nobody else answers in its place.
     """
     look.need(PATH)
-    found = rung(look, Vantage.CONTAINER)
+    found = look.way.inner or rung(look, Vantage.CONTAINER)
     if found is None and (why := look.way.gaps.get("container")):
         raise MissingError(PATH.name, why)
-    found = found or look.way.inner
-    if found is None and (who := front(look)):
+    known = found is None or look.may(CONTAINERS) is not None
+    if look.way.inner is None and known and (who := front(look)):
         raise MissingError(PATH.name, f"{who} has port {look.service.port}, and the container behind was not reached")
     found = found or rung(look, Vantage.HOST)
     if found is None:

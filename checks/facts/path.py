@@ -120,7 +120,7 @@ class Way:
     inbound: Route | None = None  # a client's packet, to the container
     outbound: Route | None = None  # the container's answer, to the client
     other_scheme: Rung | None = None  # https where the URL says http, or the reverse; tried where that one is no good
-    inner: Rung | None = None  # the container by its own address, where it does not publish the service's port itself
+    inner: Rung | None = None  # the configured container by its own address, where it does not publish the port itself
     listening: tuple[Listener, ...] | None = None  # in the container; None where it could not be read
     gaps: Gaps = field(default_factory=dict)  # attempts that were made and cannot be read
 
@@ -294,15 +294,14 @@ inside() {
     esac
   done
 }
+# listening PID: what listens in that process's network
 listening() {
-  [ -r "/proc/$2/net/tcp" ] || return
-  echo "@ $1 listening"
-  awk '$4 == "0A" { print $2 }' "/proc/$2/net/tcp" "/proc/$2/net/tcp6" 2>/dev/null  # no tcp6 where IPv6 is off
+  awk '$4 == "0A" { print $2 }' "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null  # no tcp6 where IPv6 is off
 }
 # Where the container does not publish the port somebody else may answer in its place: the first of the ports on which
 # it listens for others, in plain HTTP as behind a proxy, else in TLS.
 inner() {
-  first=$(grep -v -e '^@' -e '^0100007F:' -e '^0*1000000:' "path.$1.listening" | sort | head -n 1)
+  first=$(grep -v -e '^0100007F:' -e '^0*1000000:' "behind.$1" | sort | head -n 1)
   [ -n "$first" ] || return
   for scheme in http https; do
     try "$1" inner "$scheme" "$2" "$((0x${first##*:}))" "$3" "$4"
@@ -334,16 +333,19 @@ service() {
   case $own in *:*) ;; *) [ -n "$own" ] && nic=$(owner "$own") && [ -n "$nic" ] || own=$server ;; esac
   try "$1" loopback "$2" 127.0.0.1 "$1" "$3" "$asked" &
   try "$1" own "$2" "$own" "$1" "$3" "$asked" &
-  ip= port= pid=0 ended=
+  ip= port= pid=0 ended= behind=
   [ "$5" = - ] || inside "$1" "$5"
   # Whoever publishes the port is whom a client meets, whatever name the configuration has. A dockerd that was silent
   # is not asked again: the other answers would be late.
   if [ -z "$port" ] && [ "$ended" != 124 ]; then
+    behind=$ip
+    [ "$pid" -gt 0 ] && listening "$pid" >"behind.$1"
     name=$(timeout 2 docker ps -q --filter "publish=$1" | head -n 1)
     [ -n "$name" ] && inside "$1" "$name"
   fi
-  [ "$pid" -gt 0 ] && listening "$1" "$pid" >"path.$1.listening"
-  [ -n "$ip" ] && [ -z "$port" ] && [ "$2" != tcp ] && inner "$1" "$ip" "$3" "$asked" &
+  [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/tcp" ] &&
+    { echo "@ $1 listening"; listening "$pid"; } >"path.$1.listening"
+  [ -n "$behind" ] && [ "$2" != tcp ] && inner "$1" "$behind" "$3" "$asked" &
   if [ -n "$ip" ] && [ -n "$port" ]; then
     echo "@ $1 container $ip" >"path.$1.address"
     try "$1" container "$2" "$ip" "$port" "$3" "$asked" &

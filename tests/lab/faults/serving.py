@@ -94,7 +94,7 @@ def in_front(upstream: str, name: str = "proxy") -> Act:
 
     def act(host: LabHost) -> None:
         write(host, "/etc/proxy.py", proxying(upstream))
-        python = _PYTHON.replace("/etc/app.py", "/etc/proxy.py")
+        python = PYTHON.replace("/etc/app.py", "/etc/proxy.py")
         host.sh(
             f"docker run -d --restart=always --name {name} {PUBLISHED} {python}"
             " --entrypoint /usr/bin/python3 registry:2 /app.py"

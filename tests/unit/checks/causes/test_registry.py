@@ -84,7 +84,7 @@ def test_a_proxy_that_cannot_reach_the_registry_is_named_and_the_registry_is_wel
     assert causes(seen) == ("proxy-in-front-fails",)
     assert root(seen).confidence is Confidence.PROVEN
     assert f"port 5000 is answered by {who}" in told(seen)
-    assert "the service itself, at 172.17.0.2:5000, answered 200" in told(seen)
+    assert "the service itself, at 172.17.0.2, answered 200" in told(seen)
     assert reported(seen).proposed == ()
 
 
