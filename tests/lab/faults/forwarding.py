@@ -75,6 +75,8 @@ SCENARIOS = (
     fault("ip-forward-off-by-root-web-program", network_service.root_web_program_restarts_network, OFF),
     fault("ip-forward-off-by-timer", network_service.timer_restarts_network, OFF),
     fault("ip-forward-off-by-person", network_service.person_restarts_network, OFF),
+    fault("ip-forward-off-by-script", network_service.script_restarts_network, OFF),
+    fault("ip-forward-off-by-program-in-a-login", network_service.program_in_root_login_restarts_network, OFF),
     fault("host0-forwarding-off", typed("sysctl -qw net.ipv4.conf.host0.forwarding=0"), INTERFACE_OFF, core=True),
     fault("docker0-forwarding-off", typed("sysctl -qw net.ipv4.conf.docker0.forwarding=0"), INTERFACE_OFF),
     fault(
