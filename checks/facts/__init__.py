@@ -10,6 +10,7 @@ from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.disks import DISKS
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
+from checks.facts.firewalld_direct import DIRECT_RULES
 from checks.facts.forwarding import FORWARDING
 from checks.facts.journal import JOURNAL
 from checks.facts.legacy import LEGACY
@@ -29,6 +30,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     FORWARDING,
     SYSCTL_FILES,
     FIREWALLD,
+    DIRECT_RULES,
     NETFILTER,
     LEGACY,
     NFTABLES,

@@ -44,6 +44,12 @@ def firewalld_started_with_nftables(host: LabHost) -> None:
     start_firewalld(host, "nftables")
 
 
+def firewalld_given_a_direct_rule(host: LabHost) -> None:
+    """With the first one firewalld 2 flushes the tables of iptables, there and then; a dockerd that hears it too."""
+    firewalld_started_with_nftables(host)
+    host.sh("firewall-cmd --quiet --direct --add-rule ipv4 filter INPUT 0 -p tcp --dport 9999 -j ACCEPT")
+
+
 def firewalld_stopped_and_started(host: LabHost) -> None:
     """By hand, one after the other, as somebody does who tries whether it is the firewall."""
     start_firewalld(host, "iptables")
@@ -128,6 +134,13 @@ SCENARIOS = (
         risks=("docker-deaf-to-firewalld",),
         not_on={"trixie": _LEAVES_RULES, "sid": _LEAVES_RULES},
     ),
+    fault(
+        "firewalld-given-a-direct-rule",
+        firewalld_given_a_direct_rule,
+        CHAINS,
+        outside="no route",
+        risks=("docker-deaf-to-firewalld",),
+    ),
     fault("firewalld-stopped-and-started", firewalld_stopped_and_started, CHAINS, outside=REJECTED),
     fault(
         "host-network-port-closed",
@@ -193,6 +206,11 @@ SCENARIOS = (
         one_after_the_other(firewalld_running_port_not_listed_but_dnat_healthy, typed("firewall-cmd --panic-on")),
         "host-unreachable",
         outside="timed out",
+    ),
+    healthy(
+        "firewalld-spares-a-deaf-dockerd",
+        firewalld_started_with_nftables,
+        not_on=dict.fromkeys(("bullseye", "bookworm"), "firewalld before 2 wipes Docker's rules with either backend"),
     ),
     healthy(
         "firewalld-with-nftables-running-healthy",
