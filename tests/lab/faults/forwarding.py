@@ -164,6 +164,14 @@ SCENARIOS = (
         risks=("forward-policy-open",),
     ),
     healthy(
+        "forward-policy-left-open",  # as `ufw disable` does, and no start of dockerd mends while forwarding is on
+        one_after_the_other(typed("iptables -P FORWARD ACCEPT"), restart_docker),
+        risks=("forward-policy-open",),
+    ),
+    healthy(
+        "forward-policy-open-and-closed-by-a-rule", typed("iptables -P FORWARD ACCEPT; iptables -A FORWARD -j DROP")
+    ),
+    healthy(
         "conntrack-filling",
         lambda host: conntrack.crowd(host, round(conntrack.HELD * 1.15)),
         risks=("conntrack-filling",),
