@@ -22,6 +22,10 @@ class Forwarding:
     interfaces: Mapping[str, bool]
     rp_filter: Mapping[str, int]
 
+    def forwards(self, interface: str) -> bool:
+        """Whether what comes in by an interface is sent on."""
+        return self.ip_forward and self.interfaces.get(interface, True)
+
     def filters_strictly(self, interface: str) -> bool:
         """Whether a packet must come in where its answer would leave (kernel: ip-sysctl.rst, the higher one counts)."""
         return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) == _STRICT

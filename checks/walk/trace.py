@@ -72,6 +72,7 @@ class Trace:
     hook_reached: Hook
     blocked: bool
     complete: bool  # every rule that can meet it was known and judged
+    answer_marked: bool = False  # or may be: routing rules may then send it another way (ip-rule(8), fwmark)
 
     @property
     def stop(self) -> Stop | None:

@@ -56,6 +56,7 @@ def walk(rules: Ruleset, packet: Packet) -> Trace:
         hook_reached=reached,
         blocked=blocked,
         complete=way.complete and not rules.missing,
+        answer_marked=way.answer_marked,
     )
 
 
@@ -100,6 +101,7 @@ class _Way:
     complete: bool = True
     reached: Hook = Hook.INGRESS
     hook: Hook = Hook.INGRESS  # the same, or that of a bridge
+    answer_marked: bool = False
 
     def forward(self, states: States, *, sure: bool) -> tuple[States, bool]:
         states, sure = self.through(Hook.FORWARD, states, sure=sure)
@@ -138,14 +140,20 @@ class _Way:
         brought = answers - own
         sure = sure and not (own and brought)
         own, own_sure = self.through(Hook.OUTPUT, own, sure=sure)
+        self._note_marks(own)
         own, own_sure = self.through(Hook.POSTROUTING, own, sure=own_sure)
         for device in {one.ingress for one in brought} - {None}:
             brought, sure = self.through(Hook.INGRESS, brought, device or "", sure=sure)
             brought, sure = self.off_bridge(device, brought, sure=sure)
         brought, sure = self.through(Hook.PREROUTING, brought, sure=sure)
+        self._note_marks(brought)
         brought, sure = self.forward(brought, sure=sure)
         past, _ = self.onto_bridge(interface, own | brought, sure=own_sure and sure)
         return past
+
+    def _note_marks(self, answers: States) -> None:
+        """Of those that are about to be routed."""
+        self.answer_marked |= any(one.mark != 0 for one in answers)
 
     def through(self, hook: Hook, states: States, device: str = "", *, sure: bool) -> tuple[States, bool]:
         """Past the base chains of a hook: the packet as it may be then, and whether it certainly gets there."""
