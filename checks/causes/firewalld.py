@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
@@ -9,6 +10,8 @@ from checks.evidence.packet import Blocker, Owner, agrees, blockers, known_block
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
+from checks.facts.netfilter import Variant
+from checks.facts.nftables import NFTABLES, NativeRule
 from checks.look import Look, MissingError
 from checks.model import Evidence, FixId, ReachOutcome, Vantage
 from checks.walk import Hook
@@ -28,11 +31,16 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     if not firewalld.running:
         return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
     port = look.service.port
+    if look.by_ipv6:
+        return _closed_to_ipv6(look, firewalld)
     if look.bridged is not None and not not_by_iptables(look):
         rule = next(look.docker_rules.dnat(port), None)
-        if rule is not None:
-            return passed(f"{port}/tcp need not be open: packets take the DNAT rule `{rule.spec}` and never meet INPUT")
-        return passed(f"{port}/tcp need not be open once Docker's DNAT rule is back; that rule is missing")
+        why = (
+            f": packets take the DNAT rule `{rule.spec}` and never meet INPUT"
+            if rule is not None
+            else " once Docker's DNAT rule is back; that rule is missing"
+        )
+        return passed(f"{port}/tcp need not be open{why}")
     if look.container is None and look.answers_at(Vantage.HOST) is not True:
         raise MissingError(CONTAINERS.name, f"nothing on the host answers on {port}: where its packets go is not known")
     if look.outside.ok:
@@ -51,6 +59,44 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     fits = look.outside.ended in _AS_A_FIREWALL_DOES and look.answers_at(Vantage.HOST) is True
     proven = agrees(look, blocker) if blocker else not any(str(port) in rule for rule in zone.rich_rules)
     return fail(*evidence, sure=sure and fits and proven)
+
+
+def _closed_to_ipv6(look: Look, firewalld: Firewalld) -> Judgement:
+    """Zones are for both families; where no rule of IPv6 translates the port its packets meet them, with docker-proxy.
+
+    Which interface they come in by is not read, and neither are the rules themselves: it is likely at most.
+    """
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    if look.bridged is not None and any(_translates_ipv6(rule) for rule in _rules_of_ipv6(look)):
+        raise MissingError(NFTABLES.name, "a rule of IPv6 translates, and where it sends packets is not read")
+    interface, zone, _ = ruling_zone(look, firewalld)
+    admitted = firewalld.admits(zone, look.service.port)
+    if admitted:
+        return passed(f"open: {admitted}")
+    if look.answers_at(Vantage.HOST) is not True and look.answers_at(Vantage.LOOPBACK) is not True:
+        raise MissingError(
+            FIREWALLD.name, f"nothing on the host answers on {look.service.port}: it may not be the port"
+        )
+    return fail(
+        Evidence("firewalld", _shown(zone, interface)),
+        Evidence("path", f"clients come by IPv6 to {look.outside.address or look.service.target}, not by Docker's NAT"),
+        Evidence("path", f"from outside: {look.outside.says}"),
+        sure=False,
+    )
+
+
+def _rules_of_ipv6(look: Look) -> Iterator[NativeRule]:
+    """Those of ip6tables too. Raises MissingError where these are of the legacy variant, which nft does not show."""
+    if look.docker_rules.variant is Variant.LEGACY:
+        raise MissingError(NFTABLES.name, "the rules of ip6tables-legacy are not read")
+    for (family, _, _), rules in look.need(NFTABLES).chains.items():
+        if family in {"ip6", "inet"}:
+            yield from rules
+
+
+def _translates_ipv6(rule: NativeRule) -> bool:
+    return any("dnat" in one or one.get("xt", {}).get("name") == "DNAT" for one in rule.statements)
 
 
 def _firewalld_forward_reject(look: Look) -> Judgement:

@@ -19,7 +19,9 @@ NOT_FORWARDED = "IpInAddrErrors"
 
 def _ip_forward_off(look: Look) -> Judgement:
     """Every packet for a bridged container is dropped on its way in; on the host itself all answers as ever."""
-    if look.need(FORWARDING).ip_forward:
+    forwarding = look.need(FORWARDING)
+    look.need_ipv4(FORWARDING.name)
+    if forwarding.ip_forward:
         return passed("net.ipv4.ip_forward = 1")
     container = look.bridged
     if container is None:
@@ -43,6 +45,7 @@ def _ip_forward_off(look: Look) -> Judgement:
 def _interface_forwarding_off(look: Look) -> Judgement:
     """One interface's own switch is off while the host's is on: the way in, or the way of the answers."""
     forwarding = look.need(FORWARDING)
+    look.need_ipv4(FORWARDING.name)
     if not forwarding.ip_forward:
         return passed("net.ipv4.ip_forward = 0: that is the switch of all interfaces")
     container = look.bridged

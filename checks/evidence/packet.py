@@ -98,6 +98,7 @@ def packet_of(look: Look) -> Packet:
     look.need(PATH)
     if look.way.client is None:
         raise MissingError(PATH.name, "the address from which clients come is not known")
+    look.need_ipv4(RULES.name)
     asked = (look.outside.address or "", look.service.target, look.host.address)
     destination = next((one for one in asked if _is_ipv4(one)), "")
     interface = addresses.owner_of(destination)

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from tests.lab.command import wait_for
+from tests.lab.command import run, wait_for
 from tests.lab.faults.serving import daemon, on_host_network, restart_docker, until_served
 from tests.lab.host import LabHost
-from tests.lab.scenario import Act, fault, healthy, one_after_the_other, typed
+from tests.lab.network import BRIDGE, IPV6_PREFIX
+from tests.lab.scenario import BY_IPV6, Act, fault, healthy, ipv6_address, one_after_the_other, typed
 
 Backend = Literal["iptables", "nftables"]
 
@@ -88,6 +89,12 @@ def firewalld_with_iptables_running_port_not_listed_but_dnat_healthy(host: LabHo
     start_firewalld(host, "iptables")
     host.run("systemctl", "restart", "docker.service")
     until_served(host)
+
+
+def clients_by_ipv6(host: LabHost) -> None:
+    """A way by IPv6 between the watcher and the host, whose docker-proxy listens there too."""
+    run("ip", "address", "replace", f"{IPV6_PREFIX}::1/64", "dev", BRIDGE, "nodad")
+    host.run("ip", "address", "replace", f"{ipv6_address(host)}/64", "dev", "host0", "nodad")
 
 
 def strict_forward_ports(host: LabHost) -> None:
@@ -173,6 +180,14 @@ SCENARIOS = (
         CLOSED,
         outside="no route",
     ),
+    fault(
+        "firewalld-closed-to-clients-by-ipv6",
+        one_after_the_other(firewalld_running_port_not_listed_but_dnat_healthy, clients_by_ipv6),
+        CLOSED,
+        outside="not permitted",
+        service=BY_IPV6,
+    ),
+    healthy("clients-by-ipv6", clients_by_ipv6, service=BY_IPV6),
     fault(
         "strict-forward-ports",
         strict_forward_ports,
