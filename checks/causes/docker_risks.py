@@ -61,7 +61,7 @@ def _docker_deaf_to_firewalld(look: Look) -> Judgement:
         return passed(
             f"firewalld {direct.version} with its nftables backend and no direct rule leaves Docker's rules alone"
         )
-    kept = f"firewalld {direct.version} keeps {direct.kept} direct rules, and then flushes iptables" if direct else ""
+    kept = f"direct rules of firewalld {direct.version}: {direct.kept}; with any it flushes iptables" if direct else ""
     return risk(
         Evidence("D-Bus", f"firewalld runs, and dockerd (pid {docker.main_pid}) is not on D-Bus: it does not hear it"),
         *((Evidence(DIRECT_RULES.name, kept),) if kept else ()),

@@ -31,7 +31,7 @@ def test_a_firewalld_that_leaves_docker_s_rules_alone_need_not_be_heard() -> Non
 def test_with_one_direct_rule_it_wipes_them() -> None:
     found = deaf(recorded(TRIXIE, "firewalld-given-a-direct-rule"))
     assert found.verdict is Verdict.RISK
-    assert "firewalld 2.3.1 keeps 1 direct rules" in found.evidence[1].says
+    assert "direct rules of firewalld 2.3.1: 1" in found.evidence[1].says
 
 
 @pytest.mark.parametrize(
