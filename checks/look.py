@@ -168,6 +168,16 @@ class Look:
         return container
 
     @property
+    def by_ipv6(self) -> bool:
+        """Whether it was asked for at an address of IPv6, of which the host's rules and switches are others."""
+        return ":" in (self.outside.address or self.service.target)
+
+    def need_ipv4(self, fact: str) -> None:
+        """For what a fact of IPv4 decides: raises MissingError where clients come by IPv6."""
+        if self.by_ipv6:
+            raise MissingError(fact, "clients come by IPv6, and only that of IPv4 is read")
+
+    @property
     def rules_elsewhere(self) -> str:
         """Why the rules of published ports are not those that Docker writes in iptables; empty where they are.
 

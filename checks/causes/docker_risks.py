@@ -3,7 +3,9 @@
 from checks.causes.cause import Cause, Judgement, passed, risk
 from checks.causes.docker_rules import missing_parts, not_by_iptables
 from checks.facts.bus import BUS
-from checks.look import Look
+from checks.facts.firewalld import FIREWALLD
+from checks.facts.firewalld_direct import DIRECT_RULES, DirectRules
+from checks.look import Look, MissingError
 from checks.model import Evidence, FixId
 
 _ISOLATION = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2")
@@ -44,7 +46,7 @@ def _docker_deaf_to_firewalld(look: Look) -> Judgement:
     """A dockerd that started without firewalld never hears of it, and does not put its rules back after a reload.
 
     dockerd gives its D-Bus connection up when firewalld is not there at its start (libnetwork a971c561d1). Not being
-    on the bus is conclusive; start times alone are not.
+    on the bus is conclusive; start times alone are not. It need not hear a firewalld that does not touch its rules.
     """
     firewalld, docker, bus = look.unit("firewalld.service"), look.unit("docker.service"), look.need(BUS)
     if not firewalld.is_active:
@@ -54,10 +56,34 @@ def _docker_deaf_to_firewalld(look: Look) -> Judgement:
     look.need_rules_in_iptables()
     if docker.main_pid in bus.pids:
         return passed(f"dockerd (pid {docker.main_pid}) is on D-Bus and hears firewalld")
+    direct = _direct_rules(look)
+    if direct is not None and not direct.kept:
+        return passed(
+            f"firewalld {direct.version} with its nftables backend and no direct rule leaves Docker's rules alone"
+        )
+    kept = f"direct rules of firewalld {direct.version}: {direct.kept}; with any it flushes iptables" if direct else ""
     return risk(
         Evidence("D-Bus", f"firewalld runs, and dockerd (pid {docker.main_pid}) is not on D-Bus: it does not hear it"),
+        *((Evidence(DIRECT_RULES.name, kept),) if kept else ()),
         Evidence("D-Bus", "a reload of firewalld wipes Docker's rules, and dockerd would not write them again"),
     )
+
+
+def _direct_rules(look: Look) -> DirectRules | None:
+    """Those of firewalld, where they decide whether it wipes Docker's rules; None where it does anyway.
+
+    Raises MissingError where that is not known.
+    """
+    if look.need(FIREWALLD).backend != "nftables":
+        return None
+    direct = look.need(DIRECT_RULES)
+    if not direct.version:
+        raise MissingError(
+            DIRECT_RULES.name, "which version of firewalld runs is not known: newer ones may spare Docker"
+        )
+    if direct.matter and direct.kept is None:
+        raise MissingError(DIRECT_RULES.name, f"firewalld {direct.version} was not asked for them")
+    return direct if direct.matter else None
 
 
 DOCKER_ISOLATION_LOST = Cause(

@@ -120,6 +120,7 @@ def _dnat_target_stale(look: Look) -> Judgement:
     container = look.bridged
     if container is None or not container.running:
         return passed("no running container publishes the port")
+    look.need_ipv4(NETFILTER.name)
     netfilter = look.docker_rules
     rules = list(netfilter.dnat(look.service.port))
     if not rules:
@@ -143,8 +144,14 @@ def stale_rules(netfilter: Netfilter, port: int, container: Container) -> list[R
 
 
 def not_by_iptables(look: Look) -> str:
-    """Why Docker's iptables rules do not matter here; empty where they do. Raises MissingError as the next one does."""
-    return "this service is not published through NAT" if look.bridged is None else written_otherwise(look)
+    """Why Docker's iptables rules do not matter here; empty where they do. Raises MissingError as the next one does.
+
+    And for a client that comes by IPv6: docker-proxy serves it, or ip6tables, which is not read.
+    """
+    if look.bridged is None:
+        return "this service is not published through NAT"
+    look.need_ipv4(NETFILTER.name)
+    return written_otherwise(look)
 
 
 def written_otherwise(look: Look) -> str:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Iterator
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
@@ -9,7 +10,8 @@ from checks.evidence.packet import Blocker, Owner, agrees, blockers, known_block
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
-from checks.facts.netfilter import NETFILTER
+from checks.facts.netfilter import NETFILTER, Variant
+from checks.facts.nftables import NFTABLES, NativeRule
 from checks.facts.sockets import SOCKETS
 from checks.look import Look, MissingError
 from checks.model import Evidence, FixId, ReachOutcome, Vantage
@@ -27,6 +29,8 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     port is as it should be. Where Docker's chains are gone that is the cause, not the port.
     """
     firewalld, port = look.need(FIREWALLD), look.service.port
+    if firewalld.running and look.by_ipv6:
+        return _closed_to_ipv6(look, firewalld)
     not_met = _not_met(look, firewalld)
     if not_met:
         return passed(not_met)
@@ -67,6 +71,44 @@ def _not_met(look: Look, firewalld: Firewalld) -> str:
     if sockets is not None and not any(one.port == port for one in sockets) and not returns:
         return f"nothing on the host listens on {port}: an open port would lead nowhere"
     return ""
+
+
+def _closed_to_ipv6(look: Look, firewalld: Firewalld) -> Judgement:
+    """Zones are for both families; where no rule of IPv6 translates the port its packets meet them, with docker-proxy.
+
+    Which interface they come in by is not read, and neither are the rules themselves: it is likely at most.
+    """
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    if look.bridged is not None and any(_translates_ipv6(rule) for rule in _rules_of_ipv6(look)):
+        raise MissingError(NFTABLES.name, "a rule of IPv6 translates, and where it sends packets is not read")
+    interface, zone, _ = ruling_zone(look, firewalld)
+    admitted = firewalld.admits(zone, look.service.port)
+    if admitted:
+        return passed(f"open: {admitted}")
+    if look.answers_at(Vantage.HOST) is not True and look.answers_at(Vantage.LOOPBACK) is not True:
+        raise MissingError(
+            FIREWALLD.name, f"nothing on the host answers on {look.service.port}: it may not be the port"
+        )
+    return fail(
+        Evidence("firewalld", _shown(zone, interface)),
+        Evidence("path", f"clients come by IPv6 to {look.outside.address or look.service.target}, not by Docker's NAT"),
+        Evidence("path", f"from outside: {look.outside.says}"),
+        sure=False,
+    )
+
+
+def _rules_of_ipv6(look: Look) -> Iterator[NativeRule]:
+    """Those of ip6tables too. Raises MissingError where these are of the legacy variant, which nft does not show."""
+    if look.docker_rules.variant is Variant.LEGACY:
+        raise MissingError(NFTABLES.name, "the rules of ip6tables-legacy are not read")
+    for (family, _, _), rules in look.need(NFTABLES).chains.items():
+        if family in {"ip6", "inet"}:
+            yield from rules
+
+
+def _translates_ipv6(rule: NativeRule) -> bool:
+    return any("dnat" in one or one.get("xt", {}).get("name") == "DNAT" for one in rule.statements)
 
 
 def _firewalld_forward_reject(look: Look) -> Judgement:

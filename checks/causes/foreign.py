@@ -21,7 +21,7 @@ from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS, known
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase
-from checks.walk import Backend, Hook, Place
+from checks.walk import Backend, Hook, Place, Stop
 
 _JUMP_TO_DOCKER = "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"
 _FIREWALLS = ("nftables.service", "iptables.service", "ufw.service")
@@ -153,9 +153,13 @@ def _ended_before_counting(look: Look) -> str:
     """What of the host itself may end a packet before the rule that counts arrivals; empty where nothing does."""
     if taken_for_spoofed(look):
         return "the reverse path filter takes its source for a false one"
-    early = (one for one in blockers(look) if one.stop.hook in {Hook.INGRESS, Hook.PREROUTING} and not one.flat)
+    early = (one for one in blockers(look) if _before_counting(one.stop) and not one.flat)
     blocker = next(early, None)
     return blocker.stop.says if blocker else _dropped_by_kernel(look)
+
+
+def _before_counting(stop: Stop) -> bool:
+    return stop.hook in {Hook.INGRESS, Hook.PREROUTING} and not stop.reply
 
 
 def _dropped_by_kernel(look: Look) -> str:

@@ -4,16 +4,15 @@ from checks.causes.cause import Cause, Judgement, fail, passed, risk
 from checks.causes.kernel import counted
 from checks.evidence.networkd import networkd, switched_off_by_networkd
 from checks.evidence.origin import who_switched_forwarding
-from checks.evidence.packet import followed
-from checks.facts.firewalld import FIREWALLD
+from checks.evidence.packet import RULES, followed, strangers_packet
 from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
 from checks.facts.network_service import NETWORK_SERVICE
-from checks.facts.nftables import NFTABLES
 from checks.facts.path import Route
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlFiles, SysctlLine
 from checks.look import Look, MissingError
 from checks.model import LADDER, Evidence, FixId, ReachOutcome, Vantage
+from checks.walk import walk
 
 NOT_FORWARDED = "IpInAddrErrors"
 """Rises by one for each packet that would have to be forwarded and may not (seen on Linux 6.18)."""
@@ -21,7 +20,9 @@ NOT_FORWARDED = "IpInAddrErrors"
 
 def _ip_forward_off(look: Look) -> Judgement:
     """Every packet for a bridged container is dropped on its way in; on the host itself all answers as ever."""
-    if look.need(FORWARDING).ip_forward:
+    forwarding = look.need(FORWARDING)
+    look.need_ipv4(FORWARDING.name)
+    if forwarding.ip_forward:
         return passed("net.ipv4.ip_forward = 1")
     container = look.bridged
     if container is None:
@@ -45,6 +46,7 @@ def _ip_forward_off(look: Look) -> Judgement:
 def _interface_forwarding_off(look: Look) -> Judgement:
     """One interface's own switch is off while the host's is on: the way in, or the way of the answers."""
     forwarding = look.need(FORWARDING)
+    look.need_ipv4(FORWARDING.name)
     if not forwarding.ip_forward:
         return passed("net.ipv4.ip_forward = 0: that is the switch of all interfaces")
     container = look.bridged
@@ -174,24 +176,28 @@ def _not_kept(files: SysctlFiles) -> str:
 
 
 def _forward_policy_open(look: Look) -> Judgement:
-    """The policy DROP comes from dockerd, and only where it switches forwarding on itself: not after a persisted 1."""
+    """Nothing ends what strangers have the host send on.
+
+    The policy DROP comes from dockerd, and only where it switches forwarding on itself: not after a persisted 1, and
+    not again once another program has set it back (``ufw disable`` does, seen on 0.36).
+    """
     if not look.need(FORWARDING).ip_forward:
         return passed("nothing is forwarded")
-    forward = look.docker_rules.chain("filter", "FORWARD")
-    if forward is None or forward.policy != "ACCEPT":
-        return passed(f"the policy of FORWARD is {forward.policy if forward else 'not set by iptables'}")
-    line = look.need(SYSCTL_FILES).at_boot()
-    if line is None or not line.is_on:
-        return passed("no file keeps forwarding on: dockerd sets the policy when it switches it on")
-    firewalld = look.may(FIREWALLD)
-    if firewalld is not None and firewalld.running:
-        return passed("firewalld runs, and decides what is forwarded")
-    closed = next((one for one in look.may(NFTABLES) or () if one.hook == "forward" and one.policy == "drop"), None)
-    if closed is not None:
-        return passed(closed.says)
+    look.need_rules_in_iptables()
+    trace = walk(look.need(RULES), strangers_packet(look))
+    if trace.blocked:
+        return passed(trace.stops[-1].says)
+    if not trace.clear:
+        why = f"whether it ends there is not known: {trace.stops[0].says}" if trace.stops else "they are too many"
+        raise MissingError(RULES.name, why)
+    files = look.may(SYSCTL_FILES)
+    line = files.at_boot() if files else None
+    kept_on = f"{line.says}, so that dockerd never sets that policy to DROP" if line is not None and line.is_on else ""
     return risk(
-        Evidence("netfilter", "the policy of chain FORWARD is ACCEPT: whoever can reach this host is routed by it"),
-        Evidence("sysctl files", f"{line.says}, so that dockerd never sets that policy to DROP"),
+        Evidence("netfilter", "no policy or rule of FORWARD ends it: whoever can reach this host is routed by it"),
+        Evidence("sysctl files", kept_on)
+        if kept_on
+        else Evidence("forwarding", "dockerd sets the policy to DROP only when it finds forwarding off at its start"),
     )
 
 

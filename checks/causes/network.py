@@ -5,11 +5,14 @@ import re
 import shlex
 
 from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.evidence.packet import followed
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.engine import CONTAINERS, ENGINE, Container
+from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH, Route
 from checks.look import Look, MissingError
 from checks.model import Evidence, FixId, Phase, ReachOutcome, Vantage
+from checks.walk import Trace
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
@@ -82,17 +85,17 @@ def _ladder(look: Look) -> tuple[Evidence, ...]:
 
 def _subnet_overlap(look: Look) -> Judgement:
     """A Docker network has the clients' addresses for its own: the answers go to a bridge, and never leave the host."""
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
     back, addresses = _back(look), look.need(ADDRESSES)
     bridge = back.device if back.device and _OF_DOCKER.fullmatch(back.device) else None
     if bridge is None:
-        return passed(f"`{back.question}` answers: {back.answer}")
-    if look.outside.ok:
-        return passed(f"it {look.outside.says} from outside")
+        return _routed(look, back)
     subnet = ", ".join(str(network) for network in addresses.networks.get(bridge, ()))
     return fail(
         Evidence("route", f"`{back.question}` answers: {back.answer}"),
         Evidence("addresses", f"{bridge} has {subnet}: the host takes {look.way.client} for one of its containers"),
-        sure=look.outside.ended is ReachOutcome.TIMED_OUT,
+        sure=look.outside.ended is ReachOutcome.TIMED_OUT and not _marked(look),
         advice=_another_subnet(look, addresses, bridge),
     )
 
@@ -117,34 +120,76 @@ def _another_subnet(look: Look, addresses: Addresses, bridge: str) -> tuple[str,
 
 
 def _return_route_missing(look: Look) -> Judgement:
-    """What clients send arrives, and the host knows no way back to them, or one by a gateway that is not there."""
+    """What clients send arrives, and the host knows no way back to them, or one by a gateway that is not there.
+
+    A container's answer is routed by the container's own address: routing rules may send it another way than the
+    host's.
+    """
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
     back, addresses = _back(look), look.need(ADDRESSES)
     gateway = re.search(r" via ([\d.]+) ", back.answer)
     dead = gateway[1] if gateway and addresses.is_silent(gateway[1]) else None
     if back.device is not None and dead is None:
-        return passed(f"`{back.question}` answers: {back.answer}")
-    if look.outside.ok:
-        return passed(f"it {look.outside.says} from outside")
+        return _routed(look, back)
     routes = "; ".join(route.says for route in addresses.routes) or "none"
+    own = look.way.back
+    by_rule = own is not None and own.device is not None and dead is None  # the host's own answers have a way
     return fail(
         Evidence("route", f"`{back.question}` answers: {back.answer}"),
+        *((Evidence("route", f"while `{own.question}` answers: {own.answer}"),) if own is not None and by_rule else ()),
         Evidence("addresses", f"gateway {dead} does not answer on its link" if dead else f"its routes: {routes}"),
-        sure=look.outside.ended is ReachOutcome.TIMED_OUT,
+        sure=look.outside.ended is ReachOutcome.TIMED_OUT and not _marked(look),
         advice=(
+            "ip rule show; ip route show table all   # which rule and which table the container's answers go by",
+            "# the rule, or the table's route to these clients, is its owner's to mend: ip rule del, ip route replace",
+        )
+        if by_rule
+        else (
             f"sudo ip route replace {_network_of(look)} via GATEWAY   # now; GATEWAY: who leads to these clients",
             "# lastingly: a route in the configuration of the interface (nmcli, .network, ifcfg, interfaces)",
         ),
     )
 
 
+def _routed(look: Look, back: Route) -> Judgement:
+    """The answers have a way; what a rule marks may take another one than the one that was asked for."""
+    if _marked(look):
+        raise MissingError(PATH.name, "rules mark the answers, and the kernel was asked for the way of unmarked ones")
+    return passed(f"`{back.question}` answers: {back.answer}")
+
+
 def _back(look: Look) -> Route:
+    """The way of the answers to a client: the container's where the packet is sent on to it, else the host's own."""
     look.need(PATH)
-    if look.way.back is None:
+    back, out = look.way.back, look.way.outbound
+    if back is None:
         raise MissingError(PATH.name, "where clients come from is not known")
     asked = look.outside.address or look.service.target
     if asked not in look.need(ADDRESSES).every_address:
         raise MissingError(ADDRESSES.name, f"the host has no address {asked} to answer from")
-    return look.way.back
+    container, trace = look.bridged, _followed(look)
+    if container is None or not container.running or (trace is not None and trace.translated is None):
+        return back
+    if out is None or out.interface != bridge_of(look, container):
+        raise MissingError(PATH.name, f"the way back from container {container.name} could not be asked")
+    if out.device is None and not look.need(FORWARDING).forwards(out.interface):
+        raise MissingError(PATH.name, f"while forwarding is off, `{out.question}` is answered so with any route")
+    return out
+
+
+def _marked(look: Look) -> bool:
+    """Whether a rule marks the answers, or may."""
+    trace = _followed(look)
+    return trace is None or trace.answer_marked
+
+
+def _followed(look: Look) -> Trace | None:
+    """None where the rules, or the way of packets, are not known."""
+    try:
+        return followed(look)
+    except MissingError:
+        return None
 
 
 def _network_of(look: Look) -> ipaddress.IPv4Network:
@@ -152,9 +197,12 @@ def _network_of(look: Look) -> ipaddress.IPv4Network:
 
 
 def _mtu_black_hole(look: Look) -> Judgement:
-    """The connection is made, for its packets are small; whatever is large is lost, and nobody tells the sender."""
-    if look.outside.ok:
-        return passed(f"it {look.outside.says} from outside")
+    """The connection is made, for its packets are small; whatever is large is lost, and nobody tells the sender.
+
+    An answer rules nothing out: that of a registry, or an error, fits into one small packet, where a pull would hang.
+    """
+    if look.outside.ended is ReachOutcome.ANSWERED:
+        raise MissingError("reading", f"it {look.outside.says}, and that is a small answer: no large one was asked for")
     if look.outside.phase not in {Phase.TLS, Phase.HTTP} or look.outside.ended is not ReachOutcome.TIMED_OUT:
         return passed(f"it {look.outside.says}: the large packets are not what is lost")
     if look.small is None:

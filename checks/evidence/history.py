@@ -15,7 +15,7 @@ from checks.facts.system import SYSTEM
 from checks.facts.units import NETWORK_UNITS, UNIT_NAMES
 from checks.look import Look
 
-_TOLERATED = timedelta(seconds=2)
+TOLERATED = timedelta(seconds=2)
 """Between the two clocks: an answer takes its time, and a look is no time server."""
 
 _TOGETHER = timedelta(seconds=5)
@@ -31,6 +31,7 @@ _SHORT = 80  # characters of a line that only coincides
 _STOPS, _STARTS = {EventKind.STOPPING, EventKind.STOPPED}, {EventKind.STARTING, EventKind.STARTED}
 _UNIT_KINDS = {*_STOPS, *_STARTS, EventKind.FAILED, EventKind.RELOADING, EventKind.RELOADED}
 _REQUESTS = (EventKind.SUDO, EventKind.CRON, EventKind.POLKIT, EventKind.ANSIBLE)
+_NOBODY_S = {*UNIT_NAMES, "podman.service", "podman.socket"}  # the latter come up whenever anybody asks, as we do
 _SESSION = re.compile(r"session-(\w+)\.scope")
 
 
@@ -132,7 +133,7 @@ def skew(look: Look) -> timedelta:
     if look.facts is None or system is None:
         return timedelta(0)
     ahead = system.clock - look.facts.at
-    return ahead if abs(ahead) > _TOLERATED else timedelta(0)
+    return ahead if abs(ahead) > TOLERATED else timedelta(0)
 
 
 def clock(at: datetime) -> str:
@@ -224,14 +225,32 @@ def _requests(event: Event, act: Act) -> bool:
 
 
 def _coincidences(history: History, act: Act) -> Iterator[str]:
-    """What else was done or written at that time, the more telling first."""
+    """What else was done or written at that time, the more telling first: what was before it, and near to it."""
     for job in history.acts:
-        if act.within(job) and job.unit not in UNIT_NAMES and not job.unit.startswith(("user", "systemd-")):
+        if act.within(job) and job.unit not in _NOBODY_S and not job.unit.startswith(("user", "systemd-")):
             yield f"{job.unit} was running: it had been started before, and ended after it"
     for event in history.of_kind(*_REQUESTS):
         if act.at - _REQUESTED_WITHIN <= event.at <= act.at:
             yield f"{told(event)} at {clock(event.at)}"
-    for event in history.of_kind(EventKind.SAID):
-        near = act.at - _SAME_MOMENT <= event.at <= act.until + _SAME_MOMENT
-        if near and event.by_unit.endswith(".service") and not event.by_unit.startswith(("user@", act.unit)):
-            yield f'{event.by_unit} wrote "{event.what[:_SHORT]}"'
+    near = [event for event in history.of_kind(EventKind.SAID) if _near(event, act) and event.by_unit != act.unit]
+    for event in sorted(near, key=lambda event: (event.at > act.at, abs(event.at - act.at))):
+        if writer := _writer(event):
+            yield f'{writer} wrote "{event.what[:_SHORT]}"'
+
+
+def _near(event: Event, act: Act) -> bool:
+    return act.at - _SAME_MOMENT <= event.at <= act.until + _SAME_MOMENT
+
+
+def _writer(event: Event) -> str:
+    """Who wrote a line: its service, or else the program by its own name; empty for what is nobody's doing.
+
+    A container's scope writes for what runs in it.
+    """
+    if event.by_unit.endswith(".service"):
+        return "" if event.by_unit.startswith("user@") else event.by_unit
+    program = f"{event.program or 'a program'} (pid {event.pid}"
+    session = _SESSION.fullmatch(event.by_unit)
+    if session:
+        return f"{program}, in login session {session[1]})"
+    return f"{program})" if not event.by_unit else ""

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
-from checks.evidence.history import Act, Did, History, clock, history, skew, told
+from checks.evidence.history import TOLERATED, Act, Did, History, clock, history, skew, told
 from checks.facts.daemon import DAEMON
 from checks.facts.journal import EventKind
 from checks.facts.network_service import NAME as NETWORK
@@ -30,15 +31,21 @@ _MOST = 6  # lines
 
 
 def who_switched_forwarding(look: Look) -> tuple[Evidence, ...]:
-    """What switched net.ipv4.ip_forward off, after it was last known to be on; nothing where that is not told."""
+    """What may have switched net.ipv4.ip_forward off, after it was last known to be on; nothing where that is not told.
+
+    The kernel keeps no record of who writes to it: whoever left one in the journal may not be the one who did it.
+    """
     since = _last_on(look)
     happened = history(look)
     if happened is None:
-        return tuple(_by_unit_times(look, since))
-    for way in (_by_command, _by_network_service, _by_sysctl_files):
-        if found := tuple(way(look, happened, since)):
-            return found
-    return ()
+        found = list(_by_unit_times(look, since))
+    else:
+        ways = (*_commands(happened), *_network_service(look, happened), *_sysctl_files(look, happened))
+        found = [way for way in sorted(ways, key=lambda way: way.at) if since is None or way.at > since.at]
+    if not found:
+        return ()
+    newest = found[-_MOST_WAYS:]
+    return (*(line for way in newest for line in way.told(since, look.before.failed_at)), _NO_PROOF)
 
 
 def who_touched_the_firewall(look: Look) -> tuple[Evidence, ...]:
@@ -78,64 +85,84 @@ def who_stopped(look: Look, name: str) -> tuple[Evidence, ...]:
 # --- forwarding ------------------------------------------------------------------------------------------------
 
 
-def _by_network_service(look: Look, happened: History, since: datetime | None) -> Iterator[Evidence]:
+@dataclass(frozen=True)
+class _LastOn:
+    """When forwarding was last known to be on: what was done up to ``at`` is not why it is off."""
+
+    at: datetime
+    says: str
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One thing that switches forwarding off, and was done: what, how that does it, and who asked for it."""
+
+    at: datetime
+    fact: str
+    what: str
+    how: str = ""
+    asked: tuple[Evidence, ...] = ()
+
+    def told(self, since: _LastOn | None, failed_at: datetime | None) -> Iterator[Evidence]:
+        """``since``: when it was last known to be on; ``failed_at``: when the service first failed to answer."""
+        between = f"; {since.says}" if since else ""
+        late = failed_at is not None and self.at - TOLERATED > failed_at
+        already = f"; it had not answered since {clock(failed_at)} already" if failed_at and late else ""
+        yield Evidence(self.fact, f"{self.what} at {clock(self.at)}{between}{already}{self.how}")
+        yield from self.asked
+
+
+_NO_PROOF = Evidence("forwarding", "that fits in time; it is no proof, as the kernel does not record who writes to it")
+_MOST_WAYS = 3
+
+
+def _commands(happened: History) -> Iterator[_Way]:
+    """A command that itself says 0."""
+    for event in happened.of_kind(*_COMMANDS):
+        if _SWITCHES_OFF.search(event.what):
+            yield _Way(event.at, "journal", told(event))
+
+
+def _network_service(look: Look, happened: History) -> Iterator[_Way]:
     """The stop of initscripts' network service, where its script says so and no file switches it on again."""
     service = look.may(NETWORK_SERVICE)
     if service is None or not service.resets:
         return
-    acts = [act for act in happened.acts_of(NETWORK) if act.did in _ways_off(look) and _after(act.at, since)]
-    if not acts:
+    for act in happened.acts_of(NETWORK):
+        if act.did in _ways_off(look):
+            asked = tuple(_askers(happened, act))
+            yield _Way(act.at, "journal", f"{NETWORK} was {act.did}", _its_stop(service), asked)
+
+
+def _sysctl_files(look: Look, happened: History) -> Iterator[_Way]:
+    """The sysctl files were applied anew, and they say 0."""
+    line = _deciding_line(look)
+    if line is None or line.is_on:
         return
-    yield _its_stop("journal", f"{NETWORK} was {acts[0].did} at {clock(acts[0].at)}{_between(since)}", service)
-    yield from _askers(happened, acts[0])
-    yield _NO_PROOF
+    how = f": it applies the files, and {line.says}"
+    service = look.may(NETWORK_SERVICE)
+    told_by_itself = service is not None and service.resets
+    for act in happened.acts_of(_SYSCTL_UNIT):
+        if not (told_by_itself and happened.consequence(act)):
+            yield _Way(act.at, "journal", f"{_SYSCTL_UNIT} was {act.did}", how, tuple(_askers(happened, act)))
+    for event in happened.of_kind(*_COMMANDS):
+        if _LOADS_FILES.search(event.what):
+            yield _Way(event.at, "journal", told(event), how)
 
 
-def _by_unit_times(look: Look, since: datetime | None) -> Iterator[Evidence]:
-    """The same by systemd's own times, where the journal cannot be read: they do not say who asked."""
+def _by_unit_times(look: Look, since: _LastOn | None) -> Iterator[_Way]:
+    """The stop of the network service by systemd's own times, where the journal cannot be read: nobody is named."""
     service, unit = look.may(NETWORK_SERVICE), look.may_unit(NETWORK)
     stopped = unit.inactive_since if unit else None
     if service is None or not service.resets or stopped is None:
         return
     at = stopped - skew(look)
-    if _after(at, since):
-        yield _its_stop("units", f"{NETWORK} was last stopped at {clock(at)}{_between(since)}", service)
-        yield _NO_PROOF
+    if since is None or at > since.at:
+        yield _Way(at, "units", f"{NETWORK} was last stopped", _its_stop(service))
 
 
-def _its_stop(fact: str, when: str, service: NetworkService) -> Evidence:
-    return Evidence(fact, f"{when}; its stop switches forwarding off: {service.resets[0].says}")
-
-
-_NO_PROOF = Evidence("forwarding", "that fits in time; it is no proof, as the kernel does not record who writes to it")
-
-
-def _by_command(_look: Look, happened: History, since: datetime | None) -> Iterator[Evidence]:
-    """A command that itself says 0."""
-    for event in happened.of_kind(*_COMMANDS):
-        if _SWITCHES_OFF.search(event.what) and _after(event.at, since):
-            yield Evidence("journal", f"{told(event)} at {clock(event.at)}{_between(since)}")
-            return
-
-
-def _by_sysctl_files(look: Look, happened: History, since: datetime | None) -> Iterator[Evidence]:
-    """The sysctl files were applied anew, and they say 0."""
-    line = _deciding_line(look)
-    if line is None or line.is_on:
-        return
-    acts = [act for act in happened.acts_of(_SYSCTL_UNIT) if _after(act.at, since)]
-    commands = [
-        event for event in happened.of_kind(*_COMMANDS) if _LOADS_FILES.search(event.what) and _after(event.at, since)
-    ]
-    if acts:
-        yield Evidence(
-            "journal", f"{_SYSCTL_UNIT} was {acts[0].did} at {clock(acts[0].at)}: it applies the files, and {line.says}"
-        )
-        yield from _askers(happened, acts[0])
-    elif commands:
-        yield Evidence(
-            "journal", f"{told(commands[0])} at {clock(commands[0].at)}: it applies the files, and {line.says}"
-        )
+def _its_stop(service: NetworkService) -> str:
+    return f"; its stop switches forwarding off: {service.resets[0].says}"
 
 
 def _ways_off(look: Look) -> set[Did]:
@@ -149,20 +176,27 @@ def _deciding_line(look: Look) -> SysctlLine | None:
     return files.at_boot() if files else None
 
 
-def _last_on(look: Look) -> datetime | None:
-    """When forwarding was last known to be on: a good look, dockerd's start, which switches it on, or a command."""
+def _last_on(look: Look) -> _LastOn | None:
+    """The last time of all: of a good look, a command, dockerd's start, which switches it on, and an answer.
+
+    Behind NAT nothing answers while forwarding is off, but by docker-proxy where Docker's rules are gone: then it is
+    the rules that keep clients out. A reading comes every few seconds, and clocks may differ by two.
+    """
     happened = history(look)
     commands = happened.of_kind(*_COMMANDS) if happened else ()
-    known = [event.at for event in commands if _SWITCHES_ON.search(event.what)]
-    good = look.before.good
+    on = [event.at for event in commands if _SWITCHES_ON.search(event.what)]
+    good, answered = look.before.good, look.before.answered_at
     switch = good.of(Aspect.HOST_FORWARDING) if good is not None else None
     if good is not None and switch is not None and switch.text == "1":
-        known.append(good.at)
+        on.append(good.at)
     settings = look.may(DAEMON)
     started = _docker_started(look, happened)
     if started is not None and settings is not None and settings.ip_forward:
-        known.append(started)
-    return max(known, default=None)
+        on.append(started)
+    known = [_LastOn(at, f"forwarding was last known to be on at {clock(at)}") for at in on]
+    if answered is not None:
+        known.append(_LastOn(answered - TOLERATED, f"the service still answered at {clock(answered)}"))
+    return max(known, key=lambda one: one.at, default=None)
 
 
 def _docker_started(look: Look, happened: History | None) -> datetime | None:
@@ -180,14 +214,6 @@ def _docker_started(look: Look, happened: History | None) -> datetime | None:
 
 
 # --- words -----------------------------------------------------------------------------------------------------
-
-
-def _after(at: datetime, since: datetime | None) -> bool:
-    return since is None or at > since
-
-
-def _between(since: datetime | None) -> str:
-    return f"; forwarding was last known to be on at {clock(since)}" if since else ""
 
 
 def _by_act(happened: History, act: Act) -> Iterator[Evidence]:

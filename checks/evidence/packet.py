@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 
-from checks.facts.addresses import ADDRESSES
+from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.legacy import LEGACY
 from checks.facts.netfilter import NETFILTER, Netfilter, Variant, read
@@ -18,6 +18,12 @@ from checks.walk import Backend, Hook, Packet, Place, Ruleset, Stop, Trace, rise
 
 _MOST = 6
 """Stops in a row that are looked for: each is found by lifting the one before it."""
+
+_STRANGER, _ELSEWHERE = "192.0.2.7", "198.51.100.7"
+"""Addresses of nobody's (RFC 5737)."""
+
+_DISCARD = 9
+"""A port that nobody publishes (RFC 863)."""
 
 _OF_ENGINES = {DOCKER_TABLE, PODMAN_TABLE}
 _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
@@ -96,6 +102,7 @@ def packet_of(look: Look) -> Packet:
     look.need(PATH)
     if look.way.client is None:
         raise MissingError(PATH.name, "the address from which clients come is not known")
+    look.need_ipv4(RULES.name)
     asked = (look.outside.address or "", look.service.target, look.host.address)
     destination = next((one for one in asked if _is_ipv4(one)), "")
     interface = addresses.owner_of(destination)
@@ -104,11 +111,24 @@ def packet_of(look: Look) -> Packet:
             ADDRESSES.name, f"{destination or look.service.target} is no IPv4 address that the host has for clients"
         )
 
+    return _packet(addresses, look.way.client, destination, look.service.port, interface)
+
+
+def strangers_packet(look: Look) -> Packet:
+    """What somebody else sends by way of the host: to no address of it or of its containers. Raises MissingError."""
+    addresses = look.need(ADDRESSES)
+    interface = addresses.interface_of(look.service.target)
+    if interface is None:
+        raise MissingError(ADDRESSES.name, "by which interface others reach the host is not known")
+    return _packet(addresses, _STRANGER, _ELSEWHERE, _DISCARD, interface)
+
+
+def _packet(addresses: Addresses, source: str, destination: str, port: int, interface: str) -> Packet:
     def route(address: str) -> str | None:
         found = addresses.route_to(address)
         return found.device if found else None
 
-    return Packet(look.way.client, destination, look.service.port, interface, addresses.every_address, route)
+    return Packet(source, destination, port, interface, addresses.every_address, route, addresses.bridges)
 
 
 def followed(look: Look) -> Trace:

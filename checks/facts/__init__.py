@@ -11,6 +11,7 @@ from checks.facts.disks import DISKS
 from checks.facts.docker_networks import DOCKER_NETWORKS
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
+from checks.facts.firewalld_direct import DIRECT_RULES
 from checks.facts.forwarding import FORWARDING
 from checks.facts.journal import JOURNAL
 from checks.facts.legacy import LEGACY
@@ -31,6 +32,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     FORWARDING,
     SYSCTL_FILES,
     FIREWALLD,
+    DIRECT_RULES,
     NETFILTER,
     LEGACY,
     NFTABLES,

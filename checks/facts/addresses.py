@@ -54,6 +54,11 @@ class Addresses:
         return frozenset(link.name for link in self.links.values() if link.up)
 
     @property
+    def bridges(self) -> frozenset[str]:
+        """The interfaces that others are plugged into."""
+        return frozenset(link.master for link in self.links.values() if link.master is not None)
+
+    @property
     def default_interface(self) -> str | None:
         """The interface that the first default route leaves by."""
         return next((route.device for route in self.routes if route.network.prefixlen == 0), None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from checks.source import Outputs, Probe, Source, UnparsableError
 
 _ROW = re.compile(r"^(?P<device>.*\S)\s+\d+\s+\d+\s+(?P<free>-?\d+)\s+(?P<used>\d+%|-)\s+(?P<mount>/.*)$")
+_MOUNT = re.compile(r"(?P<device>\d+:\d+) (?P<mount>/\S*)")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -45,7 +46,7 @@ def parse(outputs: Outputs) -> Disks:
     blocks, end, inodes = rest.partition("@ inodes\n")
     if not marker or not end:
         raise UnparsableError(f"df was cut off: {output.stderr.strip()[:200]}")
-    mounts = {_unescaped(mount): device for device, mount in map(str.split, listing.splitlines())}
+    mounts = dict(_mounted(line) for line in listing.splitlines())
     if "/" not in mounts:
         raise UnparsableError("nothing is mounted on /")
     used = {row["mount"]: _percent(row["used"]) for row in _rows(inodes)}
@@ -57,6 +58,13 @@ def parse(outputs: Outputs) -> Disks:
         if row["mount"] in mounts
     }
     return Disks(mounts, filesystems)
+
+
+def _mounted(line: str) -> tuple[str, str]:
+    match = _MOUNT.fullmatch(line)
+    if match is None:
+        raise UnparsableError(f"{line[:80]!r} is no device and its mount")
+    return _unescaped(match["mount"]), match["device"]
 
 
 def _rows(printed: str) -> Iterator[re.Match[str]]:

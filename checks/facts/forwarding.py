@@ -26,6 +26,10 @@ class Forwarding:
         """Whether a packet from a source to which no route leads is dropped."""
         return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) > 0
 
+    def forwards(self, interface: str) -> bool:
+        """Whether what comes in by an interface is sent on."""
+        return self.ip_forward and self.interfaces.get(interface, True)
+
     def filters_strictly(self, interface: str) -> bool:
         """Whether a packet must come in where its answer would leave (kernel: ip-sysctl.rst, the higher one counts)."""
         return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) == _STRICT

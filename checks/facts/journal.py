@@ -46,7 +46,11 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """One record. ``at`` is by the host's clock. ``by_unit`` is the unit in which the process ran that wrote it."""
+    """One record. ``at`` is by the host's clock. ``by_unit`` is the unit in which the process ran that wrote it.
+
+    It is empty where that process had ended before the journal asked: a script's ``logger`` is as quick. ``program`` is
+    what the process calls itself.
+    """
 
     at: datetime
     kind: EventKind
@@ -55,6 +59,7 @@ class Event:
     who: str = ""
     pid: int = 0
     by_unit: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,11 +116,12 @@ def _event(record: Mapping[str, Any]) -> Event | None:
         kind, unit = _UNIT_EVENTS.get(said.get("MESSAGE_ID", "")), said.get("UNIT", "")
         named = kind is not None and unit.endswith((".service", ".socket", ".timer"))
         return Event(at, kind, message, unit, "", pid, by_unit) if kind and named else None
-    told = _READERS.get(said.get("SYSLOG_IDENTIFIER", ""), _of_any_program)(message)
+    program = said.get("SYSLOG_IDENTIFIER", "")
+    told = _READERS.get(program, _of_any_program)(message)
     if told is None:
         return None
     kind, who, what = told
-    return Event(at, kind, what, "", who, pid, by_unit)
+    return Event(at, kind, what, "", who, pid, by_unit, program)
 
 
 def _text(value: object) -> str:
@@ -135,7 +141,7 @@ _SU = re.compile(r"\(to (?P<what>[^)]+)\) (?P<who>\S+) on ")
 _LOGIN = re.compile(r"(?P<root>ROOT )?LOGIN ON (?P<what>\S+)(?: BY (?P<who>\S+))?")
 _POLKIT = re.compile(r"for action (?P<action>\S+) for \S+ \[(?P<what>.*)\] \(owned by unix-user:(?P<who>[^)]+)\)")
 _DOCKERD = re.compile(r'msg="(?P<what>Firewalld: (?:[^"\\]|\\.)*)"')
-_NOTHING_TO_TAKE_AWAY = re.compile(r"WARNING: COMMAND_FAILED: '\S+ (?:.* )?-[CDFX] ")
+_ONLY_ASKS = re.compile(r'"(?:GET|HEAD) /')
 _KERNEL = re.compile(r"nf_conntrack: .*table full|[Oo]ut of memory: Kill")
 
 
@@ -175,9 +181,14 @@ def _by_dockerd(message: str) -> _Told | None:
     return (EventKind.DOCKERD, "dockerd", match["what"].replace('\\"', '"')) if match else None
 
 
-def _by_firewalld(message: str) -> _Told | None:
-    """What dockerd has it take away at each start, and that is not there, follows from the start and explains none."""
-    return None if _NOTHING_TO_TAKE_AWAY.match(message) else _of_any_program(message)
+def _by_network_manager(message: str) -> _Told | None:
+    """What somebody asked of it. All else follows from what became of interfaces, Docker's bridges among them."""
+    return (EventKind.SAID, "", message) if "audit: " in message else None
+
+
+def _by_podman(message: str) -> _Told | None:
+    """A request that changes something. systemd starts Podman's service for each look, and that only asks."""
+    return (EventKind.SAID, "", message) if " HTTP/" in message and not _ONLY_ASKS.search(message) else None
 
 
 def _by_kernel(message: str) -> _Told | None:
@@ -190,7 +201,11 @@ def _of_any_program(message: str) -> _Told:
 
 
 def _silent(_message: str) -> None:
-    """Those whose lines go with every change, whoever asked for it."""
+    """Those whose lines go with every change, whoever asked for it.
+
+    What firewalld says is of what its clients have it do: at each start dockerd has it take away, make and look for
+    rules that are not there, or are there already, in other words in each version.
+    """
 
 
 _ANSIBLE = tuple(
@@ -217,11 +232,25 @@ _READERS: Mapping[str, Callable[[str], _Told | None]] = {
     "login": _by_login,
     "polkitd": _by_polkit,
     "dockerd": _by_dockerd,
-    "firewalld": _by_firewalld,
+    "NetworkManager": _by_network_manager,
+    "podman": _by_podman,
     "kernel": _by_kernel,
     **{name: _by_ansible(name) for name in _ANSIBLE},
     **dict.fromkeys(
-        ("systemd", "(sd-pam)", "systemd-networkd", "systemd-logind", "systemd-journald", "containerd", "dbus-daemon"),
+        (
+            "systemd",
+            "(sd-pam)",
+            "systemd-networkd",
+            "systemd-logind",
+            "systemd-journald",
+            "containerd",
+            "dbus-daemon",
+            "dbus-broker",
+            "firewalld",
+            "avahi-daemon",
+            "dnsmasq",
+            "audit",
+        ),
         _silent,
     ),
 }

@@ -34,7 +34,8 @@ class Tracking(StrEnum):
 class Packet:
     """The first packet (SYN) of a client's TCP connection to a published port.
 
-    ``route`` tells by which interface the host sends to an address; None where it does not know.
+    ``route`` tells by which interface the host sends to an address; None where it does not know. ``bridges`` are those
+    of its interfaces that have ports, Docker's among them.
     """
 
     source: str
@@ -43,6 +44,7 @@ class Packet:
     interface: str  # it comes in by
     local: frozenset[str]  # every address of the host
     route: Callable[[str], str | None]
+    bridges: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from checks.walk import iptables, nft
 from checks.walk.packet import Hook
 from checks.walk.rules import Backend, BaseChain, Place, Table
 
+_BRIDGE = "bridge"  # the family
+
 Group = list[tuple[BaseChain, Table]]
 
 
@@ -20,8 +22,8 @@ class Ruleset:
     tables: tuple[Table, ...]
     missing: tuple[str, ...] = ()
 
-    def at(self, hook: Hook, device: str = "") -> list[Group]:
-        """The base chains of a hook in the order in which a packet meets them.
+    def at(self, hook: Hook, device: str = "", *, of_bridge: bool = False) -> list[Group]:
+        """The base chains of a hook, the host's or a bridge's, in the order in which a packet meets them.
 
         Those in one group have the same priority: which of them is asked first depends on which was made first, and
         that is nowhere to be read.
@@ -29,7 +31,8 @@ class Ruleset:
         groups: dict[tuple[int, int], Group] = {}
         for table in self.tables:
             for base in table.base:
-                if base.hook is hook and (not base.devices or device in base.devices):
+                asked = base.hook is hook and (table.family == _BRIDGE) is of_bridge
+                if asked and (not base.devices or device in base.devices):
                     groups.setdefault((base.turn, base.priority), []).append((base, table))
         return [groups[key] for key in sorted(groups)]
 

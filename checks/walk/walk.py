@@ -3,6 +3,9 @@
 Order: hooks as they come, in a hook by priority. A packet has to get past all base chains: accepting ends one of them,
 dropping or rejecting ends the packet. Where a rule cannot be judged, both ways are followed, and what comes of either
 is possible, not certain, until they meet again.
+
+A bridge has hooks of its own (family bridge) for what crosses it: prerouting and input for what its ports bring to the
+host, output and postrouting for what the host sends to them.
 """
 
 from collections.abc import Iterable
@@ -31,8 +34,9 @@ _NONE: States = frozenset()
 
 def walk(rules: Ruleset, packet: Packet) -> Trace:
     """What becomes of a client's first packet and of the answer to it. Raises ValueError for one that is not IPv4."""
-    way = _Way(rules)
+    way = _Way(rules, packet.bridges)
     states, sure = way.through(Hook.INGRESS, frozenset({first(packet)}), packet.interface, sure=not rules.missing)
+    states, sure = way.off_bridge(packet.interface, states, sure=sure)
     states, sure = way.through(Hook.PREROUTING, states, sure=sure)
     translated = {_target(one) for one in states}
     here, on = _routed(states, packet)
@@ -42,7 +46,7 @@ def walk(rules: Ruleset, packet: Packet) -> Trace:
     reached = way.reached
     blocked = not (here or out)
     if not blocked:
-        back = way.answered(here | out, sure=(here_sure or not here) and (out_sure or not out))
+        back = way.answered(here | out, packet.interface, sure=(here_sure or not here) and (out_sure or not out))
         blocked = not back
     egress = {one.egress for one in on}
     return Trace(
@@ -53,6 +57,7 @@ def walk(rules: Ruleset, packet: Packet) -> Trace:
         blocked=blocked,
         tracked=all(one.tracking is not Tracking.UNTRACKED for one in states),
         complete=way.complete and not rules.missing,
+        answer_marked=way.answer_marked,
     )
 
 
@@ -91,19 +96,43 @@ class _Way:
     """A walk under way: what it met so far."""
 
     rules: Ruleset
+    bridges: frozenset[str]
     stops: list[Stop] = field(default_factory=list)
     judged: int = 0
     complete: bool = True
     reached: Hook = Hook.INGRESS
+    hook: Hook = Hook.INGRESS  # the same, or that of a bridge
+    answer_marked: bool = False
 
     def forward(self, states: States, *, sure: bool) -> tuple[States, bool]:
         states, sure = self.through(Hook.FORWARD, states, sure=sure)
         leaving = frozenset(replace(state, ingress=None) for state in states)
         past, sure = self.through(Hook.POSTROUTING, leaving, sure=sure)
+        for device in {one.egress for one in past}:
+            past, sure = self.onto_bridge(device, past, sure=sure)
         return past, sure
 
-    def answered(self, states: States, *, sure: bool) -> States:
-        """The way back."""
+    def off_bridge(self, device: str | None, states: States, *, sure: bool) -> tuple[States, bool]:
+        """What a port of a bridge brings to the host itself, before the host sees it come in by the bridge."""
+        return self._over_bridge(device, (Hook.PREROUTING, Hook.INPUT), states, sure=sure)
+
+    def onto_bridge(self, device: str | None, states: States, *, sure: bool) -> tuple[States, bool]:
+        """What the host sends to a port of a bridge."""
+        return self._over_bridge(device, (Hook.OUTPUT, Hook.POSTROUTING), states, sure=sure)
+
+    def _over_bridge(
+        self, device: str | None, hooks: tuple[Hook, ...], states: States, *, sure: bool
+    ) -> tuple[States, bool]:
+        if device not in self.bridges:
+            return states, sure
+        for hook in hooks:
+            for group in self.rules.at(hook, of_bridge=True):
+                self.hook = hook
+                states, sure = self._past_group(group, states, sure=sure)
+        return states, sure
+
+    def answered(self, states: States, interface: str, *, sure: bool) -> States:
+        """The way back, out by the interface by which the client came."""
         if any(state.tracking is not Tracking.NEW for state in states):
             self.complete = False  # what is not tracked on its way in is no known connection on its way back
             return states
@@ -112,18 +141,26 @@ class _Way:
         brought = answers - own
         sure = sure and not (own and brought)
         own, own_sure = self.through(Hook.OUTPUT, own, sure=sure)
-        own, _ = self.through(Hook.POSTROUTING, own, sure=own_sure)
+        self._note_marks(own)
+        own, own_sure = self.through(Hook.POSTROUTING, own, sure=own_sure)
         for device in {one.ingress for one in brought} - {None}:
             brought, sure = self.through(Hook.INGRESS, brought, device or "", sure=sure)
+            brought, sure = self.off_bridge(device, brought, sure=sure)
         brought, sure = self.through(Hook.PREROUTING, brought, sure=sure)
-        brought, _ = self.forward(brought, sure=sure)
-        return own | brought
+        self._note_marks(brought)
+        brought, sure = self.forward(brought, sure=sure)
+        past, _ = self.onto_bridge(interface, own | brought, sure=own_sure and sure)
+        return past
+
+    def _note_marks(self, answers: States) -> None:
+        """Of those that are about to be routed."""
+        self.answer_marked |= any(one.mark != 0 for one in answers)
 
     def through(self, hook: Hook, states: States, device: str = "", *, sure: bool) -> tuple[States, bool]:
         """Past the base chains of a hook: the packet as it may be then, and whether it certainly gets there."""
         if not states:
             return states, sure
-        self.reached = hook
+        self.reached = self.hook = hook
         for group in self.rules.at(hook, device):
             states = _seen_by_conntrack(states, hook, group[0][0].turn)
             states, sure = self._past_group(group, states, sure=sure)
@@ -233,7 +270,7 @@ class _Way:
         reply = any(state.reply for state in states)
         if any(stop.place == place for stop in self.stops):
             return  # said already: of another way here, or of the packet itself
-        self.stops.append(Stop(place, _FATES[verdict.does], certain, self.reached, verdict.how, reply))
+        self.stops.append(Stop(place, _FATES[verdict.does], certain, self.hook, verdict.how, reply))
 
 
 def _parted(rule: Rule, states: States) -> tuple[States, States]:

@@ -5,6 +5,10 @@ a mark where they run as root, ``$FILE`` a file of /etc/sysctl.d whose second li
 """
 
 _LOOK = "/usr/bin/timeout -k 1 5 /usr/sbin/iptables-save -c"
+_DIRECT = (
+    "/usr/bin/timeout -k 1 5 /usr/bin/busctl --system call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1"
+    " org.fedoraproject.FirewallD1"
+)
 _RESTART = "/usr/bin/systemctl restart docker.service"
 _PORT = "--zone=public --add-port=5000/tcp"
 _WRITE = "sysctl-file write net/ipv4/ip_forward=1"
@@ -68,6 +72,9 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "sudo -n /usr/bin/timeout -k 1 5 /usr/bin/ss -tanp -K",
         "sudo -n /usr/bin/timeout -k 1 5 /usr/bin/firewall-cmd --list-all-zones --panic-on",
         "sudo -n /usr/bin/timeout -k 1 5 /usr/bin/firewall-cmd --permanent --add-port=1/tcp",
+        f"sudo -n {_DIRECT}.direct getAllRules x",
+        f"sudo -n {_DIRECT}.direct removeRules sss ipv4 filter INPUT",
+        f"sudo -n {_DIRECT} reload",
         f"sudo -n {_LOOK} ''",
         f"sudo -n {_LOOK} \"$(printf '\\n')x\"",
     ),

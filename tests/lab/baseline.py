@@ -89,6 +89,7 @@ ip -4 rule add lookup main priority 32766 protocol kernel
 ip -4 rule add lookup default priority 32767 protocol kernel
 ip -4 route flush table main
 ip -4 address flush dev host0
+ip -6 address flush dev host0 scope global
 systemctl restart systemd-networkd.service
 networkctl reconfigure host0
 """

@@ -17,6 +17,7 @@ SUBNET = "10.77.0.0/24"
 OUTSIDE_ADDRESS = "10.77.0.1"
 OFFICE_PREFIX = "10.77.1"
 OFFICE_ADDRESS = f"{OFFICE_PREFIX}.1"
+IPV6_PREFIX = "fd77"  # RFC 4193
 _SUBNETS = (SUBNET, f"{OFFICE_PREFIX}.0/24")
 _MAC = "02:00:0a:4d:00:01"  # fixed: a bridge otherwise takes on a new one with its ports, and peers' ARP goes stale
 _LOCK = Path("/run/dockerhealth-lab.lock")

@@ -18,6 +18,7 @@ _WORDS = {
     errno.EHOSTUNREACH: "no route",
     errno.ENETUNREACH: "no network",
     errno.ETIMEDOUT: "timed out",
+    errno.EACCES: "not permitted",
     socket.EAI_NONAME: "no such name",
     socket.EAI_AGAIN: "no name server",
 }

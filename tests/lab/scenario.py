@@ -8,7 +8,7 @@ from enum import StrEnum
 from checks.model import Service
 from tests.lab import outside
 from tests.lab.host import LabHost
-from tests.lab.network import OFFICE_ADDRESS, OFFICE_PREFIX, OUTSIDE_ADDRESS
+from tests.lab.network import IPV6_PREFIX, OFFICE_ADDRESS, OFFICE_PREFIX, OUTSIDE_ADDRESS
 
 _PATIENCE, _PAUSE = 10.0, 0.1
 """Seconds that a host may take to show outside what a scenario says: a right answer may be a late one."""
@@ -17,10 +17,14 @@ Act = Callable[[LabHost], object]
 
 UNDETERMINED = "undetermined"
 REGISTRY = Service("registry", "http://{address}:5000/v2/", container="registry")
-"""The service of the baseline. ``{address}`` is the host's own, ``{office}`` its second one, see `office_address`."""
+"""The service of the baseline. ``{address}`` is the host's own, ``{office}`` its second one, see `office_address`.
+
+``{ipv6}`` is that of `ipv6_address`.
+"""
 
 ON_TLS = replace(REGISTRY, url="https://{address}:5000/v2/")
 IN_OFFICE = replace(REGISTRY, url="http://{office}:5000/v2/")
+BY_IPV6 = replace(REGISTRY, url="http://[{ipv6}]:5000/v2/")
 
 
 class Kind(StrEnum):
@@ -52,7 +56,7 @@ class Scenario:
 
     def service_of(self, host: LabHost) -> Service:
         """The service under test, on this very host."""
-        url = self.service.url.format(address=host.address, office=office_address(host))
+        url = self.service.url.format(address=host.address, office=office_address(host), ipv6=ipv6_address(host))
         return replace(self.service, url=url)
 
     def seen(self, host: LabHost) -> str:
@@ -88,6 +92,11 @@ def office_address(host: LabHost) -> str:
     What breaks the way back to the watcher in that network leaves SSH alone, which goes by the first one.
     """
     return f"{OFFICE_PREFIX}.{host.address.rpartition('.')[2]}"
+
+
+def ipv6_address(host: LabHost) -> str:
+    """An address of IPv6 that a scenario may give to its host; the watcher has one in that network then."""
+    return f"{IPV6_PREFIX}::{host.address.rpartition('.')[2]}"
 
 
 def typed(script: str) -> Act:

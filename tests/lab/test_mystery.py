@@ -34,6 +34,8 @@ async def seen_well(people: Team) -> None:
         (network_service.root_web_program_restarts_network, "who asked is not recorded. At that time webpanel.service"),
         (network_service.timer_restarts_network, "who asked is not recorded. At that time renew-address.service"),
         (network_service.person_restarts_network, "ops (in login session"),
+        (network_service.script_restarts_network, "who asked is not recorded. At that time renew (pid "),
+        (network_service.program_in_root_login_restarts_network, "At that time renew (pid "),
     ],
 )
 async def test_the_alert_says_what_switched_forwarding_off_and_when_and_who_asked(

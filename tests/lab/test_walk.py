@@ -49,7 +49,7 @@ def packet(host: LabHost, addresses: Addresses) -> Packet:
         found = addresses.route_to(address)
         return found.device if found else None
 
-    return Packet(CLIENT, host.address, 5000, "host0", addresses.every_address, route)
+    return Packet(CLIENT, host.address, 5000, "host0", addresses.every_address, route, addresses.bridges)
 
 
 def settle(host: LabHost) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from tests.lab.command import wait_for
+from tests.lab.command import run, wait_for
 from tests.lab.faults.serving import daemon, on_host_network, restart_docker, until_served
 from tests.lab.host import LabHost
-from tests.lab.scenario import Act, fault, healthy, one_after_the_other, typed
+from tests.lab.network import BRIDGE, IPV6_PREFIX
+from tests.lab.scenario import BY_IPV6, Act, fault, healthy, ipv6_address, one_after_the_other, typed
 
 Backend = Literal["iptables", "nftables"]
 
@@ -42,6 +43,12 @@ def firewalld_started_after_deaf_dockerd(host: LabHost) -> None:
 
 def firewalld_started_with_nftables(host: LabHost) -> None:
     start_firewalld(host, "nftables")
+
+
+def firewalld_given_a_direct_rule(host: LabHost) -> None:
+    """With the first one firewalld 2 flushes the tables of iptables, there and then; a dockerd that hears it too."""
+    firewalld_started_with_nftables(host)
+    host.sh("firewall-cmd --quiet --direct --add-rule ipv4 filter INPUT 0 -p tcp --dport 9999 -j ACCEPT")
 
 
 def firewalld_stopped_and_started(host: LabHost) -> None:
@@ -82,6 +89,12 @@ def firewalld_with_iptables_running_port_not_listed_but_dnat_healthy(host: LabHo
     start_firewalld(host, "iptables")
     host.run("systemctl", "restart", "docker.service")
     until_served(host)
+
+
+def clients_by_ipv6(host: LabHost) -> None:
+    """A way by IPv6 between the watcher and the host, whose docker-proxy listens there too."""
+    run("ip", "address", "replace", f"{IPV6_PREFIX}::1/64", "dev", BRIDGE, "nodad")
+    host.run("ip", "address", "replace", f"{ipv6_address(host)}/64", "dev", "host0", "nodad")
 
 
 def strict_forward_ports(host: LabHost) -> None:
@@ -128,6 +141,13 @@ SCENARIOS = (
         risks=("docker-deaf-to-firewalld",),
         not_on={"trixie": _LEAVES_RULES, "sid": _LEAVES_RULES},
     ),
+    fault(
+        "firewalld-given-a-direct-rule",
+        firewalld_given_a_direct_rule,
+        CHAINS,
+        outside="no route",
+        risks=("docker-deaf-to-firewalld",),
+    ),
     fault("firewalld-stopped-and-started", firewalld_stopped_and_started, CHAINS, outside=REJECTED),
     fault(
         "host-network-port-closed",
@@ -161,6 +181,14 @@ SCENARIOS = (
         outside="no route",
     ),
     fault(
+        "firewalld-closed-to-clients-by-ipv6",
+        one_after_the_other(firewalld_running_port_not_listed_but_dnat_healthy, clients_by_ipv6),
+        CLOSED,
+        outside="not permitted",
+        service=BY_IPV6,
+    ),
+    healthy("clients-by-ipv6", clients_by_ipv6, service=BY_IPV6),
+    fault(
         "strict-forward-ports",
         strict_forward_ports,
         REJECTS,
@@ -193,6 +221,11 @@ SCENARIOS = (
         one_after_the_other(firewalld_running_port_not_listed_but_dnat_healthy, typed("firewall-cmd --panic-on")),
         "host-unreachable",
         outside="timed out",
+    ),
+    healthy(
+        "firewalld-spares-a-deaf-dockerd",
+        firewalld_started_with_nftables,
+        not_on=dict.fromkeys(("bullseye", "bookworm"), "firewalld before 2 wipes Docker's rules with either backend"),
     ),
     healthy(
         "firewalld-with-nftables-running-healthy",

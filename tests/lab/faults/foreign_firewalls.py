@@ -105,6 +105,21 @@ SCENARIOS = (
         outside="refused",
     ),
     fault(
+        "nft-bridge-drops-towards-the-container",
+        nft("bridge corp", "type filter hook output priority 0;", "ip protocol tcp tcp dport 5000 counter drop"),
+        FOREIGN,
+        outside="timed out|no route",
+    ),
+    fault(
+        "nft-bridge-drops-the-answers",
+        nft("bridge corp", "type filter hook input priority 0;", "ip protocol tcp tcp sport 5000 drop"),
+        FOREIGN,
+    ),
+    healthy(
+        "nft-bridge-keeps-containers-apart",
+        nft("bridge corp", "type filter hook forward priority 0; policy drop;", ""),
+    ),
+    fault(
         "nft-prerouting-drops",
         nft("inet corp", "type filter hook prerouting priority -350;", "tcp dport 5000 drop"),
         FOREIGN,

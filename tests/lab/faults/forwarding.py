@@ -81,6 +81,8 @@ SCENARIOS = (
     fault("ip-forward-off-by-root-web-program", network_service.root_web_program_restarts_network, OFF),
     fault("ip-forward-off-by-timer", network_service.timer_restarts_network, OFF),
     fault("ip-forward-off-by-person", network_service.person_restarts_network, OFF),
+    fault("ip-forward-off-by-script", network_service.script_restarts_network, OFF),
+    fault("ip-forward-off-by-program-in-a-login", network_service.program_in_root_login_restarts_network, OFF),
     fault("host0-forwarding-off", typed("sysctl -qw net.ipv4.conf.host0.forwarding=0"), INTERFACE_OFF, core=True),
     fault("docker0-forwarding-off", typed("sysctl -qw net.ipv4.conf.docker0.forwarding=0"), INTERFACE_OFF),
     fault(
@@ -180,6 +182,14 @@ SCENARIOS = (
         "forwarding-kept-on-and-policy-open",
         one_after_the_other(forwarding_kept_on, typed("iptables -P FORWARD ACCEPT"), restart_docker),
         risks=("forward-policy-open",),
+    ),
+    healthy(
+        "forward-policy-left-open",  # as `ufw disable` does, and no start of dockerd mends while forwarding is on
+        one_after_the_other(typed("iptables -P FORWARD ACCEPT"), restart_docker),
+        risks=("forward-policy-open",),
+    ),
+    healthy(
+        "forward-policy-open-and-closed-by-a-rule", typed("iptables -P FORWARD ACCEPT; iptables -A FORWARD -j DROP")
     ),
     healthy(
         "conntrack-filling",

@@ -71,6 +71,12 @@ ExecStart=/usr/local/bin/webpanel {restart}
 WantedBy=multi-user.target
 """
 _SUDOERS = "webpanel ALL=(root) NOPASSWD: /usr/bin/systemctl restart network.service\n"
+_LOGGING_PROGRAM = """#!/usr/bin/python3
+import subprocess, syslog
+syslog.openlog("renew")
+syslog.syslog("new address")
+subprocess.run("{restart}".split(), check=True)
+"""
 _RESTART = "systemctl restart network.service"
 _ADDRESS = "192.0.2.80"  # TEST-NET-1: on the host's own interface only, nobody is asked for it
 
@@ -107,6 +113,20 @@ def person_restarts_network(host: LabHost) -> None:
     host.run("useradd", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", "ops")
     write(host, "/etc/sudoers.d/ops", "ops ALL=(ALL) NOPASSWD: ALL\n", "0440")
     _until_forwarding_is_off(host, lambda: host.run("su", "-", "ops", "-c", f"sudo {_RESTART}"))
+
+
+def script_restarts_network(host: LabHost) -> None:
+    """A script of root's that nothing of systemd's started; its ``logger`` ends before the journal asks who wrote."""
+    install_network_service(host)
+    write(host, "/usr/local/sbin/renew", f"#!/bin/sh\nlogger -t renew 'new address'\nexec {_RESTART}\n", "0755")
+    _until_forwarding_is_off(host, lambda: host.run("/usr/local/sbin/renew"))
+
+
+def program_in_root_login_restarts_network(host: LabHost) -> None:
+    """A program that root runs in a login: no sudo, and no service either."""
+    install_network_service(host)
+    write(host, "/usr/local/sbin/renew", _LOGGING_PROGRAM.format(restart=_RESTART), "0755")
+    _until_forwarding_is_off(host, lambda: host.run("su", "-", "root", "-c", "/usr/local/sbin/renew"))
 
 
 def install_network_service(host: LabHost) -> None:

@@ -5,7 +5,17 @@ from dataclasses import replace
 
 from checks.model import ServiceKind
 from tests.lab.faults.serving import PUBLISHED, daemon, holding, listening, process, python, registry
-from tests.lab.scenario import IN_OFFICE, REGISTRY, Act, fault, healthy, office_address, one_after_the_other, typed
+from tests.lab.scenario import (
+    IN_OFFICE,
+    REGISTRY,
+    UNDETERMINED,
+    Act,
+    fault,
+    healthy,
+    office_address,
+    one_after_the_other,
+    typed,
+)
 
 LOOPBACK, GONE, NOT_PUBLISHED = "published-on-loopback", "published-address-gone", "port-not-published"
 ANOTHER = "published-on-another-address"
@@ -188,6 +198,25 @@ SCENARIOS = (
         typed(_OFFICE + "ip route add 10.77.1.0/24 via 10.77.0.250"),
         NO_WAY_BACK,
         service=IN_OFFICE,
+    ),
+    fault(
+        "no-route-back-for-containers",
+        typed("ip route add unreachable default table 77; ip rule add from 172.16.0.0/12 lookup 77 priority 77"),
+        NO_WAY_BACK,
+    ),
+    fault(
+        "route-back-for-containers-by-a-dead-gateway",
+        typed("ip route add default via 10.77.0.250 table 77; ip rule add iif docker0 lookup 77 priority 77"),
+        NO_WAY_BACK,
+        outside="timed out|no route",
+    ),
+    fault(
+        "marked-answers-have-no-route",
+        typed(
+            "ip route add unreachable default table 77; ip rule add fwmark 7 lookup 77 priority 77\n"
+            "iptables -t mangle -A PREROUTING -i docker0 -j MARK --set-mark 7"
+        ),
+        UNDETERMINED,
     ),
     fault(
         "name-resolves-elsewhere",

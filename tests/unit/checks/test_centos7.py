@@ -1,7 +1,6 @@
 """The stories' platform: what CentOS 7's own programs print is read, and each recorded state is told as what it is."""
 
 import functools
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -248,17 +247,8 @@ def test_red_hat_s_systemd_reads_sysctl_conf_once_more() -> None:
     assert (files.rhel7, files.systemd) == (True, 219)
 
 
-def test_what_each_start_of_dockerd_takes_away_in_vain_explains_nothing() -> None:
+def test_what_firewalld_says_of_a_start_of_dockerd_explains_nothing() -> None:
     text = facts("healthy").outputs["journal"].stdout
     assert "WARNING: COMMAND_FAILED: '/usr/sbin/iptables -w -t nat -D PREROUTING" in text
     assert not [event for event in seen("healthy").need(JOURNAL).events if "COMMAND_FAILED" in event.what]
     assert not [change for change in timeline(seen("healthy")) if "COMMAND_FAILED" in f"{change.what} {change.who}"]
-
-
-def test_what_else_firewalld_says_is_kept() -> None:
-    failed = "WARNING: COMMAND_FAILED: '/usr/sbin/iptables -w -t nat -D OUTPUT' failed"
-    other = "ERROR: COMMAND_FAILED: '/usr/sbin/iptables-restore -w -n' failed"
-    text = re.sub(re.escape(failed), other, facts("healthy").outputs["journal"].stdout)
-    journal = JOURNAL.parse({"journal": Output(text)})
-    assert not isinstance(journal, Unavailable)
-    assert [event.what for event in journal.events if "iptables-restore" in event.what]

@@ -93,8 +93,8 @@ def test_a_route_that_contradicts_makes_the_cause_likely_not_proven() -> None:
     seen = changed(
         look("debian12-docker20.10.24", "ip-forward-off", TIMED_OUT),
         "path",
-        "RTNETLINK answers: No route to host",
-        "172.17.0.2 from 10.78.0.1 dev docker0 \n    cache iif host0",
+        "iif host0\nRTNETLINK answers: No route to host",
+        "iif host0\n172.17.0.2 from 10.78.0.1 dev docker0 \n    cache iif host0",
     )
     diagnosis = diagnose(seen)
     assert diagnosis.root is not None

@@ -154,7 +154,10 @@ def test_facts_that_are_wanting_for_one_reason_are_one_line() -> None:
         "host1", healthy.at, kept, dict.fromkeys(looks, Unavailable("sudo-refused: a password is required"))
     )
     [one] = [one for one in examine(refused) if one.what == "facts"]
-    names = "firewalld, netfilter, legacy netfilter, nftables, listening processes, processes that take ports"
+    names = (
+        "firewalld, firewalld's direct rules, netfilter, legacy netfilter, nftables, listening processes, "
+        "processes that take ports"
+    )
     assert one.says == f"could not be asked: {names}: sudo-refused: a password is required"
 
 

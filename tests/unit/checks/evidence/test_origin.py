@@ -1,5 +1,6 @@
 """How a fault came about: what the journal proves, what only fits in time, and whom it must not accuse."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from checks.evidence.history import history
 from checks.evidence.origin import who_stopped, who_switched_forwarding, who_touched_the_firewall
 from checks.facts.journal import parse as parse_journal
 from checks.facts.sysctl_order import IP_FORWARD
-from checks.look import Look
+from checks.look import Before, Look
 from checks.model import Aspect, Baseline, Output, Value
 from checks.source import Unavailable
 from tests import histories
@@ -38,11 +39,16 @@ def recorded_look(name: str) -> Look:
         ("debian12-person", "asked for by: ops (in login session "),
         ("debian13-root-program", 'who asked is not recorded. At that time webpanel.service wrote "127.0.0.1'),
         ("debian13-timer", "who asked is not recorded. At that time renew-address.service was running"),
+        ("debian12-script", 'who asked is not recorded. At that time renew (pid 2956) wrote "new address"'),
+        (
+            "debian13-program-in-a-login",
+            "who asked is not recorded. At that time renew (pid 3171, in login session c",
+        ),
     ],
 )
 def test_the_mystery_is_solved_as_far_as_the_journal_of_a_real_host_tells(name: str, asker: str) -> None:
     says = forwarding(recorded_look(name))
-    assert "network.service was restarted at 2026-11-24 1" in says
+    assert "network.service was restarted at 2026-11-2" in says
     assert SCRIPT in says
     assert asker in says
     assert "no proof" in says
@@ -55,9 +61,40 @@ def test_it_says_when_forwarding_was_last_known_to_be_on() -> None:
     assert "nothing in the journal names who had network.service restarted" in says
 
 
-def test_of_several_restarts_the_first_one_switched_it_off() -> None:
+def test_of_several_restarts_each_may_have_done_it() -> None:
     twice = journal(*RESTART, *restart("14:03:19", "network.service"))
-    assert "14:03:14" in forwarding(look(twice, good=GOOD))
+    says = forwarding(look(twice, good=GOOD))
+    assert says.index("restarted at 2026-11-24 14:03:14") < says.index("restarted at 2026-11-24 14:03:19")
+    assert says.count("no proof") == 1
+
+
+OFF_THE_FIRST_TIME = sudo(
+    "14:03:11", "dockerhealth", "/usr/local/sbin/dockerhealth-root sysctl-set net/ipv4/ip_forward=0"
+)
+
+
+def test_what_switched_it_off_the_first_time_is_innocent_of_the_second_where_it_answered_in_between() -> None:
+    seen = look(journal(OFF_THE_FIRST_TIME), good=GOOD)
+    assert forwarding(replace(seen, before=Before(GOOD, answered_at=at("14:03:15")))) == ""
+
+
+def test_where_nobody_saw_it_answer_in_between_a_record_fits_in_time_and_is_no_proof() -> None:
+    says = forwarding(look(journal(OFF_THE_FIRST_TIME), good=GOOD))
+    assert "dockerhealth (in login session 4) ran" in says
+    assert "that fits in time; it is no proof" in says
+
+
+def test_an_answer_while_the_clocks_may_differ_clears_nobody() -> None:
+    seen = look(journal(sudo("14:03:14", "ops", "/sbin/sysctl -w net.ipv4.ip_forward=0")), good=GOOD)
+    says = forwarding(replace(seen, before=Before(GOOD, answered_at=at("14:03:15"))))
+    assert "ip_forward=0` at 2026-11-24 14:03:14 UTC; the service still answered at 2026-11-24 14:03:15 UTC" in says
+
+
+def test_what_was_done_once_it_had_failed_already_is_said_to_come_late() -> None:
+    seen = look(journal(*restart("14:03:18", "network.service")), good=GOOD)
+    says = forwarding(replace(seen, before=Before(GOOD, at("14:03:11"), at("14:03:12"))))
+    assert "network.service was restarted at 2026-11-24 14:03:18 UTC" in says
+    assert "it had not answered since 2026-11-24 14:03:12 UTC already" in says
 
 
 def test_a_restart_before_the_last_good_look_is_innocent() -> None:
@@ -169,6 +206,66 @@ def test_each_way_to_restart_a_service_is_a_request(command: str) -> None:
 def test_a_command_long_before_or_after_is_no_request() -> None:
     early, late = (sudo(clock, "ops", "/bin/systemctl restart network") for clock in ("14:02:00", "14:03:18"))
     assert "asked for by" not in forwarding(look(journal(early, *RESTART, late), good=GOOD))
+
+
+# --- what only follows from a change ---------------------------------------------------------------------------
+
+DOCKER = [unit("14:03:14", "Starting", "docker.service"), unit("14:03:16", "Started", "docker.service")]
+
+
+@pytest.mark.parametrize(
+    ("program", "unit_", "message"),
+    [
+        ("firewalld", "firewalld.service", "WARNING: COMMAND_FAILED: '/usr/sbin/iptables -w10 -D FORWARD' failed: x"),
+        ("firewalld", "firewalld.service", "ERROR: COMMAND_FAILED: '/usr/sbin/iptables -w10 -n -L DOCKER' failed: x"),
+        ("firewalld", "firewalld.service", "WARNING: ZONE_ALREADY_SET: 'docker0' already bound to 'docker'"),
+        ("NetworkManager", "NetworkManager.service", "<info>  [1.2] manager: (veth1): new Veth device"),
+        ("podman", "podman.service", '@ - - [24/Nov/2026:14:03:15 +0000] "GET /v1.41/info HTTP/1.1" 200 9 "" "docker"'),
+        ("podman", "podman.service", 'time="2026-11-24T14:03:15Z" level=info msg="Setting parallel job count to 13"'),
+        ("", "docker-0123.scope", "a line of a container"),
+    ],
+)
+def test_what_follows_from_a_start_or_from_our_own_look_explains_no_start(
+    program: str, unit_: str, message: str
+) -> None:
+    line = record("14:03:15", message, SYSLOG_IDENTIFIER=program, _SYSTEMD_UNIT=unit_)
+    happened = history(look(journal(*DOCKER, line)))
+    assert happened is not None
+    [act] = happened.acts_of("docker.service")
+    assert happened.askers(act) == ()
+
+
+def test_podman_s_service_that_comes_up_for_a_look_is_nobody_who_asked() -> None:
+    ours = [unit("14:03:13", "Starting", "podman.service"), unit("14:03:18", "Stopped", "podman.service")]
+    happened = history(look(journal(ours[0], *DOCKER, ours[1])))
+    assert happened is not None
+    [act] = happened.acts_of("docker.service")
+    assert happened.askers(act) == ()
+
+
+@pytest.mark.parametrize(
+    ("program", "unit_", "message"),
+    [
+        ("NetworkManager", "NetworkManager.service", '<info>  [1.2] audit: op="networking-control" pid=7 uid=0'),
+        (
+            "podman",
+            "podman.service",
+            '@ - - [24/Nov/2026:14:03:13 +0000] "POST /v1.41/containers/a/stop HTTP/1.1" 204 0',
+        ),
+    ],
+)
+def test_what_somebody_asked_of_a_service_is_told_as_a_coincidence(program: str, unit_: str, message: str) -> None:
+    line = record("14:03:13", message, SYSLOG_IDENTIFIER=program, _SYSTEMD_UNIT=unit_)
+    says = forwarding(look(journal(line, *RESTART), good=GOOD))
+    assert f'At that time {unit_} wrote "{message[:20]}' in says
+
+
+def test_of_many_lines_those_before_it_and_near_to_it_are_told() -> None:
+    lines = [record(f"14:03:1{n}", f"line {n}", SYSLOG_IDENTIFIER=f"p{n}") for n in ("2.5", "3.5", "3.9", "5.5")]
+    says = forwarding(look(journal(*lines, *RESTART), good=GOOD))
+    order = [says.index(f"line {n}") for n in ("3.9", "3.5", "2.5")]
+    assert order == sorted(order)
+    assert "line 5.5" not in says
 
 
 def test_a_firewalld_that_was_started_after_dockerd_is_named_with_who_asked() -> None:

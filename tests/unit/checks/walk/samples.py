@@ -93,5 +93,6 @@ def route(address: str) -> str | None:
     return "docker0" if address.startswith("172.17.") else "host0"
 
 
-def packet(port: int = 5000, source: str = "10.77.0.1") -> Packet:
-    return Packet(source, "10.77.0.31", port, "host0", frozenset({"10.77.0.31", "127.0.0.1", "172.17.0.1"}), route)
+def packet(port: int = 5000, source: str = "10.77.0.1", bridges: Sequence[str] = ("docker0",)) -> Packet:
+    local = frozenset({"10.77.0.31", "127.0.0.1", "172.17.0.1"})
+    return Packet(source, "10.77.0.31", port, "host0", local, route, frozenset(bridges))

@@ -170,11 +170,36 @@ def test_a_dormant_table_is_asleep_and_one_whose_flags_cannot_be_read_may_be() -
     assert [stop.certain for stop in walk(rules(native=garbled), packet()).stops] == [False]
 
 
-def test_a_bridge_s_rules_are_possible_at_most() -> None:
-    drop = native(
-        {"chain": {**BASE["chain"], "family": "bridge"}},
-        {"rule": {**rule("c", {"drop": None})["rule"], "family": "bridge"}},
+def of_bridge(hook: str, *statements: Any) -> str:
+    """A table ``bridge wall`` whose chain drops what these match."""
+    drop = rule("c", *statements, {"drop": None})["rule"]
+    return native(
+        {"chain": {**BASE["chain"], "family": "bridge", "hook": hook}}, {"rule": {**drop, "family": "bridge"}}
     )
-    trace = walk(rules(native=drop), packet())
-    assert {stop.certain for stop in trace.stops} == {False}
+
+
+@pytest.mark.parametrize("hook", ["output", "postrouting"])
+def test_what_the_host_sends_to_a_container_meets_its_bridge_s_own_rules(hook: str) -> None:
+    trace = walk(rules(native=of_bridge(hook, compared(PORT, 5000))), packet())
+    assert [(stop.place.family, stop.reply, stop.certain) for stop in trace.stops] == [("bridge", False, False)]
     assert (trace.blocked, trace.clear) == (False, False)
+
+
+@pytest.mark.parametrize("hook", ["prerouting", "input"])
+def test_so_does_the_container_s_answer(hook: str) -> None:
+    trace = walk(rules(native=of_bridge(hook, compared(payload("sport", "tcp"), 5000))), packet())
+    assert [(stop.place.family, stop.reply) for stop in trace.stops] == [("bridge", True)]
+
+
+def test_what_one_container_sends_to_another_is_no_client_s_packet() -> None:
+    assert walk(rules(native=of_bridge("forward")), packet()).clear
+
+
+def test_a_bridge_that_the_client_s_packet_does_not_cross_asks_it_nothing() -> None:
+    assert walk(rules(native=of_bridge("output")), packet(bridges=["br-lan"])).clear
+
+
+@pytest.mark.parametrize(("hook", "reply"), [("prerouting", False), ("input", False), ("output", True)])
+def test_a_bridge_that_the_host_itself_is_reached_by_is_crossed_both_ways(hook: str, reply: bool) -> None:  # noqa: FBT001  # a column
+    trace = walk(rules(native=of_bridge(hook)), packet(bridges=["host0"]))
+    assert [stop.reply for stop in trace.stops] == [reply]

@@ -1,0 +1,71 @@
+"""Whether a host routes for everybody: told by what becomes of a stranger's packet, not by who set which policy."""
+
+import pytest
+
+from checks.causes.cause import examine
+from checks.causes.forwarding import FORWARD_POLICY_OPEN
+from checks.look import Look
+from checks.model import Finding, Verdict
+from tests import recordings
+from tests.looks import changed, without
+
+PLATFORMS = ["debian12-docker20.10.24", "debian13-docker26.1.5"]
+
+
+def recorded(platform: str, state: str) -> Look:
+    return recordings.replay(recordings.FOLDER / platform / f"{state}.json")
+
+
+def policy_open(look: Look) -> Finding:
+    return examine(FORWARD_POLICY_OPEN, look)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_policy_that_another_program_left_open_is_a_risk_though_no_file_keeps_forwarding_on(platform: str) -> None:
+    found = policy_open(recorded(platform, "forward-policy-left-open"))
+    assert found.verdict is Verdict.RISK
+    assert found.evidence[-1].says == "dockerd sets the policy to DROP only when it finds forwarding off at its start"
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_with_a_file_that_keeps_forwarding_on_that_is_why(platform: str) -> None:
+    found = policy_open(recorded(platform, "forwarding-kept-on-and-policy-open"))
+    assert found.verdict is Verdict.RISK
+    assert "/etc/sysctl.d/50-forward.conf:1 says net.ipv4.ip_forward = 1" in found.evidence[-1].says
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("healthy", "table filter, chain FORWARD: policy DROP"),
+        ("forward-policy-open-and-closed-by-a-rule", "table filter, chain FORWARD: -A FORWARD -j DROP"),
+        ("firewalld-running-healthy", "-j REJECT --reject-with icmp-port-unreachable"),
+        ("nft-table-that-drops-but-not-this", "nft table inet corp, chain only: policy drop"),
+    ],
+)
+def test_the_rule_that_ends_a_stranger_s_packet_rules_it_out(platform: str, state: str, why: str) -> None:
+    found = policy_open(recorded(platform, state))
+    assert found.verdict is Verdict.PASS
+    assert why in found.why
+
+
+def test_a_drop_between_the_ports_of_a_bridge_closes_nothing() -> None:
+    open_ = changed(
+        recorded(PLATFORMS[0], "nft-bridge-keeps-containers-apart"), "iptables", ":FORWARD DROP", ":FORWARD ACCEPT"
+    )
+    assert policy_open(open_).verdict is Verdict.RISK
+
+
+def test_a_rule_that_may_end_it_leaves_it_untold() -> None:
+    perhaps = "-A FORWARD -m quota --quota 5 -j DROP"
+    seen = changed(
+        recorded(PLATFORMS[0], "forward-policy-open-and-closed-by-a-rule"), "iptables", "-A FORWARD -j DROP", perhaps
+    )
+    found = policy_open(seen)
+    assert found.verdict is Verdict.SKIP
+    assert perhaps in found.why
+
+
+def test_without_the_rules_it_is_not_told() -> None:
+    assert policy_open(without(recorded(PLATFORMS[0], "healthy"), "iptables", "sudo-refused")).verdict is Verdict.SKIP
