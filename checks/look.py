@@ -130,6 +130,12 @@ class Look:
         return container
 
     @property
+    def rejected_by_host(self) -> bool:
+        """Whether it is the host's own firewall that rejected the attempt from outside: the host is up."""
+        by = self.outside.rejected_by
+        return by is not None and by in {self.outside.address, self.host.address}
+
+    @property
     def rules_elsewhere(self) -> str:
         """Why the rules of published ports are not those that Docker writes in iptables; empty where they are.
 
