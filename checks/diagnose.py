@@ -7,7 +7,7 @@ from checks.causes.cause import examine
 from checks.evidence.ladder import layer
 from checks.evidence.packet import known_blockers
 from checks.look import Look
-from checks.model import LADDER, UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Verdict
+from checks.model import LADDER, UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Phase, Verdict
 
 _RANKS = {cause.id: cause.rank for cause in ALL_CAUSES}
 _PLACES = {cause.id: place for place, cause in enumerate(ALL_CAUSES)}
@@ -56,12 +56,24 @@ def _undetermined(look: Look, not_told: Sequence[Finding]) -> Finding:
     )
 
 
+def _between(look: Look) -> Iterator[Evidence]:
+    """What a host that could not be looked at shows of itself by how it treats this address, and others."""
+    host, port = look.host.name, look.service.port
+    if look.rejected_by_host:
+        yield Evidence("reading", f"{host} is up: it is its own firewall that rejects port {port}, for this address")
+    seeing = next((peer.host for peer in look.peers if peer.seen is not None and peer.seen.ok), None)
+    if seeing is not None and look.outside.phase is Phase.CONNECT:
+        yield Evidence("peers", f"{host} answers {seeing}: a rule about this address, or what lies between, stops it")
+
+
 def _seen(look: Look, not_told: Sequence[Finding]) -> Iterator[Evidence]:
     """What is known all the same: from where it answers, which layer that leaves, and what may eat the packets."""
     yield Evidence(LADDER, f"{look.outside.vantage}: {look.outside.says}")
     for peer in look.peers:
         if peer.seen is not None:
             yield Evidence(LADDER, f"from {peer.host}: {peer.seen.says}")
+    if look.facts is None:
+        yield from _between(look)
     for rung in look.way.rungs:
         status = f" {rung.status}" if rung.status else ""
         yield Evidence(LADDER, f"{rung.vantage}: {rung.ended.value.replace('-', ' ')}{status}")

@@ -24,7 +24,7 @@ class SshRefusedError(LookError):
 
 
 class SshTimedOutError(LookError):
-    """No answer to the connection, or none to the login, within the connect deadline."""
+    """Nothing came back within the connect deadline: no connection, or not a byte more on the one that there was."""
 
     id = "ssh-timed-out"
 
@@ -33,6 +33,36 @@ class SshUnreachableError(LookError):
     """The network said that it has no way to the host, or the name does not resolve."""
 
     id = "ssh-unreachable"
+
+
+class SshRejectedError(LookError):
+    """The host itself answered the connection with an ICMP error: a rule of its firewall. It is up."""
+
+    id = "ssh-rejected"
+
+
+class SshRejectedOnTheWayError(LookError):
+    """Another machine than the host answered the connection with an ICMP error: a firewall between here and there."""
+
+    id = "ssh-rejected-on-the-way"
+
+
+class SshClosedError(LookError):
+    """The host took the connection, which then ended without a login."""
+
+    id = "ssh-closed"
+
+
+class SshLoginTimedOutError(LookError):
+    """The host took the connection, and the login did not end. It is up."""
+
+    id = "ssh-login-timed-out"
+
+
+class SshSessionTimedOutError(LookError):
+    """The host let the user in, and its session did not start. It is up."""
+
+    id = "ssh-session-timed-out"
 
 
 class SshLoginRefusedError(LookError):

@@ -178,6 +178,12 @@ class Look:
             raise MissingError(fact, "clients come by IPv6, and only that of IPv4 is read")
 
     @property
+    def rejected_by_host(self) -> bool:
+        """Whether it is the host's own firewall that rejected the attempt from outside: the host is up."""
+        by = self.outside.rejected_by
+        return by is not None and by in {self.outside.address, self.host.address}
+
+    @property
     def rules_elsewhere(self) -> str:
         """Why the rules of published ports are not those that Docker writes in iptables; empty where they are.
 

@@ -3,7 +3,8 @@
 A recording is one JSON file, ``tests/recorded/<os>-docker<version>/<scenario>.json``::
 
     {"address", "service": {"name", "url", "kind", "container"},
-     "outside": {"ended", "phase", "status", "address", "detail", "ms", "expires_in": seconds},
+     "outside": {"ended", "phase", "status", "address", "detail", "ms", "expires_in": seconds,
+                 "rejected_by": address}, the last two only where there is one,
      "small": the same as outside or null,
      "outputs": {probe: {"stdout": [line, ...], "stderr": [...], "status", "ms"}} or null,
      "missing": {probe: why, or {"reason", "silent": true} where it did not answer in time},
@@ -214,6 +215,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
         "detail": reading.detail,
         "ms": round(reading.ms, 1),
         **({"expires_in": (reading.expires - reading.at).total_seconds()} if reading.expires else {}),
+        **({"rejected_by": reading.rejected_by} if reading.rejected_by else {}),
     }
 
 
@@ -228,4 +230,5 @@ def _reading_of(recorded: Mapping[str, Any]) -> Reading:
         recorded["address"],
         recorded["detail"],
         expires=RECORDED_AT + timedelta(seconds=recorded["expires_in"]) if "expires_in" in recorded else None,
+        rejected_by=recorded.get("rejected_by"),
     )

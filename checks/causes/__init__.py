@@ -50,7 +50,7 @@ from checks.causes.forwarding import (
     IP_FORWARD_OFF,
     NETWORK_SERVICE_RESETS_FORWARDING,
 )
-from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE
+from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE, WATCHER_REFUSED
 from checks.causes.kernel import CONNTRACK_FILLING, CONNTRACK_FULL, KERNEL_MODULES_GONE, REVERSE_PATH_FILTER
 from checks.causes.network import BRIDGE_DOWN, MTU_BLACK_HOLE, RETURN_ROUTE_MISSING, SUBNET_OVERLAP
 from checks.causes.proxy import PROXY_IN_FRONT_FAILS
@@ -69,6 +69,7 @@ from checks.causes.routing import CONTAINER_UNROUTABLE
 ALL_CAUSES: tuple[Cause, ...] = (
     WATCHER_OFFLINE,
     HOST_UNREACHABLE,
+    WATCHER_REFUSED,
     FIREWALLD_PANIC,
     FIREWALLD_ZONE_CONFLICT,
     NAME_DOES_NOT_RESOLVE,

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from checks.causes.cause import Cause, Judgement, fail, passed
-from checks.errors import SshTimedOutError, SshUnreachableError
+from checks.errors import (
+    SshClosedError,
+    SshLoginTimedOutError,
+    SshRejectedError,
+    SshSessionTimedOutError,
+    SshTimedOutError,
+    SshUnreachableError,
+)
 from checks.look import Look, MissingError, Peer
 from checks.model import SSH, Evidence, Phase, ReachOutcome, Reading, Trouble
 from checks.model import WATCHER_OFFLINE as WATCHER
@@ -11,6 +18,7 @@ from checks.model import WATCHER_OFFLINE as WATCHER
 _SILENT = {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE, ReachOutcome.NETWORK_UNREACHABLE}
 _NOT_REACHED = {Phase.RESOLVE, Phase.CONNECT}
 _NO_SSH = {SshTimedOutError.id, SshUnreachableError.id}
+_IS_UP = {SshClosedError.id, SshLoginTimedOutError.id, SshRejectedError.id, SshSessionTimedOutError.id}
 
 
 def peers_reach_it(look: Look) -> tuple[Peer, ...]:
@@ -19,14 +27,19 @@ def peers_reach_it(look: Look) -> tuple[Peer, ...]:
 
 
 def _host_unreachable(look: Look) -> Judgement:
-    """Nothing of the host answers: neither the service nor sshd, from nowhere, and each as if nobody were there."""
+    """Nothing of the host answers: neither the service nor sshd, from nowhere, and each as if nobody were there.
+
+    What only this address sees is the same where the host, or something on the way, drops what comes from here.
+    """
     if look.trouble is None:
         return passed("its sshd answers")
     if look.outside.ok:
         return passed("the service answers")
+    if look.trouble.id in _IS_UP:
+        return passed(f"something at that address answers: {look.trouble.says}")
     if look.trouble.id not in _NO_SSH:
         raise MissingError("host", look.trouble.says, of_host=True)
-    if not _is_silence(look.outside):
+    if look.rejected_by_host or not _is_silence(look.outside):
         return passed(f"the service's port {look.outside.says}: something at that address answers")
     heard = [says for peer in look.peers if (says := _heard(peer))]
     if heard:
@@ -40,7 +53,7 @@ def _host_unreachable(look: Look) -> Judgement:
         ),
         Evidence(SSH, look.trouble.says),
         *(Evidence("peers", f"from {peer.host}: {_says(peer.seen)}") for peer in asked if peer.seen is not None),
-        sure=bool(asked) or not look.peers,
+        sure=bool(asked),
         advice=(*_on_the_link(look, asked), "# look at its console: is it up, has it its address?"),
     )
 
@@ -70,7 +83,42 @@ def _on_the_link(look: Look, asked: Sequence[Peer]) -> tuple[str, ...]:
     unknown = next((peer.host for peer in asked if peer.on_link is False), None)
     if unknown is not None:
         return (f"ip neigh show to {address}   # on {unknown}: nobody answers there; is it off, or its cable out?",)
-    return (f"ping -c 3 {look.host.address}   # from another machine of its network",)
+    return (
+        f"ping -c 3 {look.host.address}   # from another machine: if it answers there, it is up",
+        f"sudo fail2ban-client banned   # on {look.host.name}, if it is up: dockerhealth's address may be among them",
+    )
+
+
+def _watcher_refused(look: Look) -> Judgement:
+    """The host, or a firewall before it, rejects what comes from here, and others are answered.
+
+    A TCP reset is none: a service that is just being started sends it, and has answered others a moment later.
+    """
+    if look.outside.ok:
+        return passed("the service answers")
+    if look.trouble is None:
+        return passed("its sshd answers")
+    asked = [peer for peer in look.peers if peer.seen is not None]
+    if not asked:
+        raise MissingError("peers", _nobody_asked(look.peers) if look.peers else "no other host can be asked")
+    seeing = peers_reach_it(look)
+    if not seeing:
+        return passed(f"from {asked[0].host} it does not answer either: {_says(asked[0].seen)}")
+    let_in = [peer for peer in seeing if peer.sshd is not None and peer.sshd.ok]
+    if look.outside.rejected_by is None and not (look.trouble.id == SshRejectedError.id and let_in):
+        raise MissingError("a REJECT", f"no firewall says that it refuses this address: {look.outside.says}")
+    return fail(
+        Evidence("reading", f"from here: port {look.service.port} {look.outside.says}"),
+        Evidence(SSH, look.trouble.says),
+        *(Evidence("peers", f"from {peer.host}: port {look.service.port} {_says(peer.seen)}") for peer in seeing),
+        *(Evidence("peers", f"from {peer.host}: its sshd {_says(peer.sshd)}") for peer in let_in),
+        sure=look.rejected_by_host,
+        advice=(
+            f"ip route get {look.outside.address or look.host.address}   # here: src is the address that is refused",
+            f"sudo fail2ban-client banned   # on {look.host.name}: is it among them?",
+            f"sudo iptables-save; sudo nft list ruleset   # on {look.host.name}: which rule names it, or its network?",
+        ),
+    )
 
 
 def _watcher_offline(look: Look) -> Judgement:
@@ -167,3 +215,6 @@ _ADVICE = (
 
 HOST_UNREACHABLE = Cause("host-unreachable", "the host does not answer at all", _host_unreachable, rank=0)
 WATCHER_OFFLINE = Cause(WATCHER, "dockerhealth itself is cut off from the hosts", _watcher_offline, rank=-1)
+WATCHER_REFUSED = Cause(
+    "watcher-refused", "dockerhealth's own address is refused, and others are answered", _watcher_refused, rank=0
+)

@@ -45,8 +45,10 @@ class Engine:
     async def ask(self, probes: Sequence[EngineProbe]) -> Answers:
         """Ask each probe in turn. Raises LookError when the connection failed."""
         async with self._busy:
-            if self._client is None and (why := await self._connection.why_no_socket(_SOCKET)):
-                # Told by one round trip of SSH; the SDK takes a thread and ten times the CPU to find out.
+            is_new = self._client is None or self._forwarded_by is not await self._connection.connected()
+            if is_new and (why := await self._connection.why_no_socket(_SOCKET)):
+                # Told by one round trip of SSH; the SDK takes a thread and ten times the CPU to find out. Nor is the
+                # SDK to take the wait for a new login's PAM for an Engine that is silent.
                 no_socket = Unavailable(f"the Docker Engine: {_SOCKET}: {why}")
                 return Answers({}, {probe.name: no_socket for probe in probes})
             socket = await self._socket()

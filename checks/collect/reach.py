@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,17 @@ _BY_VERIFY_CODE = {  # OpenSSL's X509_V_ERR_..., include/openssl/x509_vfy.h
     62: ReachOutcome.CERTIFICATE_OF_ANOTHER_NAME,
     64: ReachOutcome.CERTIFICATE_OF_ANOTHER_NAME,  # of another address
 }
+
+# From linux/in.h, linux/in6.h and linux/errqueue.h: Python has no names for them.
+_RECEIVE_ERRORS = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
+_EXTENDED_ERROR = struct.Struct("=IBBBxII")  # errno, origin, type, code, info, data; the sender's address follows
+_SENDER = {2: (socket.AF_INET, slice(4, 8)), 3: (socket.AF_INET6, slice(8, 24))}  # origin: where in a sockaddr it is
+_PROHIBITED = {2: {2, 3, 9, 10, 13}, 3: {1, 4, 5, 6}}
+"""By origin (ICMP, ICMPv6): codes of "unreachable" that say no more than that somebody does not want it.
+
+The others are a router's, or this machine's own, which find nobody there. RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1.
+"""
+
 _BY_ERRNO = {
     errno.ECONNREFUSED: ReachOutcome.REFUSED,
     errno.ECONNRESET: ReachOutcome.RESET,
@@ -64,6 +76,7 @@ class _Attempt:
         self.address: str | None = None
         self.status: int | None = None
         self.expires: datetime | None = None
+        self.rejected_by: str | None = None
         self.phases_ms: dict[Phase, float] = {}
         self.started = time.perf_counter()
 
@@ -103,7 +116,36 @@ async def reach(
         detail=detail,
         phases_ms=attempt.phases_ms,
         expires=attempt.expires,
+        rejected_by=attempt.rejected_by,
     )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How an address refuses connections: its own TCP says so, or an ICMP error of somebody's firewall. Maybe neither.
+
+    A host sends one address about one ICMP error a second: a REJECT may look like silence for that long.
+    """
+
+    address: str
+    port: int
+    by_reset: bool
+    rejected_by: str | None
+
+    @property
+    def is_told(self) -> bool:
+        return self.by_reset or self.rejected_by is not None
+
+
+async def ask_who_refuses(address: str, port: int) -> Refusal:
+    """Connect once more to what has refused it. Never raises."""
+    attempt, by_reset = _Attempt(None), False
+    try:
+        infos = await asyncio.get_running_loop().getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        (await _connect(infos, attempt)).close()
+    except OSError as error:
+        by_reset = isinstance(error, ConnectionRefusedError) and attempt.rejected_by is None
+    return Refusal(attempt.address or address, port, by_reset, attempt.rejected_by)
 
 
 @dataclass(frozen=True)
@@ -175,23 +217,56 @@ async def _connect(infos: Sequence[_AddressInfo], attempt: _Attempt) -> socket.s
     loop = asyncio.get_running_loop()
     failed: OSError | None = None
     for family, kind, protocol, _, address in infos:
-        attempt.address = str(address[0])
+        attempt.address, attempt.rejected_by = str(address[0]), None
         sock = socket.socket(family, kind, protocol)
         sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it
+        _queue_errors(sock, on=True)
         if attempt.segment is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, attempt.segment)
         try:
             async with asyncio.timeout(CONNECT_DEADLINE):
                 await loop.sock_connect(sock, address)
         except OSError as error:
+            attempt.rejected_by = _rejecting(sock, attempt.address)
             sock.close()
             failed = error
         except BaseException:
             sock.close()
             raise
         else:
+            _queue_errors(sock, on=False)  # while it is on, any ICMP error ends a connection that stands
             return sock
     raise failed or OSError(errno.EHOSTUNREACH, "the name resolves to no address")
+
+
+def _queue_errors(sock: socket.socket, *, on: bool) -> None:
+    """Have the kernel keep the ICMP errors of a connection, which it does for TCP since 5.10."""
+    level, option = _RECEIVE_ERRORS[sock.family]
+    sock.setsockopt(level, option, on)
+
+
+def _rejecting(sock: socket.socket, target: str) -> str | None:
+    """Whose ICMP error ended the attempt. None for none, as for a TCP reset."""
+    try:
+        _, messages, _, _ = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+    except OSError:
+        return None
+    level, option = _RECEIVE_ERRORS[sock.family]
+    errors = (data for at, kind, data in messages if (at, kind) == (level, option))
+    return next((sender for data in errors if (sender := rejecting(data, target))), None)
+
+
+def rejecting(error: bytes, target: str) -> str | None:
+    """Who rejected an attempt at an address, by the kernel's ``sock_extended_err``. Pure.
+
+    What the target itself says is always a rule of it: it is there to say so.
+    """
+    _, origin, _, code, _, _ = _EXTENDED_ERROR.unpack_from(error)
+    if origin not in _SENDER:
+        return None
+    family, place = _SENDER[origin]
+    sender = socket.inet_ntop(family, error[_EXTENDED_ERROR.size :][place])
+    return sender if sender == target or code in _PROHIBITED[origin] else None
 
 
 async def _ask(

@@ -4,27 +4,36 @@ import asyncio
 import functools
 import random
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncssh
 from asyncssh.encryption import get_default_encryption_algs
 
+from checks.collect.reach import ask_who_refuses
 from checks.errors import (
     CommandTimedOutError,
     LookError,
     OutputTooLargeError,
+    SshClosedError,
     SshHostKeyChangedError,
     SshHostKeyUnknownError,
     SshLoginRefusedError,
+    SshLoginTimedOutError,
     SshLostError,
     SshRefusedError,
+    SshRejectedError,
+    SshRejectedOnTheWayError,
+    SshSessionTimedOutError,
     SshTimedOutError,
     SshUnreachableError,
 )
 from checks.model import Host, Output
+
+T = TypeVar("T")
 
 OUTPUT_CAP = 4_000_000
 """Bytes of stdout and stderr together that one command may print."""
@@ -34,6 +43,18 @@ _SESSIONS = 4
 
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """AES-GCM first: CPUs help with it and it is one call a packet, where asyncssh's ChaCha20 sets up four contexts."""
+
+_LONG_LOGIN = 30.0
+"""Seconds for a login, and for its session, of a host that has shown that it is there.
+
+PAM does its work in both. A directory service that is down takes about ten seconds, a logind that does not answer 25.
+"""
+
+_FOR_THE_OLD = 0.7
+"""The share of the connect deadline in which a host answers on a connection that it had: the rest is for a new one."""
+
+_UNACKNOWLEDGED = slice(24, 28)
+"""Where ``struct tcp_info`` of linux/tcp.h has the number of segments that were sent and not acknowledged."""
 
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.5, 15.0
 """Seconds between attempts to connect to a host that did not let us in; doubled each time, with jitter."""
@@ -59,6 +80,7 @@ class Connection:
         jump = _jump_host(host)
         self._jump = Connection(jump) if jump else None
         self._ssh: asyncssh.SSHClientConnection | None = None
+        self._had_session = False
         self._connecting = asyncio.Lock()
         self._sessions = asyncio.Semaphore(_SESSIONS)
         self._failures = 0
@@ -68,14 +90,16 @@ class Connection:
     async def run(self, command: str, *, what: str, timeout: float) -> RawOutput:  # noqa: ASYNC109  # the SSH channel's own
         """Run one command in the user's login shell, both streams kept apart, as bytes. ``what`` names it in errors.
 
-        Raises LookError: the connection could not be made or broke, the deadline (seconds) ran out, or the
-        command printed more than OUTPUT_CAP.
+        Raises LookError: the connection could not be made or broke, the deadline (seconds, from when the session
+        started) ran out, or the command printed more than OUTPUT_CAP.
         """
         ssh = await self.connected()
+        collector = _Collector()
         async with self._sessions:
             try:
+                channel = await self._session(ssh, command, collector)
                 async with asyncio.timeout(timeout):
-                    return await self._run(ssh, command, what)
+                    return await self._run(channel, collector, what)
             except TimeoutError:
                 raise CommandTimedOutError(
                     self.host.name, f"{self.host.name}: {what} did not end within {timeout:g} s"
@@ -83,9 +107,7 @@ class Connection:
             except (asyncssh.Error, OSError) as error:
                 raise self._lost(error) from error
 
-    async def _run(self, ssh: asyncssh.SSHClientConnection, command: str, what: str) -> RawOutput:
-        collector = _Collector()
-        channel = await self._session(ssh, command, collector)
+    async def _run(self, channel: "asyncssh.SSHClientChannel[bytes]", collector: "_Collector", what: str) -> RawOutput:
         try:
             channel.write_eof()
             await channel.wait_closed()
@@ -101,21 +123,42 @@ class Connection:
     async def _session(
         self, ssh: asyncssh.SSHClientConnection, command: str, collector: "_Collector"
     ) -> "asyncssh.SSHClientChannel[bytes]":
-        """A session that runs the command. sshd grants one at once: a host that does not is no longer there."""
-        patience = self.host.login.connect_timeout
+        """A session that runs the command. sshd grants one at once, but the first only when PAM has opened it."""
+        patience = self.host.login.connect_timeout * _FOR_THE_OLD
+        opening = ssh.create_session(lambda: collector, command, encoding=None)
         try:
-            async with asyncio.timeout(patience):
-                channel, _ = await ssh.create_session(lambda: collector, command, encoding=None)
+            channel, _ = await _ended(opening, patience, lambda: self._waits_for_pam(ssh))
         except TimeoutError:
+            error = self._no_session(ssh, patience)
             ssh.abort()
-            self._ssh = None
-            raise SshTimedOutError(
-                self.host.name, f"{self.host.name}: no answer within {patience:g} s on the SSH connection that it had"
-            ) from None
+            if self._ssh is ssh:
+                self._ssh = None
+            raise error from None
+        self._had_session, self._failures, self._last_error = True, 0, None
         return channel
 
-    async def connected(self) -> asyncssh.SSHClientConnection:
-        """The live connection, made first if there is none. Raises LookError."""
+    def _waits_for_pam(self, ssh: asyncssh.SSHClientConnection) -> bool:
+        """Whether it may be PAM that keeps a session waiting: it is the first, and what is sent still arrives."""
+        return not self._had_session and _arrives(ssh)
+
+    def _no_session(self, ssh: asyncssh.SSHClientConnection, waited: float) -> LookError:
+        name = self.host.name
+        if not self._waits_for_pam(ssh):
+            return SshTimedOutError(name, f"{name}: no answer within {waited:g} s on the SSH connection that it had")
+        error = SshSessionTimedOutError(
+            name,
+            f"{name}: logged in as {_user(self.host)}, and the session does not start within {_LONG_LOGIN:g} s: PAM "
+            f"may wait for a directory service that is down, or systemd for the user's last session to end. "
+            f"`journalctl -b -u ssh -u sshd -u systemd-logind -n 50` on its console",
+        )
+        self._failed(error)
+        return error
+
+    async def connected(self, within: float | None = None) -> asyncssh.SSHClientConnection:
+        """The live connection, made first if there is none. Raises LookError.
+
+        ``within``: seconds for the host to answer at all, if not the connect deadline.
+        """
         async with self._connecting:
             if self._ssh is not None and not self._ssh.is_closed():
                 return self._ssh
@@ -123,15 +166,19 @@ class Connection:
             if self._last_error is not None and clock() < self._not_before:
                 raise self._last_error
             try:
-                self._ssh = await self._connect()
+                self._ssh = await self._connect(within or self.host.login.connect_timeout)
             except LookError as error:
-                self._failures += 1
-                delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self._failures)
-                self._not_before = clock() + delay * random.uniform(0.5, 1)  # noqa: S311  # jitter, no secret
-                self._last_error = error
+                self._failed(error)
                 raise
-            self._failures, self._last_error = 0, None
+            self._had_session = False
             return self._ssh
+
+    def _failed(self, error: LookError) -> None:
+        """Note that the host did not let us in: it is not asked again at once."""
+        self._failures += 1
+        delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self._failures) * random.uniform(0.5, 1)  # noqa: S311  # jitter, no secret
+        self._not_before = asyncio.get_running_loop().time() + delay
+        self._last_error = error
 
     @property
     def is_warm(self) -> bool:
@@ -174,32 +221,75 @@ class Connection:
         if self._jump is not None:
             await self._jump.close()
 
-    async def _connect(self) -> asyncssh.SSHClientConnection:
-        host, login = self.host, self.host.login
+    async def _connect(self, within: float) -> asyncssh.SSHClientConnection:
+        host = self.host
         tunnel: dict[str, Any] = {"tunnel": await self._jump.connected()} if self._jump else {}
+        progress, options = _Progress(), await _options(host)
         try:
-            async with asyncio.timeout(login.connect_timeout):
-                return await asyncssh.connect(host.address, **tunnel, **await _options(host))
+            login = asyncssh.connect(host.address, **tunnel, **options, client_factory=lambda: progress)
+            return await _ended(login, within, lambda: bool(progress.software))
         except TimeoutError:
-            raise SshTimedOutError(
-                host.name, f"{host.name}: no SSH login within {login.connect_timeout:g} s at {host.address}"
-            ) from None
+            raise self._unanswered(progress, within) from None
         except asyncssh.HostKeyNotVerifiable as error:
             raise self._untrusted() from error
         except asyncssh.PermissionDenied as error:
-            user = login.user or "the user of your SSH configuration"
             raise SshLoginRefusedError(
                 host.name,
-                f"{host.name}: refused the login of {user}; is the key in its authorized_keys? ({error.reason})",
-            ) from error
-        except ConnectionRefusedError as error:
-            raise SshRefusedError(
-                host.name, f"{host.name}: nobody listens for SSH at {host.address}; is sshd running?"
+                f"{host.name}: refused the login of {_user(host)}; is the key in its authorized_keys? ({error.reason})",
             ) from error
         except (OSError, asyncssh.Error) as error:
-            raise SshUnreachableError(
-                host.name, f"{host.name}: no SSH connection to {host.address}: {error}"
-            ) from error
+            if progress.is_connected:
+                raise SshClosedError(
+                    host.name,
+                    f"{host.name}: {host.address} took the SSH connection, and no login came of it: {error}. Too many "
+                    f"logins at once (MaxStartups), or does its sshd penalise dockerhealth's address?",
+                ) from error
+            raise await self._not_connected(error, options) from error
+
+    def _unanswered(self, progress: "_Progress", within: float) -> LookError:
+        host = self.host
+        if progress.software:
+            return SshLoginTimedOutError(
+                host.name,
+                f"{host.name}: its sshd ({progress.software}) answers, and the login of {_user(host)} does not end "
+                f"within {_LONG_LOGIN:g} s: does it wait for a name server, or a directory service that is down?",
+            )
+        if progress.is_connected:
+            return SshLoginTimedOutError(
+                host.name,
+                f"{host.name}: {host.address} took the SSH connection and said nothing for {within:g} s: its kernel "
+                f"answers and sshd does not. Is it out of memory, or does it wait for a disk?",
+            )
+        return SshTimedOutError(host.name, f"{host.name}: no SSH connection within {within:g} s at {host.address}")
+
+    async def _not_connected(self, error: Exception, options: dict[str, Any]) -> LookError:
+        """Tell nobody there, nobody who listens, and somebody who does not want us: the last two look alike."""
+        name, address = self.host.name, self.host.address
+        place = await _direct(self.host, options)
+        refusal = await ask_who_refuses(*place) if place and isinstance(error, OSError) else None
+        if place and refusal and not refusal.is_told and isinstance(error, ConnectionRefusedError):
+            refusal = await ask_who_refuses(*place)
+        if refusal is not None and refusal.rejected_by == refusal.address:
+            return SshRejectedError(
+                name,
+                f"{name}: it is up, and its own firewall rejects SSH from here at {refusal.address} port "
+                f"{refusal.port}. Is dockerhealth's address banned (`sudo fail2ban-client banned` on its console), or "
+                f"the port closed?",
+            )
+        if refusal is not None and refusal.rejected_by is not None:
+            return SshRejectedOnTheWayError(
+                name,
+                f"{name}: a firewall at {refusal.rejected_by} rejects SSH from here to {refusal.address} port "
+                f"{refusal.port}; ask whoever runs it",
+            )
+        if isinstance(error, ConnectionRefusedError) and refusal is not None and refusal.by_reset:
+            return SshRefusedError(name, f"{name}: nobody listens for SSH at {address}; is sshd running?")
+        if isinstance(error, ConnectionRefusedError):
+            return SshRefusedError(
+                name,
+                f"{name}: SSH is refused at {address}: sshd is not running, or a firewall rejects what comes from here",
+            )
+        return SshUnreachableError(name, f"{name}: no SSH connection to {address}: {error}")
 
     def _untrusted(self) -> LookError:
         """Tell a changed host key (an alarm) from one that was never pinned (a step of the set-up)."""
@@ -220,6 +310,50 @@ class Connection:
             self._ssh.abort()
             self._ssh = None
         return SshLostError(self.host.name, f"{self.host.name}: lost the SSH connection: {error}")
+
+
+class _Progress(asyncssh.SSHClient):
+    """How far a login has come."""
+
+    def __init__(self) -> None:
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self._connection = conn
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the host took the TCP connection."""
+        return self._connection is not None
+
+    @property
+    def software(self) -> str:
+        """What the host says that it runs, empty while it has said nothing."""
+        version = self._connection.get_extra_info("server_version", "") if self._connection else ""
+        return str(version).removeprefix("SSH-2.0-")
+
+
+async def _ended(doing: Awaitable[T], within: float, goes_on: Callable[[], bool]) -> T:
+    """Wait so many seconds for what a host does, and for a long login where it ``goes_on``. Raises TimeoutError."""
+    task = asyncio.ensure_future(doing)
+    try:
+        await asyncio.wait((task,), timeout=within)
+        if not task.done() and goes_on():
+            await asyncio.wait((task,), timeout=_LONG_LOGIN - within)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def _arrives(ssh: asyncssh.SSHClientConnection) -> bool:
+    """Whether the host's kernel has acknowledged all that was sent. By way of a jump host nobody says, so it may."""
+    sock = ssh.get_extra_info("socket")
+    if sock is None:
+        return True
+    information = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKNOWLEDGED.stop)
+    return not any(information[_UNACKNOWLEDGED])
 
 
 class _Collector(asyncssh.SSHClientSession[bytes]):
@@ -245,6 +379,10 @@ class _Collector(asyncssh.SSHClientSession[bytes]):
 
     def received(self, datatype: int | None = None) -> bytes:
         return b"".join(self._parts.get(datatype, []))
+
+
+def _user(host: Host) -> str:
+    return host.login.user or "the user of your SSH configuration"
 
 
 def known_hosts_path(host: Host) -> Path:
@@ -315,9 +453,24 @@ async def _options(host: Host) -> dict[str, Any]:
 
 async def _chose_ciphers(host: Host, options: dict[str, Any]) -> bool:
     """Whether the user's ~/.ssh/config says which ciphers to use with this host."""
-    absent: dict[str, Any] = {"config": (), "port": (), "tunnel": (), "local_addr": ()}
-    resolved = await asyncssh.SSHClientConnectionOptions.construct(None, host=host.address, **(absent | options))
+    resolved = await _resolved(host, options)
     return bool(resolved.encryption_algs != get_default_encryption_algs())
+
+
+async def _direct(host: Host, options: dict[str, Any]) -> tuple[str, int] | None:
+    """The address and port that a login connects to; None where it goes by way of something else."""
+    resolved = await _resolved(host, options)
+    by_way = host.login.proxy_jump or resolved.tunnel or resolved.proxy_command
+    return None if by_way else (resolved.host, resolved.port)
+
+
+async def _resolved(host: Host, options: dict[str, Any]) -> asyncssh.SSHClientConnectionOptions:
+    """The options, together with what the user's ~/.ssh/config says."""
+    absent: dict[str, Any] = {"config": (), "port": (), "tunnel": (), "local_addr": ()}
+    resolved: asyncssh.SSHClientConnectionOptions = await asyncssh.SSHClientConnectionOptions.construct(
+        None, host=host.address, **(absent | options)
+    )
+    return resolved
 
 
 def _known_hosts(path: Path) -> asyncssh.SSHKnownHosts:

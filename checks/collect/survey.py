@@ -12,7 +12,7 @@ from checks.collect.outside import Outside
 from checks.collect.peers import ask_peers
 from checks.collect.reach import reach
 from checks.collect.ssh import Connection
-from checks.errors import LookError
+from checks.errors import LookError, SshLostError, SshTimedOutError
 from checks.facts.units import UNITS, known
 from checks.look import Before, Look, Peer, Recount
 from checks.model import Baseline, Host, Reading, Service, Trouble
@@ -26,6 +26,9 @@ _SOON = 2.0
 
 Otherwise they are asked last: their packets would be counted with the known ones from here.
 """
+
+_LEAST = 1.5
+"""Seconds for a host to answer a new connection after an old one: Linux repeats a lost SYN after 1 s."""
 
 _OVERTAKEN = timedelta(seconds=10)
 """How long before a failed reading a good look must have been, where there is one before it."""
@@ -138,9 +141,26 @@ class Survey:
     async def _look_inside(self, host: Host, back: timedelta) -> "_Inside":
         try:
             async with self._looking:
-                return _Inside(await self._gather_at_rest(host, back), None)
+                return _Inside(await self._gather_once_more(host, back), None)
         except LookError as error:
             return _Inside(None, Trouble(error.id, str(error)))
+
+    async def _gather_once_more(self, host: Host, back: timedelta) -> Facts:
+        """Facts, by a new login where the connection from before turns out to be dead: the host need not be."""
+        connection, clock = self.connections[host.name], asyncio.get_running_loop().time
+        was_warm, began = connection.is_warm, clock()
+        try:
+            return await self._gather_at_rest(host, back)
+        except (SshTimedOutError, SshLostError) as error:
+            if not was_warm:
+                raise
+            old = error
+        left = max(_LEAST, host.login.connect_timeout - (clock() - began))
+        try:
+            await connection.connected(left)
+        except SshTimedOutError:
+            raise SshTimedOutError(host.name, f"{old}, and no new one within {left:.1f} s") from None
+        return await self._gather_at_rest(host, back)
 
     async def _gather_at_rest(self, host: Host, back: timedelta) -> Facts:
         """Facts taken while a unit starts or stops fit together badly: take them again, a few times at most."""

@@ -51,7 +51,7 @@ class Login:
     identity_file: Path | None = None
     known_hosts: Path | None = None
     proxy_jump: str | None = None
-    connect_timeout: float = 5.0  # seconds, TCP and login together
+    connect_timeout: float = 5.0  # seconds for the host to answer; a login that it keeps waiting gets more
     command_timeout: float = 20.0  # seconds, one remote command
     keepalive: float = 15.0  # seconds between keepalives; three missed ones end the connection
 

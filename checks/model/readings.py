@@ -64,6 +64,7 @@ class Reading:
     phases_ms: Mapping[Phase, float] = field(default_factory=dict)
     by: str = ""  # the host that made the attempt, where that is another one than the service's (PEER)
     expires: datetime | None = None  # of the certificate that was shown, where it was verified
+    rejected_by: str | None = None  # whose firewall ended it with an ICMP error; None also where that cannot be told
 
     @property
     def ok(self) -> bool:
@@ -72,11 +73,12 @@ class Reading:
     @property
     def says(self) -> str:
         """The reading in a few words: ``timed out at connect``, ``answered 200``."""
+        rejected = f", by a REJECT of {self.rejected_by}" if self.rejected_by else ""
         words = self.ended.value.replace("-", " ")
         if self.status is not None:
             login = " (asks for a login)" if self.ok and self.status == _UNAUTHORIZED else ""
             return f"{words} {self.status}{login}"
-        return words if self.ok else f"{words} at {self.phase}"
+        return words if self.ok else f"{words} at {self.phase}{rejected}"
 
 
 @dataclass(frozen=True)

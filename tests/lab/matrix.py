@@ -77,6 +77,8 @@ async def diagnosed(lab: Lab, host: LabHost, scenario: Scenario) -> Row:
         await asyncio.to_thread(host.restore)
         await checker.check(known)  # logs in: the one that counts finds a warm connection
         seen = await asyncio.to_thread(broken, host, scenario)
+        if scenario.cold:
+            await checker.connection(known).close()
         if seen not in scenario.outside:
             return Row(host.name, scenario, Verdict.NOT_BROKEN, seen)
         started = time.perf_counter()

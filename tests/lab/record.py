@@ -72,6 +72,8 @@ async def _survey(lab: Lab, host: LabHost, scenario: Scenario) -> Look:
     try:
         await survey.connections[host.name].connected()
         await asyncio.to_thread(broken, host, scenario)
+        if scenario.cold:
+            await survey.connections[host.name].close()
         [look] = await survey.look(known, known.services)
         return look
     finally:

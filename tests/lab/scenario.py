@@ -48,6 +48,7 @@ class Scenario:
     kind: Kind = Kind.HEALTHY
     service: Service = REGISTRY
     risks: tuple[str, ...] = ()
+    cold: bool = False  # the look's login is made after the break, not before
     core: bool = False  # one of the few that CI runs, which together touch every family
     not_on: Mapping[str, str] = field(default_factory=dict)
 

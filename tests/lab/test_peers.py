@@ -15,8 +15,10 @@ import pytest
 from checks.check import Checker
 from checks.model import Confidence, Host, Login, Report, Service, Status, Vantage
 from tests.lab import network
+from tests.lab.faults.hosts import REJECT, banned
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
+from tests.lab.scenario import typed
 from tests.lab.team import team
 
 pytestmark = [
@@ -131,6 +133,27 @@ async def test_a_host_that_only_the_watcher_does_not_reach_is_neither(rack: Rack
     why = {finding.cause: finding.why for finding in report.diagnosis.ruled_out}
     assert "answered 200" in why["host-unreachable"]
     assert "is reached" in why["watcher-offline"]
+
+
+async def test_a_host_that_rejects_only_the_watcher_has_a_rule_about_it_by_the_word_of_its_peer(rack: Rack) -> None:
+    first, second = rack.hosts
+    await asyncio.to_thread(typed(banned(REJECT, "INPUT", "DOCKER-USER")), first)
+    report = await rack.check(first)
+    assert report.trouble is not None
+    assert (root(report), report.trouble.id) == (("watcher-refused", Confidence.PROVEN), "ssh-rejected")
+    assert f"from here: port 5000 refused at connect, by a REJECT of {first.address}" in says(report)
+    assert f"from {second.name}: port 5000 answered 200" in says(report)
+    assert f"from {second.name}: its sshd answered" in says(report)
+
+
+async def test_a_host_that_drops_only_what_the_watcher_sends_is_not_said_to_be_dead(rack: Rack) -> None:
+    first, second = rack.hosts
+    await asyncio.to_thread(typed(banned("DROP", "INPUT", "DOCKER-USER")), first)
+    report = await rack.check(first)
+    assert root(report)[0] == "undetermined"
+    assert f"{first.name} answers {second.name}: a rule about this address, or what lies between, stops it" in says(
+        report
+    )
 
 
 async def test_a_port_that_only_one_host_drops_is_neither_and_the_check_stays_quick(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+from asyncssh.process import SSHServerProcess
 
 from checks.model import Host, Login, Service
 
@@ -26,6 +27,13 @@ class Sshd:
     arrived: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     children: Children = field(default_factory=set)
     answering: set[asyncio.Task[None]] = field(default_factory=set)
+    login: asyncio.Event = field(default_factory=asyncio.Event)
+    session: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """Let logins end and sessions start at once; a test that clears one of these has them wait."""
+        self.login.set()
+        self.session.set()
 
     def cut(self) -> None:
         """Break every connection, as a cable does."""
@@ -64,8 +72,13 @@ async def sshd(folder: Path, answer: Answer = in_a_shell, *, services: tuple[Ser
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
             started[0].connections.append(conn)
 
-        def begin_auth(self, username: str) -> bool:  # noqa: ARG002  # asyncssh's signature
+        async def begin_auth(self, username: str) -> bool:  # noqa: ARG002  # asyncssh's signature
+            await started[0].login.wait()
             return True
+
+        async def session_requested(self) -> asyncssh.SSHServerSession[bytes]:
+            await started[0].session.wait()
+            return SSHServerProcess(handle, None, 3, False)  # noqa: FBT003  # no sftp, no scp
 
         def connection_requested(self, *_: object) -> bool:
             return True  # a jump host forwards
@@ -83,7 +96,6 @@ async def sshd(folder: Path, answer: Answer = in_a_shell, *, services: tuple[Ser
         0,
         server_host_keys=[host_key],
         authorized_client_keys=str(folder / "authorized_keys"),
-        process_factory=handle,
         encoding=None,
     )
     port = server.get_port()

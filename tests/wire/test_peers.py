@@ -1,7 +1,6 @@
 """A peer asked over real SSH, in a real shell: what it sees of services, and what it is when it sees nothing."""
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from checks.collect.peers import Seen, ask, ask_peers
 from checks.collect.ssh import Connection
 from checks.errors import LookError, SshTimedOutError
 from checks.model import Host, Phase, ReachOutcome, Service, ServiceKind, Vantage
+from tests.wire.cable import Cable
 from tests.wire.sshd import Children, Sshd, sshd
 from tests.wire.test_reach import REGISTRY, serving
 
@@ -112,39 +112,14 @@ async def test_without_another_host_or_a_service_to_ask_for_nobody_is_asked(peer
     assert await ask_peers(connections, peer.host, (Service("s", f"http://{NOWHERE}:5000/"),), now) == {}
 
 
-class Cable:
-    """A way to a port on loopback that can be cut: what is sent then gets lost, and nobody is told."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.is_cut = False
-        self.carrying: set[asyncio.Task[None]] = set()
-
-    async def plug(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.port)
-        for way in (self.carry(reader, far_writer), self.carry(far_reader, writer)):
-            self.carrying.add(asyncio.create_task(way))
-
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer):
-            while data := await reader.read(65536):
-                if not self.is_cut:
-                    writer.write(data)
-
-
 async def test_a_host_that_went_silent_on_a_warm_connection_is_told_within_the_connect_deadline(peer: Sshd) -> None:
     cable = Cable(peer.host.login.port or 0)
     async with await asyncio.start_server(cable.plug, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        known_hosts = peer.folder / "known_hosts"
-        known_hosts.write_text(known_hosts.read_text().replace(f":{cable.port} ", f":{port} "))
-        login = replace(peer.host.login, port=port, connect_timeout=1.0)
-        connection = Connection(replace(peer.host, login=login))
+        host = cable.leads_to(peer, server)
+        connection = Connection(replace(host, login=replace(host.login, connect_timeout=1.0)))
         await connection.run("true", what="a command", timeout=5)
-        cable.is_cut = True
+        cable.cut.set()
         with pytest.raises(SshTimedOutError, match="on the SSH connection that it had"):
             await connection.run("true", what="a command", timeout=20)
         assert not connection.is_warm
-        for task in cable.carrying:
-            task.cancel()
-        await asyncio.gather(*cable.carrying, return_exceptions=True)
+        await cable.close()

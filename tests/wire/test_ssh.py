@@ -13,12 +13,14 @@ from checks.collect.ssh import OUTPUT_CAP, Connection, offered_host_key
 from checks.errors import (
     CommandTimedOutError,
     OutputTooLargeError,
+    SshClosedError,
     SshHostKeyChangedError,
     SshHostKeyUnknownError,
     SshLoginRefusedError,
+    SshLoginTimedOutError,
     SshLostError,
     SshRefusedError,
-    SshTimedOutError,
+    SshSessionTimedOutError,
     SshUnreachableError,
 )
 from checks.model import Host
@@ -36,6 +38,12 @@ async def connection(server: Sshd) -> AsyncIterator[Connection]:
     connection = Connection(server.host)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a long login be a short one."""
+    monkeypatch.setattr("checks.collect.ssh._LONG_LOGIN", 1.0)
 
 
 def changed(host: Host, **login: object) -> Host:
@@ -91,11 +99,67 @@ async def test_nobody_listening_is_refused(server: Sshd) -> None:
             await run(changed(server.host, port=free.getsockname()[1]))
 
 
-async def test_a_server_that_says_nothing_times_out(server: Sshd) -> None:
+async def test_a_server_that_says_nothing_took_the_connection_all_the_same(server: Sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         host = changed(server.host, port=mute.getsockname()[1], connect_timeout=0.2)
-        with pytest.raises(SshTimedOutError, match=r"within 0\.2 s"):
+        with pytest.raises(SshLoginTimedOutError, match=r"took the SSH connection and said nothing for 0\.2 s"):
             await run(host)
+
+
+async def test_a_server_that_takes_the_connection_and_closes_it_is_there(server: Sshd) -> None:
+    """As sshd does with too many logins at once (MaxStartups), and with an address that it penalises."""
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as closing:
+        with pytest.raises(SshClosedError, match="took the SSH connection, and no login came of it"):
+            await run(changed(server.host, port=closing.sockets[0].getsockname()[1]))
+
+
+# --- a login that takes its time ---
+
+
+async def test_a_login_that_outlasts_the_connect_deadline_is_waited_for_once_the_host_has_spoken(server: Sshd) -> None:
+    server.login.clear()
+    asyncio.get_running_loop().call_later(1.0, server.login.set)
+    assert await run(changed(server.host, connect_timeout=0.5))
+
+
+async def test_a_session_that_outlasts_the_connect_deadline_is_waited_for_on_the_same_login(server: Sshd) -> None:
+    server.session.clear()
+    asyncio.get_running_loop().call_later(1.0, server.session.set)
+    assert await run(changed(server.host, connect_timeout=0.5))
+    assert len(server.connections) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_login_that_never_ends_is_no_host_that_is_silent(server: Sshd) -> None:
+    server.login.clear()
+    with pytest.raises(SshLoginTimedOutError, match=r"its sshd \(AsyncSSH.*\) answers, and the login of dockerhealth"):
+        await run(changed(server.host, connect_timeout=0.5))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_session_that_never_starts_is_told_as_a_login_that_worked(server: Sshd) -> None:
+    server.session.clear()
+    with pytest.raises(SshSessionTimedOutError, match="logged in as dockerhealth, and the session does not start"):
+        await run(changed(server.host, connect_timeout=0.5))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_host_whose_sessions_do_not_start_is_not_asked_again_at_once(server: Sshd) -> None:
+    server.session.clear()
+    connection = Connection(changed(server.host, connect_timeout=0.5))
+    for _ in range(3):
+        with pytest.raises(SshSessionTimedOutError):
+            await connection.run("true", what="a test", timeout=5)
+    assert len(server.connections) == 1
+    await connection.close()
+
+
+async def test_what_a_login_took_is_not_taken_off_a_commands_own_deadline(server: Sshd) -> None:
+    server.session.clear()
+    asyncio.get_running_loop().call_later(1.0, server.session.set)
+    connection = Connection(server.host)
+    assert (await connection.run("echo here", what="a test", timeout=0.9)).stdout == b"here\n"
+    await connection.close()
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable(server: Sshd) -> None:

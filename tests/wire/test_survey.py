@@ -17,6 +17,7 @@ from checks.facts.counters import COUNTERS
 from checks.look import Look
 from checks.model import Host, Phase, ReachOutcome, Service, ServiceKind
 from checks.source import Unavailable
+from tests.wire.cable import Cable
 from tests.wire.sshd import Sshd, sshd
 
 
@@ -122,3 +123,26 @@ async def test_a_host_that_cannot_be_looked_at_is_no_reason_to_raise(server: Ssh
     assert look.facts is None
     assert look.trouble is not None
     assert look.trouble.id == "ssh-refused"
+
+
+async def test_a_connection_that_died_of_itself_is_no_host_that_did_and_costs_one_more_login(
+    server: Sshd, registry: Endpoint
+) -> None:
+    """As where a firewall on the way has forgotten the connection."""
+    await registry.become(Reachable.ANSWERS)
+    cable = Cable(server.host.login.port or 0)
+    async with await asyncio.start_server(cable.plug, "127.0.0.1", 0) as way:
+        service = Service("registry", f"http://127.0.0.1:{registry.port}/v2/")
+        host = replace(cable.leads_to(server, way), services=(service,))
+        survey = Survey([host], lambda: datetime.now(UTC), concurrency=1)
+        try:
+            await survey.look(host, host.services)
+            cable.cut.set()
+            cable.cut = asyncio.Event()
+            [look] = await survey.look(host, host.services)
+        finally:
+            await survey.close()
+            await cable.close()
+    assert look.trouble is None
+    assert look.facts is not None
+    assert len(server.connections) == len(["the one that died", "the new one"])
