@@ -40,7 +40,7 @@ YOUNGER = {
     "port-takers": "port-taken-by-a-connection",
     "networkd": "networkd-says-no-forwarding-anywhere",
 }
-"""Probes that came after the recordings of healthy hosts, each with a state that has it recorded."""
+"""Probes that came after most recordings of healthy hosts, each with a state that has it recorded."""
 
 _Lines = list[Any]  # a line, or [first, end] of the base's lines
 _FEWEST = 3  # lines worth a reference

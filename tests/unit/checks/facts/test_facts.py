@@ -131,12 +131,17 @@ def test_addresses_sockets_and_the_system_are_read(platform: str) -> None:
     assert value(facts, SYSTEM).distribution.replace(" ", "") == platform.partition("-")[0]
 
 
+RECORDED_SINCE = ("debian12-docker20.10.24", "debian13-docker26.1.5")
+"""What the demo shows has every fact."""
+
+
 @pytest.mark.parametrize("platform", recordings.having("healthy"))
 def test_every_probe_has_a_recording(platform: str) -> None:
     """Also one whose program a platform lacks: then it is recorded how that is said, and what is made of it."""
     facts = recorded(platform, "healthy")
     probes = {probe.name for source in ALL_FACTS for probe in source.probes}
-    assert {*facts.outputs, *facts.missing} == probes - recordings.YOUNGER.keys()
+    younger = set() if platform in RECORDED_SINCE else recordings.YOUNGER.keys()
+    assert {*facts.outputs, *facts.missing} == probes - younger
 
 
 @pytest.mark.parametrize(("probe", "state"), recordings.YOUNGER.items())
