@@ -36,9 +36,10 @@ class Recording:
 
 @functools.cache
 def load(platform: str, state: str) -> Recording:
-    """Read a packaged recording."""
+    """Read a packaged recording. A probe that is younger than it is answered as the healthy host does."""
     data: dict[str, Any] = json.loads(_as_of_one_host(platform, state))
-    outputs = _outputs(data["outputs"])
+    younger = load(platform, _WELL).outputs if state != _WELL else {}
+    outputs = {**younger, **_outputs(data["outputs"])}
     return Recording(
         outputs=outputs,
         counted=_outputs(data["recount"]["outputs"]) if data["recount"] else {},
