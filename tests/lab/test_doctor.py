@@ -11,6 +11,7 @@ from checks.commands import ROOT_HELPER
 from checks.doctor import HELPER_VERSION, KEY_OPTIONS, Requirement, RequirementState, unreachable
 from checks.errors import SshLoginRefusedError
 from checks.model import Host, Login
+from checks.rights import LOOKS
 from tests.lab.host import LabHost
 from tests.lab.lab import Lab
 
@@ -59,7 +60,7 @@ TAKEN = (
         f"sed -i.away /nft/d {SUDOERS}-look",
         f"mv {SUDOERS}-look.away {SUDOERS}-look",
         "looks",
-        "1 of the 8 commands",
+        f"1 of the {len(LOOKS)} commands",
         "dockerhealth ALL=(root) NOPASSWD: /usr/bin/timeout -k 1 5 /usr/sbin/nft -j list ruleset",
     ),
     Taken(
@@ -149,7 +150,7 @@ async def test_each_thing_taken_away_is_named_with_what_to_add(lab: Lab, host: L
 async def test_a_host_without_our_sudoers_files_is_told_every_line_of_looks(lab: Lab, host: LabHost) -> None:
     host.sh("rm /etc/sudoers.d/dockerhealth-*")
     found = await doctor(lab, host)
-    assert (found["looks"].state, len(found["looks"].remedy)) == (RequirementState.MISSING, 1 + 8)
+    assert (found["looks"].state, len(found["looks"].remedy)) == (RequirementState.MISSING, 1 + len(LOOKS))
     assert found["fixes"].state is RequirementState.NOTE
     assert "helper" not in found
 
