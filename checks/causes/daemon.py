@@ -3,9 +3,9 @@
 import ipaddress
 
 from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.evidence.front import listeners
 from checks.evidence.inside import is_good, shown
 from checks.evidence.origin import who_stopped
-from checks.evidence.state import listeners
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.sockets import SOCKETS

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from checks.evidence.front import listeners, processes_of
 from checks.evidence.inside import is_good
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, LOGS, Binding, Container
-from checks.facts.sockets import LISTENERS, PORT_TAKERS, SOCKETS, TAKEN_PORTS, Listening, Sockets, Taken
+from checks.facts.sockets import PORT_TAKERS, TAKEN_PORTS, Listening, Taken
 from checks.facts.system import SYSTEM
 from checks.look import Look
 from checks.model import Vantage
@@ -103,10 +104,9 @@ def holders(look: Look, container: Container) -> tuple[str, ...]:
         if one.id != container.id and one.running and one.bindings_of(port)
     ]
     held = [one for one in listeners(look) or () if one.port == port and (not wanted or _meets(one, wanted))]
-    processes = {process for one in held for process in one.processes}
-    names = sorted(f"{one.name} (pid {one.pid})" for one in processes)
-    if others or names or held:
-        return tuple(others or names or ["a process that only root may know"])
+    names = processes_of(held)
+    if others or names:
+        return tuple(others) or names
     return tuple(one.says for one in takers(look) if not wanted or _meets(one, wanted))
 
 
@@ -118,11 +118,6 @@ def takers(look: Look) -> tuple[Taken, ...]:
     taken = look.may(TAKEN_PORTS)
     seen = look.may(PORT_TAKERS) or (taken.sockets if taken else ())
     return tuple(one for one in seen if one.port == look.service.port and one.is_owned)
-
-
-def listeners(look: Look) -> Sockets | None:
-    """Who listens on the host, with the processes where they could be had; None where not even that is known."""
-    return look.may(LISTENERS) or look.may(SOCKETS)
 
 
 def _meets(socket: Listening | Taken, wanted: Sequence[Binding]) -> bool:

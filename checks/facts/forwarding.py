@@ -24,15 +24,19 @@ class Forwarding:
 
     def filters(self, interface: str) -> bool:
         """Whether a packet from a source to which no route leads is dropped."""
-        return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) > 0
+        return self._filter_of(interface) > 0
 
     def forwards(self, interface: str) -> bool:
         """Whether what comes in by an interface is sent on."""
         return self.ip_forward and self.interfaces.get(interface, True)
 
     def filters_strictly(self, interface: str) -> bool:
-        """Whether a packet must come in where its answer would leave (kernel: ip-sysctl.rst, the higher one counts)."""
-        return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0)) == _STRICT
+        """Whether a packet must come in where its answer would leave."""
+        return self._filter_of(interface) == _STRICT
+
+    def _filter_of(self, interface: str) -> int:
+        """The higher one counts (kernel: ip-sysctl.rst)."""
+        return max(self.rp_filter.get("all", 0), self.rp_filter.get(interface, 0))
 
 
 def parse(outputs: Outputs) -> Forwarding:
