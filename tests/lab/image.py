@@ -23,7 +23,7 @@ USER = "dockerhealth"
 REGISTRY_TAR = "/usr/share/dockerhealth-lab/registry.tar"
 
 BASE = "systemd,systemd-sysv,dbus,openssh-server,iptables,nftables,iproute2,procps,sudo,curl,ca-certificates,kmod"
-PACKAGES = ("docker.io", "docker-registry", "firewalld", "python3")
+PACKAGES = ("docker.io", "docker-registry", "firewalld", "python3", "tcpdump")
 
 FINISH = f"""
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
