@@ -39,6 +39,8 @@ YOUNGER = {
     "taken-ports": "port-taken-by-a-connection",
     "port-takers": "port-taken-by-a-connection",
     "networkd": "networkd-says-no-forwarding-anywhere",
+    "own-name": "name-server-silent",
+    "root-session": "name-server-silent",
 }
 """Probes that came after most recordings of healthy hosts, each with a state that has it recorded."""
 

@@ -53,6 +53,7 @@ from checks.causes.forwarding import (
 from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE, WATCHER_REFUSED
 from checks.causes.kernel import CONNTRACK_FILLING, CONNTRACK_FULL, KERNEL_MODULES_GONE, REVERSE_PATH_FILTER
 from checks.causes.network import BRIDGE_DOWN, MTU_BLACK_HOLE, RETURN_ROUTE_MISSING, SUBNET_OVERLAP
+from checks.causes.own_name import OWN_NAME_UNANSWERED
 from checks.causes.proxy import PROXY_IN_FRONT_FAILS
 from checks.causes.publication import (
     NAME_DOES_NOT_RESOLVE,
@@ -138,4 +139,5 @@ ALL_RISKS: tuple[Cause, ...] = (
     CONFIGURED_CONTAINER_MISSING,
     DISK_FILLING,
     CERTIFICATE_EXPIRING,
+    OWN_NAME_UNANSWERED,
 )

@@ -1,46 +1,67 @@
-"""All facts of a host in one round trip: one exec of a POSIX shell script, and the Docker SDK beside it."""
+"""All facts of a host in one session: a POSIX shell script that answers more than once, and the Docker SDK beside it.
+
+The script asks for root once, by a session of dockerhealth-root that lives as long as it does: one line in the log of
+sudo, and one wait where sudo is slow. It answers with what the user's own probes found, then with what root's did.
+Told a line, it watches the packets or counts them, and answers again. It ends when its input does.
+"""
 
 import asyncio
 import functools
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
 from checks.collect.engine import Engine
 from checks.collect.reach import source_of
-from checks.collect.ssh import Connection
-from checks.errors import LookError, OutputUnreadableError, SshTimedOutError
+from checks.collect.ssh import Connection, Conversation
+from checks.commands import ROOT_HELPER
+from checks.errors import CommandTimedOutError, LookError, OutputUnreadableError, SshTimedOutError
 from checks.facts import ALL_FACTS, COUNTING
+from checks.facts.own_name import OWN_NAME
+from checks.facts.root_session import SESSION
 from checks.model import Output, Service, ServiceKind
 from checks.source import EngineProbe, Facts, Probe, Source, Unavailable
 
 
-def _probes(sources: tuple[Source[Any], ...]) -> tuple[Probe, ...]:
-    return tuple(probe for source in sources for probe in source.probes if isinstance(probe, Probe))
+def _probes(sources: Iterable[Source[Any]], *, root: bool) -> tuple[Probe, ...]:
+    probes = (probe for source in sources for probe in source.probes if isinstance(probe, Probe))
+    return tuple(probe for probe in probes if probe.root == root)
 
 
-def _engine_probes(sources: tuple[Source[Any], ...]) -> tuple[EngineProbe, ...]:
+def _engine_probes(sources: Iterable[Source[Any]]) -> tuple[EngineProbe, ...]:
     return tuple(probe for source in sources for probe in source.probes if isinstance(probe, EngineProbe))
 
 
-_PROBES = _probes(ALL_FACTS)
-_COUNTERS = _probes(COUNTING)
+_COUNTERS = _probes(COUNTING, root=False)
+_ASKED_BY_ROOT = _probes(ALL_FACTS, root=True)
+_COUNTED_BY_ROOT = _probes(COUNTING, root=True)
 
 _DEADLINE_RAN_OUT = {124, 137}  # timeout(1): after TERM, after KILL
 _NOT_ENDED = -1
 _FILE_TOO_LARGE = 153  # 128 + SIGXFSZ, from the script's ulimit -f
 _SIGNALLED = 128  # and the number of the signal, which is 64 at most; firewall-cmd has statuses above those
+_NOT_THERE = {126, 127}
+_REFUSED = 77  # by dockerhealth-root, see there
 
 RECENTLY = timedelta(hours=1)
 """How far back the host's journal is read where nobody says since when things went wrong."""
 
 _FURTHEST_BACK = timedelta(days=1)
 
-_OVERALL = 9
-"""Seconds for all probes together. It is there for sudo, which hangs where the host's name cannot be resolved, and
-which a user cannot end: timeout(1) then sends USR1, and the script hands over what it has."""
+_OVERALL = 60
+"""Seconds after which the script ends whatever it does: it waits for what it is told next, and for sudo."""
+
+_FOR_ROOT = 7.5
+"""Seconds in which root has answered. A user cannot end a sudo that hangs, so it is waited for no longer."""
+
+_FOR_A_NAME = 23.0
+"""The same where sudo asks a name server for the host's own name: one that is silent takes 20 s (resolv.conf(5))."""
+
+_FOR_COUNTS = 9.0
 
 # Works with dash and bash 4.2. Every probe runs beside the others, its streams and status in files of a private
 # folder in memory, which goes when the script ends, however it ends. `stat` tells the sizes (so that no output can
@@ -48,45 +69,113 @@ which a user cannot end: timeout(1) then sends USR1, and the script hands over w
 _HEAD = """\
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
-ulimit -f 4096
+ulimit -S -f 4096
 d=$(mktemp -d /dev/shm/dockerhealth.XXXXXX 2>/dev/null || mktemp -d /tmp/dockerhealth.XXXXXX) || exit 90
 trap 'rm -rf "$d"' EXIT
 trap 'exit 91' HUP INT TERM
-trap : USR1
 cd "$d" || exit 92
-if [ "$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi
 BACK=${1:-3600}
 export SERVICES BACK
-for n in $names; do : >"$n.status"; done
+hand_over() {
+  set -- start
+  for n in $names; do set -- "$@" "$n.out" "$n.err" "$n.status"; done
+  stat -c '%n %s %.Y' "$@"
+  echo
+  cat "$@"
+}
 : >start
 """
-_TAIL = """\
-wait
-set -- start
-for n in $names; do set -- "$@" "$n.out" "$n.err" "$n.status"; done
-stat -c '%s %.Y' "$@"
-echo
-cat "$@"
+
+# Root's session says on stderr how far it is. What else comes there is sudo's, or the shell's: it has not begun, or
+# has ended. Its status is written when it begins, and again when it ends by itself. One that has ended may still be
+# told something, which must not end the script.
+_ROOT = """\
+if [ "$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi
+mkfifo ask told
+: >root.out
+: >root.err
+{ ulimit -S -f 16384; $root HELPER look <ask >>root.out 2>told; echo $? >root.status; } &
+session=$!
+trap '' PIPE
+exec 3>ask 4<told
+of_root() {
+  here=
+  while [ -z "$here" ] && IFS= read -r said; do
+    case $said in
+      'dockerhealth: begun') echo 0 >root.status ;;
+      "dockerhealth: $1") here=1 ;;
+      *) printf '%s\\n' "$said" >>root.err ;;
+    esac
+  done <&4
+  [ -n "$here" ] || wait "$session"
+  names=root
+  hand_over
+  : >root.out
+  : >root.err
+}
+tell_root() { echo "$1" >&3 2>/dev/null || :; }
+tell_root "facts $ports"
+"""
+
+_ANSWER = """\
+wait $pids
+hand_over
+"""
+
+_GO_ON = """\
+of_root facts
+while read -r word rest; do
+  case $word in
+    watch)
+      tell_root "watch $rest"
+      of_root watching
+      ;;
+    count)
+      tell_root count
+      : >start
+      pids=
+COUNTERS
+      wait $pids
+      names='NAMES'
+      hand_over
+      of_root counted
+      ;;
+    *) exit 93 ;;
+  esac
+done
+exec 3>&-
+wait "$session"
 """
 
 
 def script(
-    services: Sequence[Service], address: str, probes: Sequence[Probe] = _PROBES, sources: Sequence[str] = ()
+    services: Sequence[Service],
+    address: str,
+    sources: Iterable[Source[Any]] = ALL_FACTS,
+    clients: Sequence[str] = (),
 ) -> str:
     """The gather script for these services of one host.
 
-    ``$SERVICES`` is the only thing in it that is not fixed: a line a service, ``PORT SCHEME PATH TARGET CONTAINER
-    CLIENT``, from the configuration, whose values are checked there; each is quoted all the same. CLIENT is one of
-    ``sources``: the address from which a service is reached, where that is another one than sshd sees. ``-`` is none.
-    Its argument, ``$BACK`` for the probes, is how many seconds of the past matter.
+    ``$SERVICES`` and ``$ports`` are the only things in it that are not fixed: a line a service, ``PORT SCHEME PATH
+    TARGET CONTAINER CLIENT``, from the configuration, whose values are checked there; each is quoted all the same.
+    CLIENT is one of ``clients``: the address from which a service is reached, where that is another one than sshd sees.
+    ``-`` is none. Its argument, ``$BACK`` for the probes, is how many seconds of the past matter.
     """
     lines = "\n".join(
-        f"{s.port} {_scheme(s)} {s.path} {s.target or address} {s.container or '-'} {source or '-'}"
-        for s, source in zip_longest(services, sources)
+        f"{s.port} {_scheme(s)} {s.path} {s.target or address} {s.container or '-'} {client or '-'}"
+        for s, client in zip_longest(services, clients)
     )
-    body = "".join(_run_beside(probe) for probe in probes)
-    names = " ".join(probe.name for probe in probes)
-    return f"SERVICES={shlex.quote(lines)}\nnames='{names}'\n{_HEAD}{body}{_TAIL}"
+    own = _probes(sources, root=False)
+    head = f"SERVICES={shlex.quote(lines)}\nports='{' '.join(str(s.port) for s in services)}'\n"
+    body = f"names='{_names(own)}'\npids=\n{_beside(own)}"
+    if not _probes(sources, root=True):
+        return f"{head}{_HEAD}{body}{_ANSWER}"
+    counting = _GO_ON.replace("COUNTERS\n", _beside(_COUNTERS)).replace("NAMES", _names(_COUNTERS))
+    return f"{head}{_HEAD}{body}{_ROOT.replace('HELPER', ROOT_HELPER)}{_ANSWER}{counting}"
+
+
+def _names(probes: Iterable[Probe]) -> str:
+    return " ".join(probe.name for probe in probes)
 
 
 def _scheme(service: Service) -> str:
@@ -95,14 +184,158 @@ def _scheme(service: Service) -> str:
     return "https" if service.tls else "http"
 
 
+def _beside(probes: Iterable[Probe]) -> str:
+    return "".join(map(_run_beside, probes))
+
+
 def _run_beside(probe: Probe) -> str:
-    if probe.root:
-        command = f"$root /usr/bin/timeout -k 1 {probe.timeout} {probe.command}"
-    else:
-        command = f"timeout -k 1 {probe.timeout} sh -c {shlex.quote(probe.command)}"
+    command = f"timeout -k 1 {probe.timeout} sh -c {shlex.quote(probe.command)}"
     if probe.before:
         command = f"{{ ( {probe.before} ) && {command}; }}"
-    return f"{{ {command} </dev/null >{probe.name}.out 2>{probe.name}.err; echo $? >{probe.name}.status; }} &\n"
+    n = probe.name
+    return f': >{n}.status\n{{ {command} </dev/null >{n}.out 2>{n}.err; echo $? >{n}.status; }} &\npids="$pids $!"\n'
+
+
+def root_lines() -> str:
+    """How dockerhealth-root runs root's probes: the lines that stand in it between its own."""
+    firsts: dict[str, str] = {}  # what is asked first, under a name: several probes share it
+    runs = []
+    for probe in _ASKED_BY_ROOT:
+        if probe.name == SESSION:
+            continue
+        name = firsts.setdefault(probe.before, f"before_{probe.name.replace('-', '_')}") if probe.before else ""
+        how = "counting" if probe in _COUNTED_BY_ROOT else "once"
+        first = f'"${name}"' if name else "''"
+        runs.append(f"    {how} {probe.name} {probe.timeout} {first} {probe.command}\n")
+    named = [f"{name}={shlex.quote(text.strip())}\n" for text, name in firsts.items()]
+    return "".join(named) + "read_all() {\n" + "".join(runs) + "}\n"
+
+
+class Inspection:
+    """A host while it is looked at: its facts, and then what its packets do, as often as that is asked."""
+
+    def __init__(self, connection: Connection, conversation: Conversation, clock: Callable[[], datetime]) -> None:
+        self._host = connection.host
+        self._conversation = conversation
+        self._clock = clock
+        self._waits_for_root: LookError | None = None
+
+    async def facts(self, engine: Engine, sources: Sequence[Source[Any]]) -> Facts:
+        """The snapshot, once. Raises LookError when the script did not answer."""
+        at = self._clock()
+        found, asked = await asyncio.gather(
+            self._of_host(sources), engine.ask(_engine_probes(sources)), return_exceptions=True
+        )
+        if isinstance(found, BaseException):
+            raise found
+        outputs, missing = found
+        if isinstance(asked, LookError):
+            silent = isinstance(asked, SshTimedOutError)
+            unasked = Unavailable(f"the Docker Engine could not be asked: {asked}", silent)
+            missing |= {probe.name: unasked for probe in _engine_probes(sources)}
+        elif isinstance(asked, BaseException):
+            raise asked
+        else:
+            outputs |= asked.outputs
+            missing |= asked.missing
+        return Facts(self._host.name, at, outputs, missing)
+
+    async def watch(self, ports: Iterable[int]) -> None:
+        """Have root watch the packets of these ports, from when this returns until they are counted.
+
+        Raises LookError.
+        """
+        self._tell(f"watch {' '.join(map(str, ports))}")
+        await self._of_root((), _FOR_COUNTS)
+
+    async def count(self) -> Facts:
+        """Only the facts that count packets, and what was watched. Raises LookError."""
+        at = self._clock()
+        self._tell("count")
+        outputs, missing = sort_out(await self._of_user(_FOR_COUNTS))
+        by_root, refused = await self._of_root(_COUNTED_BY_ROOT, _FOR_COUNTS)
+        return Facts(self._host.name, at, outputs | by_root, missing | refused)
+
+    def _tell(self, line: str) -> None:
+        if self._waits_for_root is not None:
+            raise self._waits_for_root
+        self._conversation.tell(line)
+
+    async def _of_host(self, sources: Sequence[Source[Any]]) -> tuple[dict[str, Output], dict[str, Unavailable]]:
+        outputs, missing = sort_out(await self._of_user(self._host.login.command_timeout))
+        if not any(isinstance(probe, Probe) and probe.root for source in sources for probe in source.probes):
+            return outputs, missing
+        name = Facts(self._host.name, self._clock(), outputs).get(OWN_NAME)
+        patient = not isinstance(name, Unavailable) and name.asks_a_server
+        by_root, refused = await self._of_root(_ASKED_BY_ROOT, _FOR_A_NAME if patient else _FOR_ROOT)
+        return outputs | by_root, missing | refused
+
+    async def _of_user(self, seconds: float) -> dict[str, Output]:
+        return {name: output.decoded for name, output in (await self._answer(seconds)).items()}
+
+    async def _of_root(
+        self, probes: Sequence[Probe], seconds: float
+    ) -> tuple[dict[str, Output], dict[str, Unavailable]]:
+        """What root's session says next of these probes; where it says nothing, why each has no output."""
+        try:
+            session = (await self._answer(seconds))["root"]
+        except CommandTimedOutError as error:
+            self._waits_for_root = error
+            return {}, _all(probes, f"sudo has not begun within {seconds:g} s")
+        try:
+            answered = {name: output.decoded for name, output in unframe(session.stdout).items()}
+        except ValueError:
+            return {}, _all(probes, _why_no_session(session.decoded))
+        answered[SESSION] = replace(session.decoded, stdout=f"{session.ms / 1000:.3f}\n")
+        outputs, missing = sort_out({probe.name: answered[probe.name] for probe in probes if probe.name in answered})
+        older = [probe for probe in probes if probe.name not in answered]
+        return outputs, missing | _all(older, f"{ROOT_HELPER} is older than this dockerhealth, and does not ask it")
+
+    async def _answer(self, seconds: float) -> "dict[str, _Raw]":
+        raw = await self._conversation.hear(whole, seconds)
+        try:
+            return unframe(raw)
+        except ValueError as error:
+            end, host = self._conversation.end, self._host.name
+            said = end.stderr.strip()[-200:]
+            raise OutputUnreadableError(
+                host, f"{host}: the gather script ended with {end.status} and no readable answer ({error}): {said}"
+            ) from error
+
+
+def _all(probes: Iterable[Probe], why: str) -> dict[str, Unavailable]:
+    return {probe.name: Unavailable(why) for probe in probes}
+
+
+def _why_no_session(session: Output) -> str:
+    said = (session.stderr.strip().splitlines() or [""])[0]
+    if session.status in _NOT_THERE or said.endswith("command not found"):
+        return f"{ROOT_HELPER} is not there"
+    if session.status == _REFUSED:
+        return f"{ROOT_HELPER} is older than this dockerhealth: {said}"
+    if said.startswith("sudo: "):
+        return f"sudo-refused: {said.removeprefix('sudo: ')}"
+    return f"root's session ended with {session.status}: {said}"
+
+
+@asynccontextmanager
+async def inspect(
+    connection: Connection,
+    services: Sequence[Service],
+    clock: Callable[[], datetime],
+    back: timedelta = RECENTLY,
+    sources: tuple[Source[Any], ...] = ALL_FACTS,
+) -> AsyncIterator[Inspection]:
+    """Begin to look at a host, and at what happened on it in the time ``back`` from now.
+
+    Each service is asked about as a client of this machine sees it. Raises LookError.
+    """
+    await connection.connected()  # a login takes its time, and the host's clock is compared with this one
+    text = _quoted(tuple(services), connection.host.address, sources, _sources(connection, services))
+    seconds = int(min(back, _FURTHEST_BACK).total_seconds())
+    command = f"exec timeout -k 2 {_OVERALL} /bin/sh -c {text} dockerhealth {seconds}"
+    async with connection.converse(command, what="the gather script") as conversation:
+        yield Inspection(connection, conversation, clock)
 
 
 async def gather(  # noqa: PLR0913  # whom to ask, and what
@@ -114,45 +347,17 @@ async def gather(  # noqa: PLR0913  # whom to ask, and what
     *,
     sources: tuple[Source[Any], ...] = ALL_FACTS,
 ) -> Facts:
-    """Take one snapshot of a host, and what happened on it in the time ``back`` from now.
-
-    Each service is asked about as a client of this machine sees it.
-
-    Raises LookError when the script could not be run to its end.
-    """
-    host = connection.host
-    await connection.connected()  # a login takes its time, and the host's clock is compared with this one
-    at = clock()
-    probes, engine_probes = _probes(sources), _engine_probes(sources)
-    raw, asked = await asyncio.gather(
-        _run_script(connection, services, probes, back), engine.ask(engine_probes), return_exceptions=True
-    )
-    if isinstance(raw, BaseException):
-        raise raw
-    outputs, missing = sort_out(raw)
-    if isinstance(asked, LookError):
-        silent = isinstance(asked, SshTimedOutError)
-        unasked = Unavailable(f"the Docker Engine could not be asked: {asked}", silent)
-        missing |= {probe.name: unasked for probe in engine_probes}
-    elif isinstance(asked, BaseException):
-        raise asked
-    else:
-        outputs |= asked.outputs
-        missing |= asked.missing
-    return Facts(host.name, at, outputs, missing)
-
-
-async def count(connection: Connection, services: Sequence[Service], clock: Callable[[], datetime]) -> Facts:
-    """Only the facts that count packets, in one more round trip. Raises LookError as gather does."""
-    at = clock()
-    outputs, missing = sort_out(await _run_script(connection, services, _COUNTERS, timedelta(0)))
-    return Facts(connection.host.name, at, outputs, missing)
+    """Take one snapshot of a host, and be done with it. See ``inspect``. Raises LookError."""
+    async with inspect(connection, services, clock, back, sources) as inspection:
+        return await inspection.facts(engine, sources)
 
 
 @functools.lru_cache(maxsize=4096)
-def _quoted(services: tuple[Service, ...], address: str, probes: tuple[Probe, ...], sources: tuple[str, ...]) -> str:
+def _quoted(
+    services: tuple[Service, ...], address: str, sources: tuple[Source[Any], ...], clients: tuple[str, ...]
+) -> str:
     """The script of a host: the same at each look."""
-    return shlex.quote(script(services, address, probes, sources))
+    return shlex.quote(script(services, address, sources, clients))
 
 
 def _sources(connection: Connection, services: Sequence[Service]) -> tuple[str, ...]:
@@ -162,42 +367,60 @@ def _sources(connection: Connection, services: Sequence[Service]) -> tuple[str, 
     return tuple("" if source is None or source == ours else source for source in sources)
 
 
-async def _run_script(
-    connection: Connection, services: Sequence[Service], probes: tuple[Probe, ...], back: timedelta
-) -> dict[str, Output]:
-    host = connection.host
-    await connection.connected()
-    text = _quoted(tuple(services), host.address, probes, _sources(connection, services))
-    seconds = int(min(back, _FURTHEST_BACK).total_seconds())
-    command = f"exec timeout -s USR1 -k 2 {_OVERALL} /bin/sh -c {text} dockerhealth {seconds}"
-    raw = await connection.run(command, what="the gather script", timeout=host.login.command_timeout)
+def whole(received: bytes) -> int | None:
+    """The length of the first answer in what has come; None while it is not whole, or is none."""
+    head, separator, body = received.partition(b"\n\n")
+    if not separator:
+        return None
     try:
-        return unframe(raw.stdout, [probe.name for probe in probes])
-    except ValueError as error:
-        said = raw.stderr.decode(errors="replace").strip()[-200:]
-        raise OutputUnreadableError(
-            host.name,
-            f"{host.name}: the gather script ended with {raw.status} and no readable answer ({error}): {said}",
-        ) from error
+        size = sum(size for _, size, _ in _files(head))
+    except ValueError:
+        return None
+    return len(head) + len(separator) + size if len(body) >= size else None
 
 
-def unframe(answer: bytes, names: Sequence[str]) -> dict[str, Output]:
-    """Take the script's answer apart. Raises ValueError when it is not whole."""
-    head, separator, body = answer.partition(b"\n\n")
-    words = head.split()
-    if not separator or len(words) != 2 + 6 * len(names):
+def _files(head: bytes) -> list[tuple[str, int, float]]:
+    """The files of an answer: name, size and when it was written. Raises ValueError."""
+    lines = [line.split() for line in head.decode(errors="replace").splitlines()]
+    if not lines or any(len(words) != len(("name", "size", "written")) for words in lines):
         raise ValueError("its frame is not whole")
-    sizes, ends = [int(size) for size in words[::2]], [float(end) for end in words[1::2]]
-    if sum(sizes) != len(body):
-        raise ValueError(f"{len(body)} bytes where {sum(sizes)} were announced")
-    parts, start = [], 0
-    for size in sizes:
-        parts.append(body[start : start + size].decode(errors="replace"))
-        start += size
-    return {
-        name: Output(parts[i], parts[i + 1], int(parts[i + 2] or _NOT_ENDED), (ends[i + 2] - ends[0]) * 1000)
-        for name, i in zip(names, range(1, len(parts), 3), strict=True)
-    }
+    return [(name, int(size), float(written)) for name, size, written in lines]
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """What a probe printed, undecoded: of root's session it is an answer of its own, whose frame counts bytes."""
+
+    stdout: bytes
+    stderr: bytes
+    status: int
+    ms: float
+
+    @property
+    def decoded(self) -> Output:
+        return Output(self.stdout.decode(errors="replace"), self.stderr.decode(errors="replace"), self.status, self.ms)
+
+
+def unframe(answer: bytes) -> dict[str, _Raw]:
+    """Take an answer of the script apart. Raises ValueError when it is not whole."""
+    head, separator, body = answer.partition(b"\n\n")
+    (start, nothing, began), *files = _files(head)
+    announced = sum(size for _, size, _ in files)
+    if not separator or start != "start" or nothing or len(files) % 3:
+        raise ValueError("its frame is not whole")
+    if announced != len(body):
+        raise ValueError(f"{len(body)} bytes where {announced} were announced")
+    outputs: dict[str, _Raw] = {}
+    here = 0
+    for file in range(0, len(files), 3):
+        parts = []
+        for _, size, _ in files[file : file + 3]:
+            parts.append(body[here : here + size])
+            here += size
+        name, _, ended = files[file + 2]
+        stdout, stderr, status = parts
+        outputs[name.removesuffix(".status")] = _Raw(stdout, stderr, int(status or _NOT_ENDED), (ended - began) * 1000)
+    return outputs
 
 
 def sort_out(outputs: Mapping[str, Output]) -> tuple[dict[str, Output], dict[str, Unavailable]]:
@@ -213,6 +436,4 @@ def _why_missing(name: str, output: Output) -> str:
         return f"{name}: printed more than the host's cap of 2 MB"
     if _SIGNALLED < output.status <= _SIGNALLED + 64:
         return f"{name}: was ended by signal {output.status - _SIGNALLED}, maybe halfway through its answer"
-    if output.stderr.startswith("sudo: ") and output.status == 1:
-        return f"sudo-refused: {output.stderr.strip().splitlines()[0].removeprefix('sudo: ')}"
     return ""

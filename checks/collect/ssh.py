@@ -4,7 +4,8 @@ import asyncio
 import functools
 import random
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,13 +37,16 @@ from checks.model import Host, Output
 T = TypeVar("T")
 
 OUTPUT_CAP = 4_000_000
-"""Bytes of stdout and stderr together that one command may print."""
+"""Bytes of stdout and stderr together that one command may print, or one answer of a conversation may have."""
 
 _SESSIONS = 4
 """Commands side by side on one connection; sshd's MaxSessions is 10 unless an admin lowered it."""
 
 _CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 """AES-GCM first: CPUs help with it and it is one call a packet, where asyncssh's ChaCha20 sets up four contexts."""
+
+_TIDYING = 1.0
+"""Seconds that a command which was told that nothing more comes has for its end. It goes on by itself if it must."""
 
 _LONG_LOGIN = 30.0
 """Seconds for a login, and for its session, of a host that has shown that it is there.
@@ -107,14 +111,31 @@ class Connection:
             except (asyncssh.Error, OSError) as error:
                 raise self._lost(error) from error
 
+    @asynccontextmanager
+    async def converse(self, command: str, *, what: str) -> AsyncIterator["Conversation"]:
+        """Run one command in the user's login shell that is told lines and answers them. ``what`` names it in errors.
+
+        It reads the end of its input once this ends, and has to end by that. Raises LookError.
+        """
+        ssh = await self.connected()
+        collector = _Collector()
+        async with self._sessions:
+            try:
+                channel = await self._session(ssh, command, collector)
+            except (asyncssh.Error, OSError) as error:
+                raise self._lost(error) from error
+            try:
+                yield Conversation(self, channel, collector, what)
+            finally:
+                await _let_end(channel)
+
     async def _run(self, channel: "asyncssh.SSHClientChannel[bytes]", collector: "_Collector", what: str) -> RawOutput:
         try:
             channel.write_eof()
             await channel.wait_closed()
         finally:
             channel.close()
-        if collector.too_large:
-            raise OutputTooLargeError(self.host.name, f"{self.host.name}: {what} printed more than {OUTPUT_CAP} bytes")
+        self._check_size(collector, what)
         status = channel.get_exit_status()
         if status is None:
             raise self._lost(asyncssh.ConnectionLost("no exit status"))
@@ -305,11 +326,70 @@ class Connection:
             host.name, f"{host.name}: {where} has no host key for it. Run: dockerhealth trust {host.name}"
         )
 
+    def _check_size(self, collector: "_Collector", what: str) -> None:
+        if collector.too_large:
+            raise OutputTooLargeError(self.host.name, f"{self.host.name}: {what} printed more than {OUTPUT_CAP} bytes")
+
     def _lost(self, error: Exception) -> LookError:
         if self._ssh is not None and not isinstance(error, asyncssh.ChannelOpenError):
             self._ssh.abort()
             self._ssh = None
         return SshLostError(self.host.name, f"{self.host.name}: lost the SSH connection: {error}")
+
+
+class Conversation:
+    """A command of a host that is told one line after another, and answers each."""
+
+    def __init__(
+        self, connection: Connection, channel: "asyncssh.SSHClientChannel[bytes]", collector: "_Collector", what: str
+    ) -> None:
+        self._connection = connection
+        self._channel = channel
+        self._collector = collector
+        self._what = what
+
+    def tell(self, line: str) -> None:
+        """Send a line. One that has ended already is told nothing: it is heard that it answers no more."""
+        if not self._channel.is_closing():
+            self._channel.write(line.encode() + b"\n")
+
+    async def hear(self, whole: Callable[[bytes], int | None], timeout: float) -> bytes:  # noqa: ASYNC109  # the SSH channel's own
+        """The next answer, of the length that ``whole`` finds in what has come; None while more is to come.
+
+        Of a command that has ended, whatever it printed before. Raises LookError: none within ``timeout`` seconds, the
+        connection broke, or it printed more than OUTPUT_CAP.
+        """
+        host, collector = self._connection.host, self._collector
+        try:
+            async with asyncio.timeout(timeout):
+                while (length := whole(collector.received())) is None and not collector.ended:
+                    await collector.more()
+        except TimeoutError:
+            said = f"{host.name}: {self._what} did not answer within {timeout:g} s"
+            raise CommandTimedOutError(host.name, said) from None
+        self._connection._check_size(collector, self._what)  # noqa: SLF001  # they are one: see converse
+        if length is None and self._channel.get_exit_status() is None:
+            raise self._connection._lost(collector.error or asyncssh.ConnectionLost("no exit status"))  # noqa: SLF001
+        return collector.take(length)
+
+    @property
+    def end(self) -> Output:
+        """How a command that answers no more has ended, with what it said on stderr."""
+        said = self._collector.received(asyncssh.EXTENDED_DATA_STDERR).decode(errors="replace")
+        status = self._channel.get_exit_status()
+        return Output("", said, -1 if status is None else status)
+
+
+async def _let_end(channel: "asyncssh.SSHClientChannel[bytes]") -> None:
+    """Tell a command that nothing more comes, and give it a moment to tidy up."""
+    try:
+        channel.write_eof()
+        async with asyncio.timeout(_TIDYING):
+            await channel.wait_closed()
+    except (TimeoutError, OSError, asyncssh.Error):
+        pass  # it ends by its own deadline
+    finally:
+        channel.close()
 
 
 class _Progress(asyncssh.SSHClient):
@@ -363,7 +443,10 @@ class _Collector(asyncssh.SSHClientSession[bytes]):
         self._parts: dict[int | None, list[bytes]] = {}
         self._size = 0
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
+        self._news = asyncio.Event()
         self.too_large = False
+        self.ended = False
+        self.error: Exception | None = None
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
@@ -371,14 +454,33 @@ class _Collector(asyncssh.SSHClientSession[bytes]):
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._size += len(data)
         if self._size > OUTPUT_CAP:
-            self.too_large = True
+            self.too_large = self.ended = True
+            self._news.set()
             if self._channel is not None:
                 self._channel.close()
             return
         self._parts.setdefault(datatype, []).append(data)
+        self._news.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended, self.error = True, exc
+        self._news.set()
+
+    async def more(self) -> None:
+        """Wait until something has come since the last time, or nothing comes any more."""
+        await self._news.wait()
+        self._news.clear()
 
     def received(self, datatype: int | None = None) -> bytes:
         return b"".join(self._parts.get(datatype, []))
+
+    def take(self, length: int | None) -> bytes:
+        """So many bytes of stdout, or all of them: they count no longer."""
+        received = self.received()
+        taken, left = received[:length], received[len(received) if length is None else length :]
+        self._parts[None] = [left] if left else []
+        self._size -= len(taken)
+        return taken
 
 
 def _user(host: Host) -> str:

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from checks.collect.engine import Engine
-from checks.collect.gather import RECENTLY, count, gather
+from checks.collect.gather import RECENTLY, Inspection, gather, inspect
 from checks.collect.outside import Outside
 from checks.collect.peers import ask_peers
 from checks.collect.reach import reach
 from checks.collect.ssh import Connection
 from checks.errors import LookError, SshLostError, SshTimedOutError
+from checks.facts import ALL_FACTS
 from checks.facts.units import UNITS, known
 from checks.look import Before, Look, Peer, Recount
 from checks.model import Baseline, Host, Reading, Service, Trouble
@@ -71,15 +73,16 @@ class Survey:
         """Look at a host: one look a service. Never raises for a host that cannot be looked at."""
         now = self._clock()
         before = {one.name: self._before_now(host, one, now) for one in services}
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group, AsyncExitStack() as sessions:
             outside = Outside(services, self._clock, group)
-            looking = group.create_task(self._look_inside(host, _back(before.values(), self._clock())))
+            looking = group.create_task(self._look_inside(host, _back(before.values(), self._clock()), sessions))
             await asyncio.wait((looking,), timeout=_SOON)
             cold = not looking.done() and not self.connections[host.name].is_warm
             early = group.create_task(self._ask_peers(host, outside)) if cold else None
             inside = await looking
             await outside.settle()
-            counted = None if cold or inside.facts is None else await self._count(host, outside)
+            counted = None if cold or inside.session is None else await self._count(inside.session, outside)
+            await sessions.aclose()
             asking = early or group.create_task(self._ask_peers(host, outside, sshd=inside.facts is None))
             outside.give_up()
         for one in services:
@@ -127,30 +130,30 @@ class Survey:
         """What peers see of the services that have not answered, and of the host's ``sshd``."""
         return await ask_peers(self.connections, host, outside.suspects, self._clock, sshd=sshd)
 
-    async def _count(self, host: Host, outside: Outside) -> Facts | None:
+    async def _count(self, session: Inspection, outside: Outside) -> Facts | None:
         """Knock at each service that does not answer, then read the counters again: what rose by that has eaten it."""
         suspects = outside.suspects
         if not suspects:
             return None
         await outside.attempt_counted()
         try:
-            return await count(self.connections[host.name], suspects, self._clock)
+            return await session.count()
         except LookError:
             return None  # the counters confirm what is known without them
 
-    async def _look_inside(self, host: Host, back: timedelta) -> "_Inside":
+    async def _look_inside(self, host: Host, back: timedelta, sessions: AsyncExitStack) -> "_Inside":
         try:
             async with self._looking:
-                return _Inside(await self._gather_once_more(host, back), None)
+                return await self._inspect_once_more(host, back, sessions)
         except LookError as error:
-            return _Inside(None, Trouble(error.id, str(error)))
+            return _Inside(None, None, Trouble(error.id, str(error)))
 
-    async def _gather_once_more(self, host: Host, back: timedelta) -> Facts:
+    async def _inspect_once_more(self, host: Host, back: timedelta, sessions: AsyncExitStack) -> "_Inside":
         """Facts, by a new login where the connection from before turns out to be dead: the host need not be."""
         connection, clock = self.connections[host.name], asyncio.get_running_loop().time
         was_warm, began = connection.is_warm, clock()
         try:
-            return await self._gather_at_rest(host, back)
+            return await self._inspect_at_rest(host, back, sessions)
         except (SshTimedOutError, SshLostError) as error:
             if not was_warm:
                 raise
@@ -160,25 +163,30 @@ class Survey:
             await connection.connected(left)
         except SshTimedOutError:
             raise SshTimedOutError(host.name, f"{old}, and no new one within {left:.1f} s") from None
-        return await self._gather_at_rest(host, back)
+        return await self._inspect_at_rest(host, back, sessions)
 
-    async def _gather_at_rest(self, host: Host, back: timedelta) -> Facts:
+    async def _inspect_at_rest(self, host: Host, back: timedelta, sessions: AsyncExitStack) -> "_Inside":
         """Facts taken while a unit starts or stops fit together badly: take them again, a few times at most."""
         for _ in range(_PATIENCE):
-            facts = await self._gather(host, back)
-            if not moving(facts):
-                return facts
+            inside = await self._inspect(host, back, sessions)
+            if inside.facts is None or not moving(inside.facts):
+                return inside
+            await sessions.aclose()
             await asyncio.sleep(_PAUSE)
-        return await self._gather(host, back)
+        return await self._inspect(host, back, sessions)
 
-    async def _gather(self, host: Host, back: timedelta) -> Facts:
-        return await gather(self.connections[host.name], self._engines[host.name], host.services, self._clock, back)
+    async def _inspect(self, host: Host, back: timedelta, sessions: AsyncExitStack) -> "_Inside":
+        """Facts, and the session that they are of, which stays open: what its packets do may be asked then."""
+        begun = inspect(self.connections[host.name], host.services, self._clock, back)
+        session = await sessions.enter_async_context(begun)
+        return _Inside(session, await session.facts(self._engines[host.name], ALL_FACTS), None)
 
 
 @dataclass(frozen=True)
 class _Inside:
-    """What the host says of itself, or why it could not be asked."""
+    """What the host says of itself, or why it could not be asked. ``session`` is open until the look ends."""
 
+    session: Inspection | None
     facts: Facts | None
     trouble: Trouble | None
 

@@ -19,9 +19,11 @@ from checks.facts.netfilter import NETFILTER
 from checks.facts.network_service import NETWORK_SERVICE
 from checks.facts.networkd import NETWORKD
 from checks.facts.nftables import NFTABLES
+from checks.facts.own_name import OWN_NAME
 from checks.facts.packages import PACKAGES
 from checks.facts.path import PATH
 from checks.facts.rights import RIGHTS
+from checks.facts.root_session import ROOT_SESSION
 from checks.facts.sockets import LISTENERS, PORT_TAKERS, SOCKETS, TAKEN_PORTS
 from checks.facts.sysctl_files import SYSCTL_FILES
 from checks.facts.system import SYSTEM
@@ -59,6 +61,8 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     CONFIG_FILES,
     PACKAGES,
     RIGHTS,
+    OWN_NAME,
+    ROOT_SESSION,
 )
 
 COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS)

@@ -48,16 +48,33 @@ async def in_a_shell(process: asyncssh.SSHServerProcess[bytes], children: Childr
         "/bin/sh",
         "-c",
         process.command or "",
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     children.add(child)
-    out, err = await child.communicate()
+    feeding = asyncio.create_task(_feed(process, child))
+    await asyncio.gather(_carry(child.stdout, process.stdout), _carry(child.stderr, process.stderr))
+    status = await child.wait()
+    feeding.cancel()
     children.discard(child)
-    process.stdout.write(out)
-    process.stderr.write(err)
-    process.exit(child.returncode or 0)
+    process.exit(status)
+
+
+async def _feed(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process) -> None:
+    """What the client says, until it has no more to say, or nobody listens."""
+    if child.stdin is None:
+        return
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while said := await process.stdin.read(65536):
+            child.stdin.write(said)
+            await child.stdin.drain()
+    child.stdin.close()
+
+
+async def _carry(source: asyncio.StreamReader | None, target: asyncssh.SSHWriter[bytes]) -> None:
+    while source is not None and (printed := await source.read(65536)):
+        target.write(printed)
 
 
 @contextlib.asynccontextmanager

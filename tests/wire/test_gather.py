@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +11,15 @@ import asyncssh
 import pytest
 
 from checks.collect.engine import Engine
-from checks.collect.gather import gather, script, sort_out, unframe
+from checks.collect.gather import gather, root_lines, script, sort_out, unframe, whole
 from checks.collect.ssh import Connection
 from checks.errors import OutputUnreadableError
+from checks.facts import ALL_FACTS, COUNTING
 from checks.facts.forwarding import FORWARDING
+from checks.facts.root_session import SESSION
 from checks.facts.sockets import SOCKETS
 from checks.model import Output, Service
-from checks.source import Facts, Probe, Unavailable
+from checks.source import Facts, Probe, Source, Unavailable
 from tests.wire.sshd import Children, Sshd, sshd
 
 SERVICE = Service("registry", "http://127.0.0.1:5000/v2/", container="registry")
@@ -64,16 +66,20 @@ async def test_an_answer_that_is_no_frame_is_told_from_facts(tmp_path: Path) -> 
 
 
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
+HELPER = Path(__file__).parents[2] / "deploy/host/dockerhealth-root"
 
 
-def run_in(shell: str, text: str) -> subprocess.CompletedProcess[bytes]:
-    argv = [shell, "sh", "-c", text] if shell == "busybox" else [shell, "-c", text]
-    return subprocess.run(argv, capture_output=True, check=False, timeout=20)  # noqa: S603  # our own script
+def run_in(shell: str, *argv: str, told: str = "") -> subprocess.CompletedProcess[bytes]:
+    applet = ["sh"] if shell == "busybox" else []
+    return subprocess.run(  # noqa: S603  # our own script
+        [shell, *applet, *argv], input=told.encode(), capture_output=True, check=False, timeout=20
+    )
 
 
 def answered_by(shell: str, *probes: Probe) -> dict[str, Output]:
-    done = run_in(shell, script((SERVICE,), "127.0.0.1", probes))
-    return unframe(done.stdout, [probe.name for probe in probes])
+    asked = Source("asked", probes, lambda _: None)
+    done = run_in(shell, "-c", script((SERVICE,), "127.0.0.1", (asked,)))
+    return {name: raw.decoded for name, raw in unframe(done.stdout).items()}
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -100,19 +106,11 @@ def test_a_probe_that_floods_is_stopped_on_the_host(shell: str) -> None:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_what_a_probe_asks_first_spares_the_costly_command_and_gives_its_status(shell: str) -> None:
-    outputs = answered_by(
-        shell, Probe("spared", "echo ran", before="exit 252"), Probe("asked", "echo ran", before="test -e /")
-    )
-    assert (outputs["spared"].stdout, outputs["spared"].status) == ("", 252)
-    assert (outputs["asked"].stdout, outputs["asked"].status) == ("ran\n", 0)
-
-
-@pytest.mark.parametrize("shell", SHELLS)
 def test_a_service_is_data_and_never_code(shell: str, tmp_path: Path) -> None:
     """What the configuration would refuse anyway does not run here either."""
     evil = Service("registry", f"http://127.0.0.1:5000/'$(touch {tmp_path}/owned);`touch {tmp_path}/owned`")
-    run_in(shell, script((evil,), "127.0.0.1", (Probe("echo", 'printf "%s" "$SERVICES"'),)))
+    echo = Source("echo", (Probe("echo", 'printf "%s" "$SERVICES"'),), lambda _: None)
+    run_in(shell, "-c", script((evil,), "127.0.0.1", (echo,)))
     assert not (tmp_path / "owned").exists()
 
 
@@ -123,14 +121,63 @@ def test_the_script_leaves_nothing_behind(shell: str) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_that_asks_for_root_answers_for_itself_and_for_root_and_again_when_told_to_count(shell: str) -> None:
+    """Root's session is not installed on this machine, or has nothing to say of it: it says so each time."""
+    done = run_in(shell, "-c", script((SERVICE,), "127.0.0.1"), told="watch 5000\ncount\n")
+    answers = list(parted(done.stdout))
+    assert [set(answer) & {"forwarding", "root", "counters"} for answer in answers] == [
+        {"forwarding", "counters"},
+        {"root"},
+        {"root"},
+        {"counters"},
+        {"root"},
+    ]
+
+
+def parted(received: bytes) -> Iterator[dict[str, Output]]:
+    while (length := whole(received)) is not None:
+        yield {name: raw.decoded for name, raw in unframe(received[:length]).items()}
+        received = received[length:]
+    assert received == b""
+
+
+def told_the_helper(shell: str, told: str) -> tuple[list[dict[str, Output]], str]:
+    done = run_in(shell, str(HELPER), "look", told=told)
+    return list(parted(done.stdout)), done.stderr.decode()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_root_s_session_reads_all_that_root_is_asked_for_once_and_what_counts_as_often_as_told(shell: str) -> None:
+    answers, said = told_the_helper(shell, "facts 5000 80\ncount\ncount\n")
+    of_all = {probe.name for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe) and probe.root}
+    counting = {probe.name for source in COUNTING for probe in source.probes if isinstance(probe, Probe) and probe.root}
+    assert [set(answer) for answer in answers] == [of_all - {SESSION}, counting, counting]
+    assert said.splitlines() == [f"dockerhealth: {how}" for how in ("begun", "facts", "counted", "counted")]
+
+
+@pytest.mark.parametrize(
+    "told", ["facts 5000;id\n", "facts 0\n", "facts 70000\n", "count\nrun 5000\n", "facts $(id)\n", "\n"]
+)
+def test_root_s_session_takes_no_other_words_and_ends(told: str) -> None:
+    answers, said = told_the_helper("dash", told)
+    assert len(answers) == told.count("count")
+    assert "dockerhealth-root: refused: " in said
+
+
+def test_root_s_session_leaves_nothing_behind() -> None:
+    before = set(Path("/dev/shm").glob("dockerhealth*"))  # noqa: S108  # where it works
+    told_the_helper("dash", "facts 5000\n")
+    assert set(Path("/dev/shm").glob("dockerhealth*")) <= before  # noqa: S108  # the same
+
+
+def test_the_helper_asks_what_the_facts_say_and_in_the_way_in_which_they_say_it() -> None:
+    assert root_lines() in HELPER.read_text(), f"these lines belong into {HELPER.name}:\n{root_lines()}"
+
+
 def test_an_answer_cut_short_is_refused_whole() -> None:
     with pytest.raises(ValueError, match="bytes where"):
-        unframe(b"0 1.0\n5 1.0\n0 1.0\n2 1.0\n\nhel", ["one"])
-
-
-def test_a_sudo_that_refuses_is_the_reason() -> None:
-    _, missing = sort_out({"iptables": Output("", "sudo: a password is required\n", 1)})
-    assert missing["iptables"].reason == "sudo-refused: a password is required"
+        unframe(b"start 0 1.0\none.out 5 1.0\none.err 0 1.0\none.status 2 1.0\n\nhel")
 
 
 async def test_sockets_of_this_very_machine_are_read(server: Sshd) -> None:

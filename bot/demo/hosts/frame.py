@@ -1,17 +1,21 @@
-"""The other end of the gather script: what it asks for, and an answer in the frame that gather takes apart. Pure."""
+"""The other end of the gather script: what it asks for, and answers in the frame that gather takes apart. Pure."""
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from checks.model import Output
 
 _NAMES = re.compile(r"^names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
 _NOT_FOUND = 127
+_BEGUN = 40.0  # milliseconds until sudo has begun root's session
+
+COUNTED = ("counters",)
+"""The user's own probes among those that count packets."""
 
 
 def asked(command: str) -> tuple[str, ...] | None:
-    """The names of the probes that a gather script runs; None where the command is something else."""
+    """The names of the user's own probes that a gather script runs; None where the command is something else."""
     if not command.startswith("exec timeout "):
         return None
     try:
@@ -27,17 +31,24 @@ def answer(outputs: Mapping[str, Output], names: Sequence[str]) -> bytes:
     return frame({name: outputs.get(name) or _not_recorded(name) for name in names})
 
 
+def answer_of_root(outputs: Mapping[str, Output], others: Iterable[str]) -> bytes:
+    """What root's session says: of all that was recorded, but what the user's own probes found."""
+    beside = set(others)
+    found = {name: output for name, output in outputs.items() if name not in beside}
+    return frame({"root": Output(frame(found).decode(), "", 0, _BEGUN)})
+
+
 def frame(outputs: Mapping[str, Output]) -> bytes:
-    """What the script prints for these outputs: size and time of every file, an empty line, then all the contents.
+    """What the script prints for these outputs: name, size and time of every file, an empty line, then the contents.
 
     The inverse of ``checks.gather.unframe``. The clock begins at 0 with the script.
     """
-    stats, contents = ["0 0.0"], [b""]  # the file that marks the start
-    for output in outputs.values():
+    stats, contents = ["start 0 0.0"], [b""]
+    for name, output in outputs.items():
         ended = (output.ms or 0.0) / 1000
-        for text in (output.stdout, output.stderr, f"{output.status}\n"):
+        for stream, text in (("out", output.stdout), ("err", output.stderr), ("status", f"{output.status}\n")):
             content = text.encode()
-            stats.append(f"{len(content)} {ended!r}")
+            stats.append(f"{name}.{stream} {len(content)} {ended!r}")
             contents.append(content)
     return "\n".join(stats).encode() + b"\n\n" + b"".join(contents)
 

@@ -1,7 +1,7 @@
 """A demo host: an SSH server on loopback that answers from a recording, and a port that behaves as the state says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -119,9 +119,7 @@ class DemoHost:
         line = process.command or ""
         probes = frame.asked(line)
         if probes is not None:
-            again = "path" not in probes  # only what counts, after attempts from outside
-            process.stdout.write(frame.answer(self.outputs(again=again), probes))
-            process.exit(0)
+            await self._be_looked_at(process, probes)
             return
         answer = await self._receipts.answer(line)
         if answer is None:
@@ -129,6 +127,18 @@ class DemoHost:
             process.exit(_NOT_FOUND)
             return
         process.stdout.write(answer.encode())
+        process.exit(0)
+
+    async def _be_looked_at(self, process: asyncssh.SSHServerProcess[bytes], probes: Sequence[str]) -> None:
+        """Answer a look: first its facts, then what it is told to count after attempts from outside."""
+        outputs = self.outputs()
+        process.stdout.write(frame.answer(outputs, probes))
+        process.stdout.write(frame.answer_of_root(outputs, probes))
+        async for asked in process.stdin:
+            outputs = self.outputs(again=True)
+            if asked.strip() == b"count":
+                process.stdout.write(frame.answer(outputs, frame.COUNTED))
+            process.stdout.write(frame.answer_of_root(outputs, (*probes, *frame.COUNTED)))
         process.exit(0)
 
     async def execute(self, line: str) -> tuple[int, str]:

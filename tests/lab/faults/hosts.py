@@ -35,6 +35,17 @@ iptables -w -I f2b-{chain} 1 -s $CLIENT -j {what}"""
     )
 
 
+SILENT_NAME_SERVER = """
+systemd-run -q --unit lab-silent-name-server python3 -c '
+import socket, signal
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.9", 53))
+signal.pause()'
+echo 'nameserver 127.0.0.9' >/etc/resolv.conf
+sed -i '/'"$(uname -n)"'/d' /etc/hosts
+"""
+"""Nobody but a name server knows the host's own name, and that one says nothing."""
+
 REJECT = "REJECT --reject-with icmp-port-unreachable"
 
 SCENARIOS = (
@@ -67,6 +78,13 @@ SCENARIOS = (
         typed(pam("account", 60) + FORWARDING_OFF),
         UNDETERMINED,
         cold=True,
+    ),
+    healthy("name-server-silent", typed(SILENT_NAME_SERVER), risks=("own-name-unanswered",)),
+    fault(
+        "name-server-silent-and-ip-forward-off",
+        typed(SILENT_NAME_SERVER + FORWARDING_OFF.removeprefix("; ")),
+        "ip-forward-off",
+        risks=("own-name-unanswered",),
     ),
     healthy("watcher-rejected-at-sshd", typed(banned(REJECT, "INPUT"))),
     fault(

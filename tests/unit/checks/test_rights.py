@@ -41,7 +41,14 @@ def rights(stdout: str, stderr: str = "") -> Rights:
 
 
 @pytest.mark.parametrize("platform", recordings.having("healthy"))
-def test_with_both_files_every_look_and_every_fix_is_allowed(platform: str) -> None:
+def test_what_fixes_need_is_found_in_what_any_sudo_lists(platform: str) -> None:
+    found = recordings.load(recordings.FOLDER / platform / "healthy.json").get(RIGHTS)
+    assert isinstance(found, Rights), found
+    assert all(found.allows(words) for words in (*FIXES, HELPER))
+
+
+@pytest.mark.parametrize("platform", recordings.having("name-server-silent"))
+def test_with_both_files_every_look_and_every_fix_is_allowed_and_no_more(platform: str) -> None:
     found = recordings.load(recordings.FOLDER / platform / "healthy.json").get(RIGHTS)
     assert isinstance(found, Rights), found
     assert found == Rights("dockerhealth", root=False, commands=frozenset(map(" ".join, (*LOOKS, *FIXES))))

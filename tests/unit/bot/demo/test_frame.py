@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.demo.hosts.frame import answer, asked, frame
+from bot.demo.hosts.frame import answer, answer_of_root, asked, frame
 from checks.collect.gather import script, sort_out, unframe
 from checks.facts import ALL_FACTS
 from checks.model import Output, Service
@@ -18,7 +18,7 @@ OUTPUTS = st.builds(Output, st.text(), st.text(), st.integers(0, 255), st.floats
 
 @given(st.dictionaries(NAMES, OUTPUTS))
 def test_unframe_takes_apart_what_frame_put_together(outputs: dict[str, Output]) -> None:
-    again = unframe(frame(outputs), list(outputs))
+    again = {name: raw.decoded for name, raw in unframe(frame(outputs)).items()}
     assert list(again) == list(outputs)
     for name, output in again.items():
         was = outputs[name]
@@ -26,11 +26,11 @@ def test_unframe_takes_apart_what_frame_put_together(outputs: dict[str, Output])
         assert output.ms == pytest.approx(was.ms)
 
 
-def test_the_probes_that_a_script_asks_for_are_found_in_it() -> None:
+def test_the_probes_of_the_user_s_own_that_a_script_asks_for_are_found_in_it() -> None:
     text = script([Service("registry", "http://127.0.0.2:5000/v2/")], "127.0.0.2")
-    command = f"exec timeout -s USR1 -k 2 9 /bin/sh -c {shlex.quote(text)}"
-    expected = [probe.name for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe)]
-    assert asked(command) == tuple(expected)
+    command = f"exec timeout -k 2 60 /bin/sh -c {shlex.quote(text)}"
+    probes = [probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe)]
+    assert asked(command) == tuple(probe.name for probe in probes if not probe.root)
 
 
 @pytest.mark.parametrize("command", ["", "id", "exec timeout 9 /bin/sh -c 'rm -rf /'", "exec timeout 9 'open"])
@@ -39,8 +39,14 @@ def test_any_other_command_is_no_gather_script(command: str) -> None:
 
 
 def test_a_probe_that_was_not_recorded_says_so_and_is_no_empty_answer() -> None:
-    output = unframe(answer({}, ["new-probe"]), ["new-probe"])["new-probe"]
+    output = unframe(answer({}, ["new-probe"]))["new-probe"].decoded
     assert output.status == 127
     assert "new-probe: not found" in output.stderr
     outputs, _ = sort_out({"new-probe": output})
     assert outputs["new-probe"].stdout == ""
+
+
+def test_what_root_s_session_says_is_a_frame_in_a_frame_of_all_that_is_not_the_user_s() -> None:
+    recorded = {"path": Output("a\n", "", 0, 1.0), "iptables": Output("*filter\n\n0 1.0", "warned", 0, 2.0)}
+    session = unframe(answer_of_root(recorded, ["path"]))["root"]
+    assert {name: raw.decoded for name, raw in unframe(session.stdout).items()} == {"iptables": recorded["iptables"]}
