@@ -12,7 +12,9 @@ from checks.collect.outside import Outside
 from checks.collect.peers import ask_peers
 from checks.collect.reach import reach
 from checks.collect.ssh import Connection
+from checks.collect.watch import Watch
 from checks.errors import LookError, SshLostError, SshTimedOutError
+from checks.facts.capture import ports_to_watch
 from checks.facts.units import UNITS, known
 from checks.look import Before, Look, Peer, Recount
 from checks.model import Baseline, Host, Reading, Service, Trouble
@@ -79,7 +81,7 @@ class Survey:
             early = group.create_task(self._ask_peers(host, outside)) if cold else None
             inside = await looking
             await outside.settle()
-            counted = None if cold or inside.facts is None else await self._count(host, outside)
+            counted = None if cold or inside.facts is None else await self._count(host, outside, inside.facts)
             asking = early or group.create_task(self._ask_peers(host, outside, sshd=inside.facts is None))
             outside.give_up()
         for one in services:
@@ -127,16 +129,20 @@ class Survey:
         """What peers see of the services that have not answered, and of the host's ``sshd``."""
         return await ask_peers(self.connections, host, outside.suspects, self._clock, sshd=sshd)
 
-    async def _count(self, host: Host, outside: Outside) -> Facts | None:
-        """Knock at each service that does not answer, then read the counters again: what rose by that has eaten it."""
+    async def _count(self, host: Host, outside: Outside, facts: Facts) -> Facts | None:
+        """Knock at each service that does not answer, watched, then read the counters again."""
         suspects = outside.suspects
         if not suspects:
             return None
-        await outside.attempt_counted()
+        connection = self.connections[host.name]
+        async with Watch(connection, ports_to_watch(facts, suspects)) as watch:
+            await outside.attempt_counted()
         try:
-            return await count(self.connections[host.name], suspects, self._clock)
+            counted = await count(connection, suspects, self._clock)
         except LookError:
             return None  # the counters confirm what is known without them
+        outputs, missing = {**counted.outputs, **watch.outputs}, {**counted.missing, **watch.missing}
+        return Facts(counted.host, counted.at, outputs, missing)
 
     async def _look_inside(self, host: Host, back: timedelta) -> "_Inside":
         try:
