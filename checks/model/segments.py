@@ -40,21 +40,30 @@ class Spot:
 
     @property
     def says(self) -> str:
-        return f"{'its answer ' if self.answer else ''}{self.passage} {self.name}"
+        """In a program's answer: ``leaving by docker0``, ``its answer coming in by docker0``."""
+        return f"{'its answer ' if self.answer else ''}{self.where}"
+
+    @property
+    def where(self) -> str:
+        return f"{self.passage} {self.name}"
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The answer where no cause has a name: between these two it died. ``why`` may be empty: nobody said."""
+    """The answer where no cause has a name: between these two it died.
+
+    ``why`` is for people, and empty where nobody said; ``reason`` is the kernel's own word (enum skb_drop_reason).
+    """
 
     stretch: Stretch
     last_seen: Spot
     first_missed: Spot
-    why: str
+    why: str = ""
+    reason: str = ""
 
     @property
     def says(self) -> str:
         """The segment in a line."""
-        missed = self.first_missed
-        said = missed.says if missed.answer and not self.last_seen.answer else f"{missed.passage} {missed.name}"
-        return f"seen {self.last_seen.says}, and not {said}" + (f": {self.why}" if self.why else "")
+        packet = "its answer" if self.last_seen.answer else "it"
+        line = f"{packet} was seen {self.last_seen.where}, and not {self.first_missed.where}"
+        return f"{line}: {self.why}" if self.why else line
