@@ -10,6 +10,7 @@ from checks.collect.ssh import Connection, offered_host_key
 from checks.collect.survey import Survey
 from checks.diagnose import diagnose
 from checks.doctor import NEEDED, Requirement, examine
+from checks.evidence.journey import segment
 from checks.facts import ALL_FACTS
 from checks.fixes import ALL_FIXES
 from checks.intervals import continued
@@ -159,6 +160,7 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         took_ms=took_ms,
         baseline=baseline(look),
         stands_in=look.stands_in,
+        segment=segment(look),
         unavailable=look.facts.unavailable(ALL_FACTS) if look.facts is not None else (),
     )
 

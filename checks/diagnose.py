@@ -4,8 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.causes.cause import examine
+from checks.evidence.counting import rising
+from checks.evidence.journey import may_journey
 from checks.evidence.ladder import layer
 from checks.evidence.packet import known_blockers
+from checks.evidence.where import where_to_look
 from checks.look import Look
 from checks.model import LADDER, UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Phase, Verdict
 
@@ -53,6 +56,7 @@ def _undetermined(look: Look, not_told: Sequence[Finding]) -> Finding:
         title="could not look inside" if look.facts is None else "cause not determined",
         evidence=tuple(_seen(look, not_told)),
         confidence=Confidence.LIKELY,
+        advice=where_to_look(look),
     )
 
 
@@ -68,6 +72,9 @@ def _between(look: Look) -> Iterator[Evidence]:
 
 def _seen(look: Look, not_told: Sequence[Finding]) -> Iterator[Evidence]:
     """What is known all the same: from where it answers, which layer that leaves, and what may eat the packets."""
+    if watched := may_journey(look):
+        yield from watched.evidence
+    yield from rising(look)
     yield Evidence(LADDER, f"{look.outside.vantage}: {look.outside.says}")
     for peer in look.peers:
         if peer.seen is not None:

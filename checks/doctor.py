@@ -1,6 +1,6 @@
 """What dockerhealth needs of a host, what of it is there, and for the rest the exact line or command to add. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from checks.commands import ROOT_HELPER
 from checks.errors import LookError, SshLoginRefusedError
 from checks.facts import ALL_FACTS
 from checks.facts.engine import ENGINE
-from checks.facts.installation import INSTALLATION, SOCKET, TOOLS, Installation
+from checks.facts.installation import INSTALLATION, SOCKET, TCPDUMP, TOOLS, Installation
 from checks.facts.rights import RIGHTS, Rights
 from checks.facts.system import SYSTEM, System
 from checks.model import Host, reasons_of
@@ -19,7 +19,7 @@ from checks.source import Facts, Source, Unavailable
 
 NEEDED: tuple[Source[Any], ...] = (INSTALLATION, *ALL_FACTS)
 
-HELPER_VERSION = "eff8309760bc"
+HELPER_VERSION = "ab24fa6946a8"
 """Of deploy/host/dockerhealth-root, which says it in a line of its own."""
 
 KEY_OPTIONS = 'restrict,port-forwarding,permitopen="[/var/run/docker.sock]:*",permitlisten="127.0.0.1:1"'
@@ -119,6 +119,7 @@ def _installed(
     if mends:
         yield _helper(installed)
     yield _tools(installed, system)
+    yield _watching(installed, system)
     yield _docker(facts, installed, user)
     if installed.reads_journal:
         yield Requirement("journal", RequirementState.THERE, "can be read: what happened, and who asked for it")
@@ -150,10 +151,28 @@ def _tools(installed: Installation, system: System | Unavailable) -> Requirement
     lacking = [tool for tool in TOOLS if tool not in installed.tools]
     if not lacking:
         return Requirement("tools", RequirementState.THERE, f"all {len(TOOLS)} programs that looks and fixes run")
-    red_hat = not isinstance(system, Unavailable) and system.distribution.startswith(_RED_HAT)
-    packages = " ".join(dict.fromkeys(TOOLS[tool][red_hat] for tool in lacking))
-    command = f"yum install {packages}" if red_hat else f"apt-get install {packages}"
-    return Requirement("tools", RequirementState.MISSING, f"not there: {', '.join(lacking)}", (command,))
+    packages = dict.fromkeys(TOOLS[tool][_is_red_hat(system)] for tool in lacking)
+    says = f"not there: {', '.join(lacking)}"
+    return Requirement("tools", RequirementState.MISSING, says, (_to_install(packages, system),))
+
+
+def _watching(installed: Installation, system: System | Unavailable) -> Requirement:
+    """A diagnosis is right without; where it has none, nobody sees where the packet died."""
+    if TCPDUMP not in installed.tools:
+        says = f"{TCPDUMP} is not there: where a packet was last seen is not told"
+        return Requirement("watching", RequirementState.NOTE, says, (_to_install((TCPDUMP,), system),))
+    if not installed.traces:
+        says = "the kernel has no tracefs: why it drops a packet is told by rules and counters alone"
+        return Requirement("watching", RequirementState.NOTE, says)
+    return Requirement("watching", RequirementState.THERE, f"{TCPDUMP} and tracefs, for packets that come to nothing")
+
+
+def _is_red_hat(system: System | Unavailable) -> bool:
+    return not isinstance(system, Unavailable) and system.distribution.startswith(_RED_HAT)
+
+
+def _to_install(packages: Iterable[str], system: System | Unavailable) -> str:
+    return f"{'yum' if _is_red_hat(system) else 'apt-get'} install {' '.join(packages)}"
 
 
 def _docker(facts: Facts, installed: Installation, user: str) -> Requirement:

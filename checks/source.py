@@ -51,6 +51,13 @@ class EngineProbe:
     call: Callable[[Any], Any]  # docker.DockerClient -> JSON-like
 
 
+@dataclass(frozen=True)
+class WatchProbe:
+    """What the root helper hands over after it has watched known attempts: in no other look has it an output."""
+
+    name: str
+
+
 Outputs = Mapping[str, Output]
 
 Gaps = Mapping[str, str]
@@ -70,7 +77,7 @@ class Source(Generic[T_co]):
     """
 
     name: str
-    probes: tuple[Probe | EngineProbe, ...]
+    probes: tuple[Probe | EngineProbe | WatchProbe, ...]
     parse: Callable[[Outputs], T_co | Unavailable]
     gaps: Callable[[Any], Gaps] = _whole
 

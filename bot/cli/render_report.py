@@ -23,6 +23,7 @@ from bot.wording.reports import (
     unasked,
     undetermined,
     weight,
+    where_it_died,
 )
 from checks.commands import typed
 from checks.model import (
@@ -38,6 +39,7 @@ from checks.model import (
     Reading,
     Report,
     Risk,
+    Segment,
     Status,
     Step,
 )
@@ -104,6 +106,7 @@ def report_json(report: Report) -> dict[str, Any]:
         "ruled_out": [{"id": finding.cause, "why": ruled_out_by(finding)} for finding in diagnosis.ruled_out],
         "not_told": not_told,
         "stands_in": report.stands_in or None,
+        "segment": _segment_json(report.segment) if report.segment else None,
         "unavailable": [{"fact": lacking.fact, "why": lacking.why} for lacking in report.unavailable],
         "risks": [{"id": finding.cause, "title": finding.title} for finding in diagnosis.risks],
         "timeline": [
@@ -118,6 +121,14 @@ def report_json(report: Report) -> dict[str, Any]:
         ],
         "fixes": [_plan_json(plan) for plan in report.proposed],
         "took_ms": round(report.took_ms, 1),
+    }
+
+
+def _segment_json(segment: Segment) -> dict[str, str]:
+    return {
+        "last_seen": segment.last_seen.says,
+        "first_missed": segment.first_missed.says,
+        "why": segment.why,
     }
 
 
@@ -156,8 +167,10 @@ def _report(report: Report) -> Lines:
     """The order of reading: trouble, proof, where it was reached from, what to do, and then all that backs it."""
     if (untold := trouble(report)) is not None:
         yield _line(f"could not look at the host ({untold.id}): {untold.says}", "yellow")
+    if died := where_it_died(report):
+        yield Text("where the packet died: ", "bold") + _line(died)
     for number, cause in enumerate(report.diagnosis.causes, 1):
-        yield from _cause(number, cause, report.readings)
+        yield from _cause(number, cause, report)
     if report.stands_in:
         yield _line(f"looked at: {report.stands_in}", "yellow")
     yield from _under("reached from", _ladder(report.readings))
@@ -193,10 +206,10 @@ def _backing(report: Report) -> Lines:
         yield _line(f"could not be asked: {brief(facts)}", style)
 
 
-def _cause(number: int, cause: Finding, readings: Sequence[Reading]) -> Lines:
+def _cause(number: int, cause: Finding, report: Report) -> Lines:
     if number > 1:
         yield _line(f"{number}. also wrong, to mend after that: {cause.title}", "bold")
-    yield from _under(weight(cause), _evidence(evidence(cause, readings)))
+    yield from _under(weight(cause), _evidence(evidence(cause, report)))
     yield from _under("to do by hand", map(_by_hand, cause.advice))
 
 

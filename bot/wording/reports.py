@@ -65,9 +65,16 @@ def weight(finding: Finding) -> str:
     return "proof" if finding.confidence is Confidence.PROVEN else "likely, not proven"
 
 
-def evidence(finding: Finding, readings: Sequence[Reading] = ()) -> tuple[Evidence, ...]:
-    """What is shown as proof beside a table of readings: not once more in words what stands there."""
-    told = tuple(each for each in finding.evidence if each.fact != LADDER or not readings)
+def where_it_died(report: Report) -> str:
+    """The segment of the packet's way on which it died, in a line; empty where that was not seen."""
+    return report.segment.says if report.segment and report.status is not Status.HEALTHY else ""
+
+
+def evidence(finding: Finding, report: Report | None = None) -> tuple[Evidence, ...]:
+    """What is shown as proof beside a report's readings and segment: not once more what stands there."""
+    shown = (report.segment.says,) if report and report.segment else ()
+    in_table = report is not None and bool(report.readings)
+    told = tuple(one for one in finding.evidence if one.says not in shown and not (in_table and one.fact == LADDER))
     return told or finding.evidence
 
 

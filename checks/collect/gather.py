@@ -20,11 +20,11 @@ from checks.collect.reach import source_of
 from checks.collect.ssh import Connection, Conversation
 from checks.commands import ROOT_HELPER
 from checks.errors import CommandTimedOutError, LookError, OutputUnreadableError, SshTimedOutError
-from checks.facts import ALL_FACTS, COUNTING
+from checks.facts import ALL_FACTS, COUNTING, WATCHING
 from checks.facts.own_name import OWN_NAME
 from checks.facts.root_session import SESSION
 from checks.model import Output, Service, ServiceKind
-from checks.source import EngineProbe, Facts, Probe, Source, Unavailable
+from checks.source import EngineProbe, Facts, Probe, Source, Unavailable, WatchProbe
 
 
 def _probes(sources: Iterable[Source[Any]], *, root: bool) -> tuple[Probe, ...]:
@@ -39,6 +39,7 @@ def _engine_probes(sources: Iterable[Source[Any]]) -> tuple[EngineProbe, ...]:
 _COUNTERS = _probes(COUNTING, root=False)
 _ASKED_BY_ROOT = _probes(ALL_FACTS, root=True)
 _COUNTED_BY_ROOT = _probes(COUNTING, root=True)
+_WATCHED = tuple(probe for source in WATCHING for probe in source.probes if isinstance(probe, WatchProbe))
 
 _DEADLINE_RAN_OUT = {124, 137}  # timeout(1): after TERM, after KILL
 _NOT_ENDED = -1
@@ -219,6 +220,7 @@ class Inspection:
         self._conversation = conversation
         self._clock = clock
         self._waits_for_root: LookError | None = None
+        self._watched: tuple[WatchProbe, ...] = ()
 
     async def facts(self, engine: Engine, sources: Sequence[Source[Any]]) -> Facts:
         """The snapshot, once. Raises LookError when the script did not answer."""
@@ -247,13 +249,14 @@ class Inspection:
         """
         self._tell(f"watch {' '.join(map(str, ports))}")
         await self._of_root((), _FOR_COUNTS)
+        self._watched = _WATCHED
 
     async def count(self) -> Facts:
         """Only the facts that count packets, and what was watched. Raises LookError."""
         at = self._clock()
         self._tell("count")
         outputs, missing = sort_out(await self._of_user(_FOR_COUNTS))
-        by_root, refused = await self._of_root(_COUNTED_BY_ROOT, _FOR_COUNTS)
+        by_root, refused = await self._of_root((*_COUNTED_BY_ROOT, *self._watched), _FOR_COUNTS)
         return Facts(self._host.name, at, outputs | by_root, missing | refused)
 
     def _tell(self, line: str) -> None:
@@ -274,7 +277,7 @@ class Inspection:
         return {name: output.decoded for name, output in (await self._answer(seconds)).items()}
 
     async def _of_root(
-        self, probes: Sequence[Probe], seconds: float
+        self, probes: Sequence[Probe | WatchProbe], seconds: float
     ) -> tuple[dict[str, Output], dict[str, Unavailable]]:
         """What root's session says next of these probes; where it says nothing, why each has no output."""
         try:
@@ -303,7 +306,7 @@ class Inspection:
             ) from error
 
 
-def _all(probes: Iterable[Probe], why: str) -> dict[str, Unavailable]:
+def _all(probes: Iterable[Probe | WatchProbe], why: str) -> dict[str, Unavailable]:
     return {probe.name: Unavailable(why) for probe in probes}
 
 

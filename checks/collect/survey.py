@@ -15,6 +15,7 @@ from checks.collect.reach import reach
 from checks.collect.ssh import Connection
 from checks.errors import LookError, SshLostError, SshTimedOutError
 from checks.facts import ALL_FACTS
+from checks.facts.capture import ports_to_watch
 from checks.facts.units import UNITS, known
 from checks.look import Before, Look, Peer, Recount
 from checks.model import Baseline, Host, Reading, Service, Trouble
@@ -81,7 +82,7 @@ class Survey:
             early = group.create_task(self._ask_peers(host, outside)) if cold else None
             inside = await looking
             await outside.settle()
-            counted = None if cold or inside.session is None else await self._count(inside.session, outside)
+            counted = None if cold else await self._count(inside, outside)
             await sessions.aclose()
             asking = early or group.create_task(self._ask_peers(host, outside, sshd=inside.facts is None))
             outside.give_up()
@@ -130,14 +131,15 @@ class Survey:
         """What peers see of the services that have not answered, and of the host's ``sshd``."""
         return await ask_peers(self.connections, host, outside.suspects, self._clock, sshd=sshd)
 
-    async def _count(self, session: Inspection, outside: Outside) -> Facts | None:
-        """Knock at each service that does not answer, then read the counters again: what rose by that has eaten it."""
+    async def _count(self, inside: "_Inside", outside: Outside) -> Facts | None:
+        """Knock at each service that does not answer, watched; then read the counters again: what rose has eaten it."""
         suspects = outside.suspects
-        if not suspects:
+        if not suspects or inside.session is None or inside.facts is None:
             return None
-        await outside.attempt_counted()
         try:
-            return await session.count()
+            await inside.session.watch(ports_to_watch(inside.facts, suspects))
+            await outside.attempt_counted()
+            return await inside.session.count()
         except LookError:
             return None  # the counters confirm what is known without them
 

@@ -4,11 +4,13 @@ from typing import Any
 
 from checks.facts.addresses import ADDRESSES
 from checks.facts.bus import BUS
+from checks.facts.capture import CAPTURE
 from checks.facts.config_files import CONFIG_FILES
 from checks.facts.counters import COUNTERS
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.disks import DISKS
 from checks.facts.docker_networks import DOCKER_NETWORKS
+from checks.facts.drops import DROPS
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.firewalld_direct import DIRECT_RULES
@@ -67,3 +69,6 @@ ALL_FACTS: tuple[Source[Any], ...] = (
 
 COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS)
 """Those that count packets, and are asked once more after a known number of attempts."""
+
+WATCHING: tuple[Source[Any], ...] = (CAPTURE, DROPS)
+"""Those that exist only of known attempts, in ``Look.recount``: no look asks for them otherwise."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from checks.source import Outputs, Probe, Source, UnparsableError
 
 _TABLES = ("Ip", "TcpExt")
+_CONNTRACK = {"drop": "ConntrackDrop", "early_drop": "ConntrackEarlyDrop", "insert_failed": "ConntrackInsertFailed"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Counters:
 
     Those that matter: IpInAddrErrors rises by one for each packet that would have to be forwarded while forwarding is
     off; TcpExtIPReversePathFilter for each one that the reverse path filter drops (both seen on Linux 6.18).
+    Beside those of /proc/net/snmp and netstat, ``Xfrm...`` is what IPsec counts, ``Softnet...`` what processors had no
+    time for, ``Conntrack...`` what connection tracking would not have (each only where the kernel counts it).
     ``dropped`` is how many packets connection tracking had no room for. ``conntrack`` is None where it is not in use.
     """
 
@@ -33,10 +36,13 @@ class Counters:
 def parse(outputs: Outputs) -> Counters:
     """Pairs of lines ``Ip: NAME ...`` and ``Ip: VALUE ...``; then the limits and the statistics of conntrack."""
     text, marker, rest = outputs["counters"].stdout.partition("@ conntrack\n")
-    limits, end, statistics = rest.partition("@ dropped\n")
+    limits, end, rest = rest.partition("@ dropped\n")
+    statistics, _, rest = rest.partition("@ xfrm\n")
+    xfrm, _, softnet = rest.partition("@ softnet\n")
     if not marker or not end:
         raise UnparsableError(f"the counters were cut off: {outputs['counters'].stderr.strip()[:200]}")
-    return Counters(_packets(text), _conntrack(limits.split()), _dropped(statistics))
+    packets = _packets(text) | _xfrm(xfrm) | _softnet(softnet) | _of_conntrack(statistics)
+    return Counters(packets, _conntrack(limits.split()), _dropped(statistics))
 
 
 def _packets(text: str) -> dict[str, int]:
@@ -57,10 +63,32 @@ def _conntrack(limits: list[str]) -> Conntrack | None:
 
 
 def _dropped(statistics: str) -> int | None:
-    """The columns ``drop`` and ``early_drop`` of /proc/net/stat/nf_conntrack: a row of hexadecimals a processor."""
+    """The columns ``drop`` and ``early_drop``, together."""
+    columns = _columns(statistics)
+    return columns.get("drop", 0) + columns.get("early_drop", 0) if columns else None
+
+
+def _of_conntrack(statistics: str) -> dict[str, int]:
+    columns = _columns(statistics)
+    return {name: columns[column] for column, name in _CONNTRACK.items() if column in columns}
+
+
+def _columns(statistics: str) -> dict[str, int]:
+    """The sums of the columns of /proc/net/stat/nf_conntrack: a row of hexadecimals a processor."""
     header, *rows = statistics.splitlines() or [""]
-    columns = [number for number, name in enumerate(header.split()) if name in {"drop", "early_drop"}]
-    return sum(int(row.split()[number], 16) for row in rows for number in columns) if columns else None
+    values = [[int(value, 16) for value in row.split()] for row in rows]
+    return {name: sum(row[number] for row in values) for number, name in enumerate(header.split()) if rows}
+
+
+def _xfrm(text: str) -> dict[str, int]:
+    """Lines of ``XfrmInNoPols 0``, where the kernel has IPsec (Documentation/networking/xfrm_proc.rst)."""
+    return {name: int(value) for name, value in (line.split() for line in text.splitlines())}
+
+
+def _softnet(text: str) -> dict[str, int]:
+    """The second column of /proc/net/softnet_stat, a row of hexadecimals a processor: its queue was full."""
+    rows = [line.split() for line in text.splitlines()]
+    return {"SoftnetDropped": sum(int(row[1], 16) for row in rows)} if rows else {}
 
 
 _COMMAND = """\
@@ -69,6 +97,10 @@ echo '@ conntrack'
 cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max 2>/dev/null
 echo '@ dropped'
 cat /proc/net/stat/nf_conntrack 2>/dev/null
+echo '@ xfrm'
+cat /proc/net/xfrm_stat 2>/dev/null
+echo '@ softnet'
+cat /proc/net/softnet_stat 2>/dev/null
 true
 """
 

@@ -26,6 +26,9 @@ TOOLS: Mapping[str, tuple[str, str]] = {
 Those with a path are run by sudo. nft, firewall-cmd and the like are not among them: a host may do without.
 """
 
+TCPDUMP = "tcpdump"
+"""Watches packets, and is the package's name too. Without it they are told by rules and counters, as is nearly all."""
+
 SOCKET = "/var/run/docker.sock"
 _HELPER = re.compile(r"(?P<owner>\d+) (?P<mode>[0-7]{3,4}) (?P<version>[0-9a-f]*)")
 
@@ -45,7 +48,8 @@ class Installation:
     keeps_receipts: bool  # the folder for receipts can be written, or made
     reads_journal: bool
     reaches_socket: bool | None  # None where there is no Docker socket
-    tools: frozenset[str]  # those of TOOLS that are there
+    tools: frozenset[str]  # those of TOOLS that are there, and TCPDUMP
+    traces: bool  # the kernel has tracefs, by which it tells what it drops
     helper: Helper | None
 
 
@@ -58,8 +62,8 @@ def parse(outputs: Outputs) -> Installation:
     for line in lines:
         kind, _, rest = line.partition(" ")
         said.setdefault(kind, []).append(rest)
-    [groups], [home], [receipts], [journal], [socket] = (
-        said[kind] for kind in ("groups", "home", "receipts", "journal", "socket")
+    [groups], [home], [receipts], [journal], [socket], [traces] = (
+        said[kind] for kind in ("groups", "home", "receipts", "journal", "socket", "traces")
     )
     return Installation(
         groups=frozenset(groups.split()),
@@ -68,6 +72,7 @@ def parse(outputs: Outputs) -> Installation:
         reads_journal=journal == "yes",
         reaches_socket={"yes": True, "no": False}.get(socket),
         tools=frozenset(said.get("tool", ())),
+        traces=traces == "yes",
         helper=_helper(said.get("helper", []), said.get("folder", [])),
     )
 
@@ -94,7 +99,8 @@ journal=no
 for f in /run/log/journal/*/system.journal /var/log/journal/*/system.journal; do [ ! -r "$f" ] || journal=yes; done
 echo "journal $journal"
 if [ ! -S {SOCKET} ]; then echo 'socket none'; elif [ -w {SOCKET} ]; then echo 'socket yes'; else echo 'socket no'; fi
-for tool in {" ".join(TOOLS)}; do
+if grep -qw tracefs /proc/filesystems; then echo 'traces yes'; else echo 'traces no'; fi
+for tool in {" ".join(TOOLS)} {TCPDUMP}; do
   if command -v "$tool" >/dev/null; then echo "tool $tool"; fi
 done
 if [ -e {ROOT_HELPER} ]; then

@@ -47,6 +47,7 @@ from checks.model.reports import (
     reasons_of,
 )
 from checks.model.runs import Applied, Outcome, StepResult
+from checks.model.segments import Passage, Segment, Spot, Stretch
 from checks.model.snapshots import Difference, Family, Snapshot, Values
 
 __all__ = [
@@ -75,18 +76,22 @@ __all__ = [
     "NoUndo",
     "Outcome",
     "Output",
+    "Passage",
     "Phase",
     "Plan",
     "ReachOutcome",
     "Reading",
     "Report",
     "Risk",
+    "Segment",
     "Service",
     "ServiceKind",
     "Snapshot",
+    "Spot",
     "Status",
     "Step",
     "StepResult",
+    "Stretch",
     "Trouble",
     "Value",
     "Values",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from checks.model.findings import Diagnosis
 from checks.model.plans import FixId, NoChange, Plan
 from checks.model.readings import Reading
+from checks.model.segments import Segment
 
 
 class Status(StrEnum):
@@ -144,6 +145,7 @@ class Report:
     took_ms: float = 0.0
     baseline: Baseline | None = None  # None where the host could not be looked at
     stands_in: str = ""  # why another container than the configured one was looked at; empty where none was
+    segment: Segment | None = None  # None where the connection was made, or no packet was watched
     unavailable: tuple[Lacking, ...] = ()  # facts that could not be had of a host that could be looked at
 
     @property

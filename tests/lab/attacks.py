@@ -308,6 +308,18 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "$ROOT docker-user insert 5000 '10.0.0.1 -j ACCEPT'",
         "$ROOT docker-user insert 5000 --help",
     ),
+    "watching": (
+        "$ROOT watch",
+        "$ROOT watch 0",
+        "$ROOT watch 65536",
+        "$ROOT watch 5000-5010",
+        "$ROOT watch tcp",
+        "$ROOT watch -w/etc/x 5000",
+        "$ROOT watch 5000 or",
+        "$ROOT watch '5000 or udp'",
+        "$ROOT watch '5000)'",
+        "$ROOT watch 1 2 3 4 5 6 7 8 9",
+    ),
 }
 """By sudo or by the helper, with their own words for it."""
 
@@ -331,6 +343,8 @@ HARMLESS: dict[str, tuple[str, ...]] = {
         f"ulimit -f 0; $ROOT {_WRITE} {_WHO}",
         "ulimit -f 0; $ROOT sysctl-line off $FILE 2",
         "cd $EVIL && $ROOT sysctl-set net/ipv4/ip_forward=1",
+        "cd $EVIL && PATH=$EVIL:$PATH TMPDIR=$EVIL TRACE='touch $EVIL/owned' $ROOT watch 5000",
+        "ulimit -f 0; $ROOT watch 5000",
         "$ROOT sysctl-set net/ipv4/ip_forward=1 0<&- 1>&- 2>&-",
     ),
     "the same program by another way": (  # sudo compares the file, and runs the path of its rule

@@ -33,7 +33,7 @@ LINES = "# ours\nnet.ipv4.conf.host0.rp_filter = 1\nnet.ipv4.conf.docker0.forwar
 TRAPS = f"""
 mkdir -p {EVIL}/linked
 for name in timeout sysctl firewall-cmd iptables iptables-save systemctl sed grep cat cp mv rm mktemp sync date tr \\
-    cmp modprobe dockerhealth-root; do
+    cmp modprobe tcpdump unshare mount head stat dockerhealth-root; do
     printf '#!/bin/sh\\ntouch {EVIL}/owned-by-$(id -u)\\n' > {EVIL}/$name
 done
 ln -s {EVIL}/env {EVIL}/linked/dockerhealth-root

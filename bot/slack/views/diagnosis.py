@@ -15,6 +15,7 @@ from bot.wording.reports import (
     unasked,
     undetermined,
     weight,
+    where_it_died,
 )
 from checks.model import Confidence, Evidence, Finding, NoChange, Reading, Report, Status, Trouble
 
@@ -33,11 +34,13 @@ def proof(report: Report) -> list[Part]:
     parts = []
     if (untold := trouble(report)) is not None:
         parts.append(part("the trouble with the host", ALWAYS, _trouble(untold)))
+    if died := where_it_died(report):
+        parts.append(part("where the packet died", ALWAYS, [f"*Where the packet died:* {valued(died, 500)}"]))
     for number, cause in enumerate(report.diagnosis.causes, 1):
         parts.append(
-            part("proof", ALWAYS, _proof(cause, report.readings))
+            part("proof", ALWAYS, _proof(cause, report))
             if number == 1
-            else part("more causes", 2, _also(number, cause, report.readings))
+            else part("more causes", 2, _also(number, cause, report))
         )
     if report.stands_in:
         parts.append(part("whom it is about", 3, [f"*Looked at:* {valued(report.stands_in, 400)}"]))
@@ -103,16 +106,16 @@ def _trouble(trouble: Trouble) -> list[str]:
     return [f"*Could not look at the host* ({code(trouble.id, 60)})", valued(trouble.says, 800)]
 
 
-def _proof(finding: Finding, made: Sequence[Reading]) -> Iterator[str]:
+def _proof(finding: Finding, report: Report) -> Iterator[str]:
     yield f"*{weight(finding).capitalize()}*"
-    yield from _evidence(evidence(finding, made), MOST_EVIDENCE)
+    yield from _evidence(evidence(finding, report), MOST_EVIDENCE)
     yield from _advice(finding)
 
 
-def _also(number: int, finding: Finding, made: Sequence[Reading]) -> Iterator[str]:
+def _also(number: int, finding: Finding, report: Report) -> Iterator[str]:
     likely = "" if finding.confidence is Confidence.PROVEN else " (likely, not proven)"
     yield f"*{number}. Also wrong, to mend after that:* {prose(finding.title, 200)}{likely}"
-    yield from _evidence(evidence(finding, made), MOST_EVIDENCE)
+    yield from _evidence(evidence(finding, report), MOST_EVIDENCE)
     yield from _advice(finding)
 
 

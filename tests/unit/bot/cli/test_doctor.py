@@ -31,6 +31,8 @@ home /home/dockerhealth
 receipts yes
 journal yes
 socket yes
+traces yes
+tool tcpdump
 {"".join(f"tool {tool}{chr(10)}" for tool in TOOLS)}helper 0 755 {HELPER_VERSION}
 folder 0 755 \nfolder 0 755 \nfolder 0 755 \nfolder 0 755 \nend
 """
@@ -50,6 +52,14 @@ def found(facts: Facts) -> dict[str, Requirement]:
 
 def test_nothing_is_missing_where_all_is_there() -> None:
     assert {one.state for one in examine(facts())} == {RequirementState.THERE}
+
+
+def test_what_watches_packets_is_not_needed_and_worth_installing() -> None:
+    without = found(facts(INSTALLED.replace("tool tcpdump\n", "")))["watching"]
+    assert (without.state, without.remedy) == (RequirementState.NOTE, ("apt-get install tcpdump",))
+    old = found(facts(INSTALLED.replace("traces yes", "traces no")))["watching"]
+    assert old.state is RequirementState.NOTE
+    assert "no tracefs" in old.says
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from checks.model import Change, ChangeKind, Diagnosis, FixId, Lasts, NoChange, 
 from tests.unit.bot.slack.view_samples import (
     BY_HAND,
     CAUSE,
+    DIED,
     FILE,
     FORWARDING,
     HALF_BLIND,
@@ -52,6 +53,12 @@ def test_the_first_line_is_the_cause_and_then_comes_the_proof() -> None:
         "  proof",
         "  • net.ipv4.ip_forward = 0",
     ]
+
+
+def test_where_the_packet_died_stands_before_the_proof() -> None:
+    lines = shown(lambda console: print_report(console, replace(REPORT, segment=DIED))).splitlines()
+    assert lines[1] == f"  where the packet died: {DIED.says}"
+    assert lines[2] == "  proof"
 
 
 def test_the_readings_go_from_the_outside_inwards() -> None:
@@ -243,6 +250,15 @@ def test_an_ill_service_says_it_too() -> None:
 # --- JSON -----------------------------------------------------------------------------------------------------
 
 
+def test_json_says_where_the_packet_died() -> None:
+    assert report_json(replace(REPORT, segment=DIED))["segment"] == {
+        "last_seen": "coming in by eth0",
+        "first_missed": "leaving by docker0",
+        "why": "the kernel dropped 3 of 3",
+    }
+    assert report_json(REPORT)["segment"] is None
+
+
 def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
     made = report_json(REPORT)
     assert list(made) == [
@@ -255,6 +271,7 @@ def test_json_has_the_keys_of_the_contract_and_no_others() -> None:
         "ruled_out",
         "not_told",
         "stands_in",
+        "segment",
         "unavailable",
         "risks",
         "timeline",

@@ -28,6 +28,7 @@ from checks.model import (
 from tests.unit.bot.slack.view_samples import (
     ACKNOWLEDGED,
     APPROVER,
+    DIED,
     FIXING,
     HEALTHY,
     LATER,
@@ -103,6 +104,12 @@ def test_proof_comes_before_the_button_and_the_button_before_the_rest() -> None:
         for part in ("ip_forward = 0`", "timed out", "approve:", "*Runs*", "network.service restarted", "*Ruled out*")
     ]
     assert places == sorted(places)
+
+
+def test_where_the_packet_died_stands_before_the_proof() -> None:
+    text = body(alert(replace(OPEN, report=replace(REPORT, segment=DIED)), NOW))
+    assert f"*Where the packet died:* {DIED.says}" in text
+    assert text.index("*Where the packet died:*") < text.index("*Proof*")
 
 
 def test_evidence_shows_the_values_as_code() -> None:

@@ -21,15 +21,19 @@ from checks.model import (
     Lacking,
     Lasts,
     Outcome,
+    Passage,
     Phase,
     Plan,
     ReachOutcome,
     Reading,
     Report,
     Risk,
+    Segment,
+    Spot,
     Status,
     Step,
     StepResult,
+    Stretch,
     Vantage,
     Verdict,
 )
@@ -89,6 +93,13 @@ RESTART = replace(
     undo_unasked=False,
 )
 BY_HAND = replace(PLAN, by_hand="dockerhealth may only look on host1: its sudoers file has no line for this")
+DIED = Segment(
+    Stretch.INTO_HOST,
+    Spot(Passage.ENTERING, "eth0"),
+    Spot(Passage.LEAVING, "docker0"),
+    "the kernel dropped 3 of 3",
+    "NETFILTER_DROP",
+)
 REPORT = Report(
     host="host1",
     service="registry",

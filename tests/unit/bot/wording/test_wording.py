@@ -17,6 +17,7 @@ from bot.wording.reports import (
     ladder,
     telling,
     trouble,
+    where_it_died,
 )
 from checks.model import (
     LADDER,
@@ -30,7 +31,12 @@ from checks.model import (
     Lasts,
     Missing,
     Outcome,
+    Passage,
+    Segment,
+    Spot,
+    Status,
     StepResult,
+    Stretch,
     Trouble,
     Vantage,
     Verdict,
@@ -38,6 +44,7 @@ from checks.model import (
 from tests.unit.bot.samples import failed, good
 from tests.unit.bot.slack.view_samples import (
     CAUSE,
+    DIED,
     LATER,
     NOW,
     OFFER,
@@ -73,12 +80,28 @@ def test_the_name_of_a_peer_does_not_break_the_table() -> None:
 
 def test_what_the_table_of_readings_shows_is_not_said_again_in_words() -> None:
     finding = replace(CAUSE, evidence=(*CAUSE.evidence, IN_WORDS))
-    assert evidence(finding, (good(),)) == CAUSE.evidence
+    assert evidence(finding, REPORT) == CAUSE.evidence
     assert evidence(finding) == finding.evidence
 
 
+def test_where_a_packet_died_is_told_once_and_only_while_the_service_is_ill() -> None:
+    died = replace(REPORT, segment=DIED)
+    said = "it was seen coming in by eth0, and not leaving by docker0: the kernel dropped 3 of 3"
+    assert where_it_died(died) == said
+    assert evidence(replace(CAUSE, evidence=(*CAUSE.evidence, Evidence("capture", said))), died) == CAUSE.evidence
+    assert where_it_died(replace(died, status=Status.HEALTHY)) == ""
+    assert where_it_died(REPORT) == ""
+
+
+def test_it_is_the_answer_that_died_where_it_was_the_last_to_be_seen() -> None:
+    seen, missed = Spot(Passage.ENTERING, "docker0", answer=True), Spot(Passage.LEAVING, "eth0", answer=True)
+    assert Segment(Stretch.BACK_INTO_HOST, seen, missed).says == (
+        "its answer was seen coming in by docker0, and not leaving by eth0"
+    )
+
+
 def test_a_proof_is_never_empty() -> None:
-    assert evidence(replace(CAUSE, evidence=(IN_WORDS,)), (good(),)) == (IN_WORDS,)
+    assert evidence(replace(CAUSE, evidence=(IN_WORDS,)), REPORT) == (IN_WORDS,)
 
 
 def test_an_error_of_docker_s_is_not_pushed_out_by_an_id() -> None:

@@ -1,0 +1,346 @@
+"""A client's packet as it was watched: where it was last seen, where missed, and what the kernel says of that."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from checks.evidence.reasons import plain_words
+from checks.facts.addresses import ADDRESSES
+from checks.facts.capture import CAPTURE, Capture, IcmpSighting, NeighbourSighting, TcpSighting
+from checks.facts.drops import DROPS, Drop, DropKind
+from checks.facts.engine import Container
+from checks.look import Look, MissingError
+from checks.model import Evidence, Passage, Phase, Segment, Spot, Stretch
+from checks.source import Unavailable
+
+_BEFORE, _AFTER = 0.002, 0.010
+"""Seconds by which a drop may come before the packet was seen, as the clocks are held together, and after it."""
+
+_AN_ERROR = ("unreachable", "exceeded", "prohibited", "filtered")
+_NUMBERS = 1 << 32
+_IPV6, _ETHERNET = ":", {True: 0x86DD, False: 0x800}
+_UNTOLD = {"", "NOT_SPECIFIED"}
+"""Reasons that say no more than that it was dropped."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One connection that was asked for: the question on its way in, what came back, each at its first sighting.
+
+    ``received``: the client went on with it.
+    """
+
+    question: tuple[TcpSighting, ...]
+    answer: tuple[TcpSighting, ...]
+    received: bool
+
+    @property
+    def last(self) -> TcpSighting:
+        return (self.answer or self.question)[-1]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What the kernel dropped right after our packets were last seen. ``noise``: other drops in that time."""
+
+    kind: DropKind
+    count: int
+    noise: int
+
+
+@dataclass(frozen=True)
+class Journey:
+    """The attempts that ended as most did, of all that were seen. ``segment`` is None where the connection was made."""
+
+    attempts: tuple[Attempt, ...]
+    seen: int
+    segment: Segment | None
+    dropped: Dropped | None = None
+
+    @property
+    def says(self) -> str:
+        """The way that was seen, from interface to interface."""
+        if not self.attempts:
+            return "no packet of the attempts was seen at any interface"
+        first = self.attempts[0]
+        way = [f"{one.interface} {'in' if one.incoming else 'out'}" for one in first.question]
+        sent = {one.destination: None for one in first.question}
+        came = [f"{one.interface} {'in' if one.incoming else 'out'}" for one in first.answer]
+        translated = f" (translated to {list(sent)[-1]})" if len(sent) > 1 else ""
+        kind = "reset" if first.answer and first.answer[0].refuses else "accepted"
+        back = f"; {kind}: {', '.join(came)}" if came else "; no answer"
+        return f"{len(self.attempts)} of {self.seen} attempts: {', '.join(way)}{translated}{back}"
+
+    @property
+    def evidence(self) -> tuple[Evidence, ...]:
+        died = (Evidence(CAPTURE.name, self.segment.says),) if self.segment else ()
+        return (*died, Evidence(CAPTURE.name, self.says), *self._noise)
+
+    @property
+    def _noise(self) -> tuple[Evidence, ...]:
+        if self.dropped is None or not self.dropped.noise:
+            return ()
+        says = f"other drops of the kernel in that time, which do not fit the attempts: {self.dropped.noise}"
+        return (Evidence(DROPS.name, says),)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What is known of the host on which it was watched."""
+
+    port: int
+    client: str | None
+    target: str  # the address that the client asks
+    nic: str  # which has that address
+    container: Container | None  # that packets are passed on to; None where the host itself has the port
+    bridges: tuple[str, ...]  # of that container
+    cables: frozenset[str]  # the ports of those bridges
+    own: frozenset[str]  # addresses of the host
+    came: bool  # whether the client is known to have got an answer
+
+    @property
+    def answerer(self) -> str:
+        return f"container {self.container.name}" if self.container else "the host itself"
+
+    @property
+    def onwards(self) -> Spot:
+        """Where a packet that came in has to be seen next."""
+        if self.bridges:
+            return Spot(Passage.LEAVING, self.bridges[0])
+        return Spot(Passage.ANSWERED, self.answerer)
+
+
+def journey(look: Look) -> Journey:
+    """The journey of the known attempts. Raises MissingError where they were not watched, or not wholly."""
+    if look.recount is None:
+        raise MissingError(CAPTURE.name, "no known attempts were watched")
+    capture, drops = look.recount.facts.get(CAPTURE), look.recount.facts.get(DROPS)
+    if isinstance(capture, Unavailable):
+        raise MissingError(CAPTURE.name, capture.reason)
+    if not capture.whole:
+        raise MissingError(CAPTURE.name, "more passed by than tcpdump may tell")
+    ground = _ground(look)
+    attempts = _attempts(capture, ground)
+    if not attempts:
+        sender = ground.client or "the client"
+        spots = Spot(Passage.SENT, sender), Spot(Passage.ENTERING, ground.nic or "the host")
+        return Journey((), 0, Segment(Stretch.BEFORE_HOST, *spots))
+    ends = [_segment(one, capture, ground) for one in attempts]
+    most = Counter(end.stretch if end else None for end in ends).most_common(1)[0][0]
+    alike = [(one, end) for one, end in zip(attempts, ends, strict=True) if (end.stretch if end else None) is most]
+    end, some = alike[0][1], tuple(one for one, _ in alike)
+    if end is None:
+        return Journey(some, len(attempts), None)
+    dropped = None if isinstance(drops, Unavailable) else _dropped(some, end, drops, by_ipv6=look.by_ipv6)
+    return Journey(some, len(attempts), _with_reason(end, dropped, len(some)), dropped)
+
+
+def may_journey(look: Look) -> Journey | None:
+    """The same for what it only confirms; None where it was not watched."""
+    try:
+        return journey(look)
+    except MissingError:
+        return None
+
+
+def segment(look: Look) -> Segment | None:
+    """Where the packet died; None where the connection was made, or nobody watched."""
+    known = may_journey(look)
+    return known.segment if known else None
+
+
+def _ground(look: Look) -> _Ground:
+    addresses = look.need(ADDRESSES)
+    target = look.outside.address or look.service.target
+    try:
+        container = look.bridged
+    except MissingError:
+        container = None
+    networks = container.networks if container is not None and container.running else ()
+    bridges = tuple(addresses.owner_of(network.gateway) or network.bridge for network in networks)
+    return _Ground(
+        port=look.service.port,
+        client=look.way.client,
+        target=target,
+        nic=addresses.interface_of(target) or "" if _IPV6 not in target else "",
+        container=container,
+        bridges=bridges,
+        cables=frozenset(port.name for bridge in bridges for port in addresses.ports_of(bridge)),
+        own=addresses.every_address | {target},
+        came=look.outside.ok or look.outside.phase in {Phase.TLS, Phase.HTTP},
+    )
+
+
+# --- attempts ----------------------------------------------------------------------------------------------------
+
+
+def _attempts(capture: Capture, ground: _Ground) -> tuple[Attempt, ...]:
+    """Those that came in for the service's port. Of a client that is known only its own, if there are any."""
+    numbers = dict.fromkeys(one.sequence for one in capture.tcp if one.asks)
+    questions = [_first_sightings(one for one in capture.tcp if one.asks and one.sequence == n) for n in numbers]
+    ours = [one for one in questions if one[0].incoming and one[0].destination_port == ground.port]
+    known = [one for one in ours if one[0].source == ground.client]
+    return tuple(_attempt(one, capture) for one in known or ours)
+
+
+def _attempt(question: tuple[TcpSighting, ...], capture: Capture) -> Attempt:
+    first = question[0]
+    expected = (first.sequence + 1) % _NUMBERS
+    answer = (one for one in capture.tcp if (one.accepts or one.refuses) and one.ack == expected)
+    sender = first.source, first.source_port, first.destination
+    goes_on = ((one.source, one.source_port, one.destination) for one in capture.tcp if one.flags[0] in "FR")
+    return Attempt(question, _first_sightings(answer), received=sender in goes_on)
+
+
+def _first_sightings(sightings: Iterable[TcpSighting]) -> tuple[TcpSighting, ...]:
+    """One at each interface and direction: what is sent once more is no other packet."""
+    first: dict[tuple[str, bool], TcpSighting] = {}
+    for one in sorted(sightings, key=lambda one: one.at):
+        first.setdefault((one.interface, one.incoming), one)
+    return tuple(first.values())
+
+
+# --- where it ends -----------------------------------------------------------------------------------------------
+
+
+def _segment(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None:
+    if not attempt.answer:
+        return _unanswered(attempt, capture, ground)
+    if attempt.answer[0].refuses:
+        return _reset(attempt, ground)
+    return _answered(attempt, ground)
+
+
+def _unanswered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment:
+    question = attempt.question
+    left = [one for one in question if not one.incoming]
+    last = Spot(Passage.LEAVING if left else Passage.ENTERING, question[-1].interface)
+    asked = _asked_in_vain(capture, ground, question)
+    if asked is not None:
+        why = f"the host asks on {asked.interface} who has {asked.address}, and nobody answers"
+        return Segment(Stretch.TO_CONTAINER, last, Spot(Passage.LEAVING, asked.interface), why)
+    error = next(_errors(capture, question), None)
+    if error is not None:
+        return _icmp_error(error, last, ground)
+    if not left:
+        return Segment(Stretch.INTO_HOST, last, ground.onwards)
+    return _left(left, last, ground)
+
+
+def _left(left: Sequence[TcpSighting], last: Spot, ground: _Ground) -> Segment:
+    """It went on, and no answer was seen."""
+    bridges, cables, to = ground.bridges, ground.cables, left[-1].destination
+    if not {*bridges, *cables} & {one.interface for one in left}:
+        return Segment(Stretch.ELSEWHERE, last, ground.onwards, f"it is sent to {to} by {last.name}")
+    if last.name in bridges and cables:
+        why = f"{last.name} does not hand it to the container's end of the cable"
+        return Segment(Stretch.TO_CONTAINER, last, Spot(Passage.LEAVING, ", ".join(sorted(cables))), why)
+    flooded = [one.interface for one in left if one.interface in cables]
+    why = f"{to} is silent"
+    if len(flooded) > 1:
+        why = f"no port of {bridges[0]} is known to have the hardware address of {to}: it is sent out by each"
+    return Segment(Stretch.IN_CONTAINER, last, Spot(Passage.ANSWERED, ground.answerer), why)
+
+
+def _icmp_error(error: IcmpSighting, last: Spot, ground: _Ground) -> Segment:
+    why = f"{error.source} refuses it by ICMP: {error.says}"
+    if ground.container is not None and error.source in ground.container.addresses:
+        return Segment(Stretch.REFUSED_BY_CONTAINER, last, Spot(Passage.ANSWERED, ground.answerer), why)
+    return Segment(Stretch.REFUSED_BY_HOST, last, ground.onwards, why)
+
+
+def _reset(attempt: Attempt, ground: _Ground) -> Segment:
+    first, last = attempt.answer[0], attempt.question[-1]
+    if first.incoming:
+        why = f"{first.source} resets it: nothing listens on its port {first.source_port}, or a rule of its own refuses"
+        return Segment(
+            *(Stretch.REFUSED_BY_CONTAINER, Spot(Passage.LEAVING, last.interface)),
+            *(Spot(Passage.ANSWERED, ground.answerer), why),
+        )
+    passage = Passage.ENTERING if last.incoming else Passage.LEAVING
+    why = f"the host itself resets it: nothing listens on its port {ground.port}, or a rule rejects it"
+    return Segment(Stretch.REFUSED_BY_HOST, Spot(passage, last.interface), ground.onwards, why)
+
+
+def _answered(attempt: Attempt, ground: _Ground) -> Segment | None:
+    entering = [one.interface for one in attempt.question if one.incoming]
+    asked, nic = attempt.question[0].destination, entering[-1]
+    leaving = [one for one in attempt.answer if not one.incoming]
+    home = Spot(Passage.LEAVING, nic, answer=True)
+    if not leaving:
+        return Segment(Stretch.BACK_INTO_HOST, Spot(Passage.ENTERING, attempt.last.interface, answer=True), home)
+    same = next((one for one in leaving if one.interface in entering), None)
+    if same is None:
+        last = Spot(Passage.LEAVING, leaving[-1].interface, answer=True)
+        return Segment(Stretch.BACK_ELSEWHERE, last, home, f"the question came in by {nic}")
+    if same.source != asked:
+        why = f"it leaves as from {same.source} port {same.source_port}, and {asked} was asked"
+        return Segment(Stretch.BACK_UNTRANSLATED, home, _arriving(attempt), why)
+    if attempt.received or ground.came:
+        return None
+    return Segment(Stretch.AFTER_HOST, home, _arriving(attempt))
+
+
+def _arriving(attempt: Attempt) -> Spot:
+    return Spot(Passage.ARRIVING, attempt.question[0].source, answer=True)
+
+
+def _asked_in_vain(capture: Capture, ground: _Ground, question: Sequence[TcpSighting]) -> NeighbourSighting | None:
+    """The question for the hardware address of the container that nobody answered."""
+    known = {one.address for one in capture.neighbours if one.is_answer}
+    wanted = {*(ground.container.addresses if ground.container else ()), *(one.destination for one in question)}
+    asked = (one for one in capture.neighbours if not one.is_answer and not one.incoming)
+    vain = (one for one in asked if one.address not in known and one.address not in ground.own)
+    return next((one for one in vain if one.interface in ground.bridges or one.address in wanted), None)
+
+
+def _errors(capture: Capture, question: Sequence[TcpSighting]) -> Iterator[IcmpSighting]:
+    """Those that tell the client so. A host sends one address about one a second."""
+    sources = {one.source for one in question}
+    errors = (one for one in capture.icmp if any(word in one.says for word in _AN_ERROR))
+    return (one for one in errors if one.destination in sources)
+
+
+# --- what the kernel dropped -------------------------------------------------------------------------------------
+
+
+def _dropped(attempts: Sequence[Attempt], segment: Segment, drops: Sequence[Drop], *, by_ipv6: bool) -> Dropped | None:
+    """The kind of drop that follows each of the packets: the one of which the fewest others are about.
+
+    Hosts that share a kernel see each other's drops. Some kind may fit by chance, and one that does not is no answer.
+    """
+    if segment.stretch is Stretch.AFTER_HOST:
+        return None
+    times = sorted(one.last.at for one in attempts)
+    drops = [one for one in drops if one.protocol == _ETHERNET[by_ipv6]]
+    fitting: dict[DropKind, int] = {}
+    for kind in {one.kind for one in drops}:
+        matched = _matched(times, sorted(one.at for one in drops if one.kind == kind))
+        if matched == len(times):
+            fitting[kind] = matched
+    if not fitting:
+        return None
+    total = Counter(one.kind for one in drops)
+    kind = min(fitting, key=lambda one: (one.reason in _UNTOLD, total[one], one.says))
+    near = [one for one in drops if times[0] - _BEFORE <= one.at <= times[-1] + _AFTER and one.kind != kind]
+    return Dropped(kind, fitting[kind], len(near))
+
+
+def _matched(times: Sequence[float], drops: Sequence[float]) -> int:
+    """To how many of these times a drop belongs, each to one."""
+    left, matched = list(drops), 0
+    for at in times:
+        fits = next((one for one in left if at - _BEFORE <= one <= at + _AFTER), None)
+        if fits is not None:
+            left.remove(fits)
+            matched += 1
+    return matched
+
+
+def _with_reason(segment: Segment, dropped: Dropped | None, attempts: int) -> Segment:
+    if dropped is None:
+        return segment
+    words = plain_words(dropped.kind.reason)
+    said = f"the kernel dropped {dropped.count} of {attempts}, {dropped.kind.says}" + (f" ({words})" if words else "")
+    reason = "" if dropped.kind.reason in _UNTOLD else dropped.kind.reason
+    return replace(segment, why=f"{segment.why}; {said}" if segment.why else said, reason=reason)
