@@ -288,7 +288,7 @@ for f in /run/log/journal/*/system.journal /var/log/journal/*/system.journal; do
 fields=
 [ "$(systemctl --version | sed -n 's/^systemd \([0-9]*\).*/\1/p')" -lt 236 ] || fields=--output-fields={_FIELDS}
 me=$(id -un) from=${{SSH_CONNECTION%% *}}
-ours="\"MESSAGE\" *: *\" *($me : .*COMMAND=(/usr/bin/timeout -k |list)|Accepted [a-z/-]* for $me from ${{from:-none}} )"
+ours="\"MESSAGE\" *: *\" *($me : .*COMMAND=(/usr/bin/timeout -k |/usr/local/sbin/dockerhealth-root look|list)|Accepted [a-z/-]* for $me from ${{from:-none}} )"
 short='s/"(__CURSOR|__MONOTONIC_TIMESTAMP|__SEQNUM|__SEQNUM_ID|_BOOT_ID)" *: *"[^"]*" *, *//g'
 said=$({{
   timeout 3 journalctl -q --no-pager -r -o json $fields --since="-${{BACK}}s" {_MATCHES}
