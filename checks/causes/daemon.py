@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
 from checks.evidence.front import listeners
 from checks.evidence.inside import is_good, shown
 from checks.evidence.origin import who_stopped
@@ -132,4 +132,5 @@ DOCKER_PROXY_GONE = Cause(
     _docker_proxy_gone,
     rank=25,
     fixes=(FixId.RESTART_DOCKER,),
+    death=UNTRANSLATED,
 )

@@ -1,6 +1,6 @@
 """What keeps clients out because somebody wanted it so: the admin's rules in DOCKER-USER, and dockerd's settings."""
 
-from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.cause import BY_A_RULE, UNTRANSLATED, Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, inside
 from checks.evidence.packet import Owner, agrees, blockers
 from checks.facts.daemon import DAEMON
@@ -64,7 +64,12 @@ DOCKER_USER_DROP = Cause(
     _docker_user_drop,
     rank=51,
     fixes=(FixId.ALLOW_IN_DOCKER_USER,),
+    death=BY_A_RULE,
 )
 DOCKER_IPTABLES_DISABLED = Cause(
-    "docker-iptables-disabled", "dockerd is told to write no iptables rules", _docker_iptables_disabled, rank=24
+    "docker-iptables-disabled",
+    "dockerd is told to write no iptables rules",
+    _docker_iptables_disabled,
+    rank=24,
+    death=UNTRANSLATED,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.cause import BY_A_RULE, IN_HOST, UNTRANSLATED, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of
 from checks.evidence.origin import who_touched_the_firewall
 from checks.evidence.packet import Owner, agrees, blockers, followed, known_blockers
@@ -14,7 +14,7 @@ from checks.facts.engine import ENGINE, Container
 from checks.facts.netfilter import NETFILTER, Netfilter, Rule
 from checks.facts.units import Unit
 from checks.look import Look
-from checks.model import LADDER, Evidence, FixId, Vantage
+from checks.model import LADDER, Evidence, FixId, Stretch, Vantage
 from checks.walk import Hook
 
 _TABLES = ("nat", "filter")
@@ -252,6 +252,7 @@ DOCKER_CHAINS_MISSING = Cause(
     _docker_chains_missing,
     rank=20,
     fixes=(FixId.RESTART_DOCKER, FixId.OPEN_FIREWALLD_PORT),
+    death=UNTRANSLATED,
 )
 DOCKER_NAT_RULE_MISSING = Cause(
     "docker-nat-rule-missing",
@@ -259,6 +260,7 @@ DOCKER_NAT_RULE_MISSING = Cause(
     _docker_nat_rule_missing,
     rank=21,
     fixes=(FixId.RESTART_DOCKER,),
+    death=UNTRANSLATED,
 )
 DOCKER_FORWARD_RULE_MISSING = Cause(
     "docker-forward-rule-missing",
@@ -266,6 +268,7 @@ DOCKER_FORWARD_RULE_MISSING = Cause(
     _docker_forward_rule_missing,
     rank=22,
     fixes=(FixId.RESTART_DOCKER,),
+    death=BY_A_RULE,
 )
 DNAT_TARGET_STALE = Cause(
     "dnat-target-stale",
@@ -273,4 +276,5 @@ DNAT_TARGET_STALE = Cause(
     _dnat_target_stale,
     rank=23,
     fixes=(FixId.RESTART_CONTAINER, FixId.RESTART_DOCKER),
+    death=died(Stretch.TO_CONTAINER, Stretch.IN_CONTAINER, Stretch.REFUSED_BY_CONTAINER, Stretch.ELSEWHERE, *IN_HOST),
 )

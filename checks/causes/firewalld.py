@@ -4,7 +4,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from checks.causes.cause import Cause, Judgement, fail, passed, risk
+from checks.causes.cause import BY_A_RULE, Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.evidence.packet import Blocker, Owner, agrees, blockers, known_blockers
 from checks.facts.addresses import ADDRESSES
@@ -265,12 +265,14 @@ FIREWALLD_PORT_CLOSED = Cause(
     _firewalld_port_closed,
     rank=50,
     fixes=(FixId.OPEN_FIREWALLD_PORT, FixId.STOP_FIREWALLD),
+    death=BY_A_RULE,
 )
 FIREWALLD_FORWARD_REJECT = Cause(
     "firewalld-forward-reject",
     "firewalld rejects what is forwarded to the container",
     _firewalld_forward_reject,
     rank=52,
+    death=BY_A_RULE,
 )
 FIREWALLD_ZONE_CONFLICT = Cause(
     "firewalld-zone-conflict",
@@ -279,7 +281,9 @@ FIREWALLD_ZONE_CONFLICT = Cause(
     rank=5,
     fixes=(FixId.CLEAR_ZONE_CONFLICT,),
 )
-FIREWALLD_PANIC = Cause("firewalld-panic", "firewalld is in panic mode and drops everything", _firewalld_panic, rank=1)
+FIREWALLD_PANIC = Cause(
+    "firewalld-panic", "firewalld is in panic mode and drops everything", _firewalld_panic, rank=1, death=BY_A_RULE
+)
 FIREWALLD_NOT_ENABLED = Cause(
     "firewalld-not-enabled", "the next boot changes whether firewalld runs", _firewalld_not_enabled
 )

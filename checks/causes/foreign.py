@@ -1,6 +1,6 @@
 """Firewalls beside Docker's and firewalld's: whose rule it is is not known, but which rule it is."""
 
-from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.cause import BY_A_RULE, Cause, Judgement, died, fail, passed
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
@@ -20,7 +20,7 @@ from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
 from checks.facts.units import UNITS, known
 from checks.look import Look, MissingError
-from checks.model import Evidence, Phase
+from checks.model import Evidence, Phase, Stretch
 from checks.walk import Backend, Hook, Place, Stop
 
 _JUMP_TO_DOCKER = "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER"
@@ -214,17 +214,26 @@ def _advice(look: Look, place: Place) -> tuple[str, ...]:
 
 
 FOREIGN_FIREWALL_DROP = Cause(
-    "foreign-firewall-drop", "another firewall's rule keeps clients out", _foreign_firewall_drop, rank=53
+    "foreign-firewall-drop",
+    "another firewall's rule keeps clients out",
+    _foreign_firewall_drop,
+    rank=53,
+    death=BY_A_RULE,
 )
 BANNED_BY_FAIL2BAN = Cause(
-    "banned-by-fail2ban", "fail2ban has banned the address that asks", _banned_by_fail2ban, rank=50
+    "banned-by-fail2ban", "fail2ban has banned the address that asks", _banned_by_fail2ban, rank=50, death=BY_A_RULE
 )
 IPTABLES_BACKENDS_SPLIT = Cause(
     "iptables-backends-split",
     "two sets of iptables tables are in force, and one drops",
     _iptables_backends_split,
     rank=25,
+    death=BY_A_RULE,
 )
 BLOCKED_BEFORE_HOST = Cause(
-    "blocked-before-host", "what clients send never reaches the host", _blocked_before_host, rank=54
+    "blocked-before-host",
+    "what clients send never reaches the host",
+    _blocked_before_host,
+    rank=54,
+    death=died(Stretch.BEFORE_HOST),
 )

@@ -1,6 +1,6 @@
 """Forwarding: published ports of bridge networks are behind NAT, and NAT needs the kernel to forward."""
 
-from checks.causes.cause import Cause, Judgement, fail, passed, risk
+from checks.causes.cause import Cause, Judgement, died, fail, passed, risk
 from checks.causes.kernel import counted
 from checks.evidence.networkd import networkd, switched_off_by_networkd
 from checks.evidence.origin import who_switched_forwarding
@@ -11,7 +11,7 @@ from checks.facts.network_service import NETWORK_SERVICE
 from checks.facts.path import Route
 from checks.facts.sysctl_files import SYSCTL_FILES, SysctlFiles, SysctlLine
 from checks.look import Look, MissingError
-from checks.model import LADDER, Evidence, FixId, ReachOutcome, Vantage
+from checks.model import LADDER, Evidence, FixId, ReachOutcome, Stretch, Vantage
 from checks.walk import walk
 
 NOT_FORWARDED = "IpInAddrErrors"
@@ -224,7 +224,12 @@ def _quoted(line: SysctlLine | None) -> str:
 
 
 IP_FORWARD_OFF = Cause(
-    "ip-forward-off", "IPv4 forwarding is switched off", _ip_forward_off, rank=40, fixes=(FixId.ENABLE_IP_FORWARD,)
+    "ip-forward-off",
+    "IPv4 forwarding is switched off",
+    _ip_forward_off,
+    rank=40,
+    fixes=(FixId.ENABLE_IP_FORWARD,),
+    death=died(Stretch.INTO_HOST, of=("IP_INADDRERRORS",)),
 )
 INTERFACE_FORWARDING_OFF = Cause(
     "interface-forwarding-off",
@@ -232,6 +237,7 @@ INTERFACE_FORWARDING_OFF = Cause(
     _interface_forwarding_off,
     rank=41,
     fixes=(FixId.ENABLE_INTERFACE_FORWARDING,),
+    death=died(Stretch.INTO_HOST, Stretch.BACK_INTO_HOST, of=("IP_INADDRERRORS",)),
 )
 IP_FORWARD_NOT_PERSISTED = Cause(
     "ip-forward-not-persisted",

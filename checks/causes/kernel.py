@@ -1,12 +1,12 @@
 """What the kernel drops by itself, without any rule: spoofed sources, connections that it has no room to track."""
 
-from checks.causes.cause import Cause, Judgement, fail, passed, risk
+from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed, risk
 from checks.facts.counters import COUNTERS, Conntrack, Counters
 from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH, Route
 from checks.facts.system import SYSTEM
 from checks.look import Look, MissingError
-from checks.model import Evidence, FixId, ReachOutcome
+from checks.model import Evidence, FixId, ReachOutcome, Stretch
 
 _FULL = 0.98  # of the table: each processor keeps some entries that are not counted yet
 _FILLING = 0.8
@@ -146,6 +146,7 @@ REVERSE_PATH_FILTER = Cause(
     _reverse_path_filter,
     rank=38,
     fixes=(FixId.RELAX_REVERSE_PATH_FILTER,),
+    death=died(Stretch.INTO_HOST, Stretch.BACK_INTO_HOST, of=("IP_RPFILTER",)),
 )
 CONNTRACK_FULL = Cause(
     "conntrack-full",
@@ -153,6 +154,7 @@ CONNTRACK_FULL = Cause(
     _conntrack_full,
     rank=37,
     fixes=(FixId.RAISE_CONNTRACK_MAX,),
+    death=died(*IN_HOST, Stretch.BACK_INTO_HOST, of=("NETFILTER_DROP",)),
 )
 CONNTRACK_FILLING = Cause(
     "conntrack-filling",

@@ -4,14 +4,14 @@ import ipaddress
 import re
 import shlex
 
-from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.evidence.packet import followed
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.engine import CONTAINERS, ENGINE, Container
 from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH, Route
 from checks.look import Look, MissingError
-from checks.model import Evidence, FixId, Phase, ReachOutcome, Vantage
+from checks.model import Evidence, FixId, Phase, ReachOutcome, Stretch, Vantage
 from checks.walk import Trace
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
@@ -236,10 +236,25 @@ def _sizes(look: Look) -> dict[str, int]:
 
 
 BRIDGE_DOWN = Cause(
-    "bridge-down", "the container's bridge is down", _bridge_down, rank=35, fixes=(FixId.RESTART_DOCKER,)
+    "bridge-down",
+    "the container's bridge is down",
+    _bridge_down,
+    rank=35,
+    fixes=(FixId.RESTART_DOCKER,),
+    death=died(Stretch.TO_CONTAINER, Stretch.IN_CONTAINER, Stretch.ELSEWHERE, Stretch.BACK_INTO_HOST, *IN_HOST),
 )
-SUBNET_OVERLAP = Cause("subnet-overlap", "a Docker network overlaps the clients' network", _subnet_overlap, rank=36)
+SUBNET_OVERLAP = Cause(
+    "subnet-overlap",
+    "a Docker network overlaps the clients' network",
+    _subnet_overlap,
+    rank=36,
+    death=died(Stretch.BACK_INTO_HOST, Stretch.BACK_ELSEWHERE, *IN_HOST),
+)
 RETURN_ROUTE_MISSING = Cause(
-    "return-route-missing", "the host has no route back to the clients", _return_route_missing, rank=36
+    "return-route-missing",
+    "the host has no route back to the clients",
+    _return_route_missing,
+    rank=36,
+    death=died(Stretch.BACK_INTO_HOST, Stretch.BACK_ELSEWHERE, Stretch.AFTER_HOST, *IN_HOST),
 )
 MTU_BLACK_HOLE = Cause("mtu-black-hole", "large packets are lost on the way to clients", _mtu_black_hole, rank=65)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 
-from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
 from checks.evidence.inside import is_good, shown
 from checks.evidence.recreate import recreate
 from checks.evidence.state import PROXY, ContainerState, holders, port_refused, state_of, takers
@@ -337,7 +337,11 @@ def _list(names: Iterable[str]) -> str:
 
 
 PUBLISHED_ON_LOOPBACK = Cause(
-    "published-on-loopback", "the port is published on 127.0.0.1 only", _published_on_loopback, rank=60
+    "published-on-loopback",
+    "the port is published on 127.0.0.1 only",
+    _published_on_loopback,
+    rank=60,
+    death=UNTRANSLATED,
 )
 PUBLISHED_ADDRESS_GONE = Cause(
     "published-address-gone",
@@ -350,8 +354,11 @@ PUBLISHED_ON_ANOTHER_ADDRESS = Cause(
     "the port is published on another address of the host",
     _published_on_another_address,
     rank=60,
+    death=UNTRANSLATED,
 )
-PORT_NOT_PUBLISHED = Cause("port-not-published", "the port is not published", _port_not_published, rank=60)
+PORT_NOT_PUBLISHED = Cause(
+    "port-not-published", "the port is not published", _port_not_published, rank=60, death=UNTRANSLATED
+)
 PORT_CONFLICT = Cause("port-conflict", "another program holds the container's port", _port_conflict, rank=29)
 NAME_DOES_NOT_RESOLVE = Cause(
     "name-does-not-resolve", "the service's name does not resolve", _name_does_not_resolve, rank=5

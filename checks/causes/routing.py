@@ -1,13 +1,13 @@
 """The host's own routing: rules and routes that send a client's packet elsewhere than to the container."""
 
-from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.kernel import taken_for_spoofed
 from checks.causes.network import bridge_of, wrong_with
 from checks.facts.addresses import ADDRESSES
 from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH
 from checks.look import Look, MissingError
-from checks.model import Evidence, ReachOutcome
+from checks.model import Evidence, ReachOutcome, Stretch
 
 _REFUSALS = ("No route to host", "Permission denied", "Invalid argument", "Network is unreachable")
 """How the kernel answers for routes and rules of the kinds unreachable, prohibit, blackhole and throw (fib_props)."""
@@ -56,5 +56,9 @@ def _forwarding_off(look: Look, interface: str) -> str:
 
 
 CONTAINER_UNROUTABLE = Cause(
-    "container-unroutable", "the host's routing keeps packets from the container", _container_unroutable, rank=37
+    "container-unroutable",
+    "the host's routing keeps packets from the container",
+    _container_unroutable,
+    rank=37,
+    death=died(Stretch.ELSEWHERE, Stretch.TO_CONTAINER, *IN_HOST),
 )

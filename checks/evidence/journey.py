@@ -13,8 +13,11 @@ from checks.look import Look, MissingError
 from checks.model import Evidence, Passage, Phase, Segment, Spot, Stretch
 from checks.source import Unavailable
 
-_BEFORE, _AFTER = 0.002, 0.010
+_BEFORE, _AFTER = 0.002, 0.005
 """Seconds by which a drop may come before the packet was seen, as the clocks are held together, and after it."""
+
+_ALIKE = 0.0003
+"""Seconds: of two kinds of drops that differ by less in how soon they come, none is the sure one."""
 
 _AN_ERROR = ("unreachable", "exceeded", "prohibited", "filtered")
 _NUMBERS = 1 << 32
@@ -41,11 +44,15 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Dropped:
-    """What the kernel dropped right after our packets were last seen. ``noise``: other drops in that time."""
+    """What the kernel dropped right after our packets were last seen.
+
+    ``sure``: no other kind fits as well. ``noise``: other drops in that time.
+    """
 
     kind: DropKind
     count: int
     noise: int
+    sure: bool
 
 
 @dataclass(frozen=True)
@@ -121,10 +128,10 @@ def journey(look: Look) -> Journey:
         raise MissingError(CAPTURE.name, "more passed by than tcpdump may tell")
     ground = _ground(look)
     attempts = _attempts(capture, ground)
-    if not attempts:
-        sender = ground.client or "the client"
-        spots = Spot(Passage.SENT, sender), Spot(Passage.ENTERING, ground.nic or "the host")
-        return Journey((), 0, Segment(Stretch.BEFORE_HOST, *spots))
+    asked = look.recount.attempts
+    attempts = _closest_together(attempts, asked)
+    if len(attempts) <= asked // 2:
+        return Journey((), len(attempts), _before_host(ground))
     ends = [_segment(one, capture, ground) for one in attempts]
     most = Counter(end.stretch if end else None for end in ends).most_common(1)[0][0]
     alike = [(one, end) for one, end in zip(attempts, ends, strict=True) if (end.stretch if end else None) is most]
@@ -147,6 +154,11 @@ def segment(look: Look) -> Segment | None:
     """Where the packet died; None where the connection was made, or nobody watched."""
     known = may_journey(look)
     return known.segment if known else None
+
+
+def _before_host(ground: _Ground) -> Segment:
+    seen, missed = Spot(Passage.SENT, ground.client or "the client"), Spot(Passage.ENTERING, ground.nic or "the host")
+    return Segment(Stretch.BEFORE_HOST, seen, missed)
 
 
 def _ground(look: Look) -> _Ground:
@@ -181,6 +193,17 @@ def _attempts(capture: Capture, ground: _Ground) -> tuple[Attempt, ...]:
     ours = [one for one in questions if one[0].incoming and one[0].destination_port == ground.port]
     known = [one for one in ours if one[0].source == ground.client]
     return tuple(_attempt(one, capture) for one in known or ours)
+
+
+def _closest_together(attempts: Sequence[Attempt], asked: int) -> tuple[Attempt, ...]:
+    """The known ones of a client who has asked before: they were sent at once."""
+    starts = sorted(attempts, key=_start)
+    groups = [tuple(starts[first : first + asked]) for first in range(max(len(starts) - asked, 0) + 1)]
+    return min(groups, key=lambda group: _start(group[-1]) - _start(group[0]) if group else 0.0)
+
+
+def _start(attempt: Attempt) -> float:
+    return attempt.question[0].at
 
 
 def _attempt(question: tuple[TcpSighting, ...], capture: Capture) -> Attempt:
@@ -305,7 +328,7 @@ def _errors(capture: Capture, question: Sequence[TcpSighting]) -> Iterator[IcmpS
 
 
 def _dropped(attempts: Sequence[Attempt], segment: Segment, drops: Sequence[Drop], *, by_ipv6: bool) -> Dropped | None:
-    """The kind of drop that follows each of the packets: the one of which the fewest others are about.
+    """The kind of drop that follows each of the packets: the one that does so the soonest.
 
     Hosts that share a kernel see each other's drops. Some kind may fit by chance, and one that does not is no answer.
     """
@@ -313,28 +336,26 @@ def _dropped(attempts: Sequence[Attempt], segment: Segment, drops: Sequence[Drop
         return None
     times = sorted(one.last.at for one in attempts)
     drops = [one for one in drops if one.protocol == _ETHERNET[by_ipv6]]
-    fitting: dict[DropKind, int] = {}
-    for kind in {one.kind for one in drops}:
-        matched = _matched(times, sorted(one.at for one in drops if one.kind == kind))
-        if matched == len(times):
-            fitting[kind] = matched
+    fitting = {kind: delay for kind in {one.kind for one in drops} if (delay := _delay(times, kind, drops)) is not None}
     if not fitting:
         return None
-    total = Counter(one.kind for one in drops)
-    kind = min(fitting, key=lambda one: (one.reason in _UNTOLD, total[one], one.says))
-    near = [one for one in drops if times[0] - _BEFORE <= one.at <= times[-1] + _AFTER and one.kind != kind]
-    return Dropped(kind, fitting[kind], len(near))
+    first, *others = sorted(fitting, key=lambda kind: (fitting[kind], kind.says))
+    sure = all(fitting[kind] - fitting[first] > _ALIKE for kind in others)
+    near = [one for one in drops if times[0] - _BEFORE <= one.at <= times[-1] + _AFTER and one.kind != first]
+    return Dropped(first, len(times), len(near), sure)
 
 
-def _matched(times: Sequence[float], drops: Sequence[float]) -> int:
-    """To how many of these times a drop belongs, each to one."""
-    left, matched = list(drops), 0
+def _delay(times: Sequence[float], kind: DropKind, drops: Sequence[Drop]) -> float | None:
+    """How far from a packet a drop of this kind is, on average; None where some packet is without one."""
+    left = sorted(one.at for one in drops if one.kind == kind)
+    delays = []
     for at in times:
         fits = next((one for one in left if at - _BEFORE <= one <= at + _AFTER), None)
-        if fits is not None:
-            left.remove(fits)
-            matched += 1
-    return matched
+        if fits is None:
+            return None
+        left.remove(fits)
+        delays.append(abs(fits - at))
+    return sum(delays) / len(delays)
 
 
 def _with_reason(segment: Segment, dropped: Dropped | None, attempts: int) -> Segment:
@@ -342,5 +363,5 @@ def _with_reason(segment: Segment, dropped: Dropped | None, attempts: int) -> Se
         return segment
     words = plain_words(dropped.kind.reason)
     said = f"the kernel dropped {dropped.count} of {attempts}, {dropped.kind.says}" + (f" ({words})" if words else "")
-    reason = "" if dropped.kind.reason in _UNTOLD else dropped.kind.reason
+    reason = dropped.kind.reason if dropped.sure and dropped.kind.reason not in _UNTOLD else ""
     return replace(segment, why=f"{segment.why}; {said}" if segment.why else said, reason=reason)

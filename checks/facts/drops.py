@@ -9,7 +9,7 @@ _EVENT = re.compile(
     r".*\s(?P<at>\d+\.\d+): kfree_skb: .*?protocol=(?P<protocol>\d+) location=(?P<location>\S+)"
     r"(?: reason: (?P<reason>\w+))?"
 )
-_MARK = re.compile(r".*\s(?P<at>\d+\.\d+): tracing_mark_write: dockerhealth (?P<clock>\d+\.\d+)")
+_MARK = re.compile(r".*\s(?P<at>\d+\.\d+): tracing_mark_write: dockerhealth (?P<clock>\d+\.\d+)(?P<tai> tai)?")
 _ADDRESS = re.compile(r"(0x)?[0-9a-f]{8,16}")
 _ITS_OWN = {"packet_rcv", "tpacket_rcv", "sk_stream_kill_queues", "skb_queue_purge_reason"}
 """Where packets end that were delivered all the same: copies for tcpdump, what a socket had left when it was closed."""
@@ -44,19 +44,23 @@ class Drop:
 def parse(outputs: Outputs) -> tuple[Drop, ...] | Unavailable:
     """The text of a trace. Its times are the kernel's own, which marks with the host's clock hold against that.
 
-    A mark is written a moment after its clock was read, so that of all marks the one with the shortest moment tells
-    the difference best. Those of other hosts on the same kernel are among the events: only count and time part them.
+    A mark is written a moment after the host's clock was read, so that of all marks the one with the shortest moment
+    tells the difference best; from the clock TAI it is a whole number of seconds. Drops of other hosts on the same
+    kernel are among the events: only count and time part them.
     """
     output = outputs["drops"]
     if output.status != 0:
         said = output.stderr.strip().splitlines() or [f"status {output.status}"]
         return Unavailable(f"what the kernel drops could not be traced: {said[-1][:200]}")
     lines = output.stdout.splitlines()
-    marks = [float(mark["clock"]) - float(mark["at"]) for line in lines if (mark := _MARK.match(line))]
+    marks = [mark for line in lines if (mark := _MARK.match(line))]
     if not marks:
         raise UnparsableError("the trace has no mark of its own")
+    offset = max(float(mark["clock"]) - float(mark["at"]) for mark in marks)
+    if marks[0]["tai"]:
+        offset = round(offset)
     events = [event for line in lines if (event := _EVENT.match(line))]
-    drops = [_drop(event, max(marks)) for event in events]
+    drops = [_drop(event, offset) for event in events]
     return tuple(drop for drop in drops if drop.kind.location not in _ITS_OWN)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from checks.commands import ROOT_HELPER
 from checks.facts.units import UNIT_NAMES
 from checks.source import Outputs, Probe, Source, Unavailable, UnparsableError
 
@@ -288,7 +289,8 @@ for f in /run/log/journal/*/system.journal /var/log/journal/*/system.journal; do
 fields=
 [ "$(systemctl --version | sed -n 's/^systemd \([0-9]*\).*/\1/p')" -lt 236 ] || fields=--output-fields={_FIELDS}
 me=$(id -un) from=${{SSH_CONNECTION%% *}}
-ours="\"MESSAGE\" *: *\" *($me : .*COMMAND=(/usr/bin/timeout -k |/usr/local/sbin/dockerhealth-root look|list)|Accepted [a-z/-]* for $me from ${{from:-none}} )"
+sudo='COMMAND=(/usr/bin/timeout -k |{ROOT_HELPER} look|list)'
+ours="\"MESSAGE\" *: *\" *($me : .*$sudo|Accepted [a-z/-]* for $me from ${{from:-none}} )"
 short='s/"(__CURSOR|__MONOTONIC_TIMESTAMP|__SEQNUM|__SEQNUM_ID|_BOOT_ID)" *: *"[^"]*" *, *//g'
 said=$({{
   timeout 3 journalctl -q --no-pager -r -o json $fields --since="-${{BACK}}s" {_MATCHES}

@@ -148,7 +148,7 @@ def _matrix(arguments: argparse.Namespace) -> int:
     _say(matrix.totals(rows))
     if arguments.into:
         arguments.into.write_text(matrix.markdown(rows, [matrix.platform(host) for host in hosts]))
-    return int(any(row.verdict is not matrix.Verdict.RIGHT for row in rows))
+    return int(any(not row.verdict.is_right for row in rows))
 
 
 def _fixes(arguments: argparse.Namespace) -> int:

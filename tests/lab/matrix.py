@@ -18,12 +18,17 @@ from tests.lab.scenario import UNDETERMINED, Kind, Scenario, broken
 
 class Verdict(StrEnum):
     RIGHT = "right"
+    SEGMENT = "right segment"  # no cause has that name, and where the packet died is as the scenario says
     UNDETERMINED = "undetermined"  # honest, and not found
     INCOMPLETE = "incomplete"  # the root is right, another expected cause or risk is not named
     EXCESSIVE = "names more"  # the root is right, and something is named besides that nobody did
     WRONG = "WRONG"  # named with confidence, and not so
     BLAMED = "BLAMED"  # healthy, and said to be ill
     NOT_BROKEN = "not broken"  # the lab's own failure: the host does not show what the scenario says
+
+    @property
+    def is_right(self) -> bool:
+        return self in {Verdict.RIGHT, Verdict.SEGMENT}
 
 
 @dataclass(frozen=True)
@@ -96,10 +101,19 @@ def judged(host: str, scenario: Scenario, seen: str, report: Report, seconds: fl
     found = tuple(finding.cause for finding in diagnosis.causes)
     risks = tuple(finding.cause for finding in diagnosis.risks)
     confidence = str(diagnosis.root.confidence) if diagnosis.root else ""
-    verdict = _verdict(scenario, report, found, risks)
-    note = "" if report.trouble is None else report.trouble.id
+    verdict = _by_segment(scenario, report, found) or _verdict(scenario, report, found, risks)
+    note = report.segment.stretch if report.segment else "" if report.trouble is None else report.trouble.id
     vantages = ", ".join(f"{reading.vantage} {reading.says}" for reading in report.readings)
     return Row(host, scenario, verdict, seen, found, confidence, risks, seconds, note, vantages)
+
+
+def _by_segment(scenario: Scenario, report: Report, found: tuple[str, ...]) -> Verdict | None:
+    """Where the packet died somewhere else it is wrong, whatever the cause; where it has none that is the answer."""
+    if scenario.segment is None:
+        return None
+    if report.segment is None or report.segment.stretch is not scenario.segment:
+        return Verdict.WRONG
+    return Verdict.SEGMENT if found == scenario.causes == (UNDETERMINED,) else None
 
 
 def _verdict(scenario: Scenario, report: Report, found: tuple[str, ...], risks: tuple[str, ...]) -> Verdict:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from checks.model import Service
+from checks.model import Service, Stretch
 from tests.lab import outside
 from tests.lab.host import LabHost
 from tests.lab.network import IPV6_PREFIX, OFFICE_ADDRESS, OFFICE_PREFIX, OUTSIDE_ADDRESS
@@ -38,7 +38,7 @@ class Scenario:
     """``causes``: what a right diagnosis names, the root first; of a pair either may be the root.
 
     ``outside``: how the request of the lab's own witness may end. ``not_on``: generations that cannot be brought to
-    it, and why.
+    it, and why. ``segment``: where a packet is to be seen to die; None where that is not looked at.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Scenario:
     cold: bool = False  # the look's login is made after the break, not before
     core: bool = False  # one of the few that CI runs, which together touch every family
     not_on: Mapping[str, str] = field(default_factory=dict)
+    segment: Stretch | None = None
 
     def applies_to(self, host: LabHost) -> bool:
         return host.generation not in self.not_on

@@ -15,6 +15,7 @@ from tests.lab.faults import (
     publishers,
     registries,
     routes,
+    watched,
 )
 from tests.lab.faults.containers import container_removed, container_stopped, dockerd_stopped
 from tests.lab.faults.docker_rules import chains_flushed_but_served_by_proxy
@@ -40,6 +41,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *containers.SCENARIOS,
     *registries.SCENARIOS,
     *routes.SCENARIOS,
+    *watched.SCENARIOS,
     *pairs.SCENARIOS,
 )
 

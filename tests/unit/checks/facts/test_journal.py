@@ -169,4 +169,4 @@ def test_lines_that_tell_nothing_are_no_events(identifier: str, message: str) ->
 def test_the_probe_needs_no_root_and_leaves_our_own_looks_out() -> None:
     [probe] = JOURNAL.probes
     assert not getattr(probe, "root", True)
-    assert "COMMAND=(/usr/bin/timeout -k |list)" in getattr(probe, "command", "")
+    assert "COMMAND=(/usr/bin/timeout -k |/usr/local/sbin/dockerhealth-root look|list)" in getattr(probe, "command", "")

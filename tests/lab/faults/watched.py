@@ -1,0 +1,39 @@
+"""What no cause has a name for: where the packet died is the answer, seen by the watch of it.
+
+After public reports: an image whose entry point sets up a firewall of its own, a VPN client in a second table that
+takes the containers' answers, a filter of tc that somebody forgot.
+"""
+
+from checks.model import Stretch
+from tests.lab.host import LabHost
+from tests.lab.scenario import UNDETERMINED, fault, one_after_the_other, typed, write
+
+_INSIDE = "nsenter -n -t $(docker inspect -f '{{.State.Pid}}' registry)"
+
+
+def _noted(host: LabHost) -> None:
+    """A file that `restore` sees, so that it makes the container anew: what is in its namespaces nobody compares."""
+    write(host, "/etc/of-the-container", "its own firewall\n")
+
+
+SCENARIOS = (
+    fault(
+        "container-drops-by-its-own-firewall",
+        one_after_the_other(_noted, typed(f"{_INSIDE} iptables -I INPUT -p tcp --dport 5000 -j DROP")),
+        UNDETERMINED,
+        segment=Stretch.IN_CONTAINER,
+    ),
+    fault(
+        "container-rejects-by-its-own-firewall",
+        one_after_the_other(_noted, typed(f"{_INSIDE} iptables -I INPUT -p tcp --dport 5000 -j REJECT")),
+        UNDETERMINED,
+        outside="refused",
+        segment=Stretch.REFUSED_BY_CONTAINER,
+    ),
+    fault(
+        "container-has-lost-its-way-back",
+        one_after_the_other(_noted, typed(f"{_INSIDE} ip route del default")),
+        UNDETERMINED,
+        segment=Stretch.IN_CONTAINER,
+    ),
+)
