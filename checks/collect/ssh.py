@@ -63,6 +63,13 @@ _UNACKNOWLEDGED = slice(24, 28)
 _BACKOFF_FIRST, _BACKOFF_MOST = 0.5, 15.0
 """Seconds between attempts to connect to a host that did not let us in; doubled each time, with jitter."""
 
+_REFUSED_FIRST, _REFUSED_MOST = 15.0, 60.0
+"""The same for an sshd that refused a login, from whatever Connection: OpenSSH 9.8 and newer count 5 s of penalty for
+each, and once they come to 15 s drop all that comes from the address, valid keys too (PerSourcePenalties)."""
+
+_PENALISED = 600.0
+"""Seconds after a refused login in which a connection that is dropped is a penalty for it: the most that sshd gives."""
+
 
 @dataclass(frozen=True)
 class RawOutput:
@@ -79,10 +86,12 @@ class RawOutput:
 class Connection:
     """A host's SSH connection: made when first needed, kept alive, made again when lost."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, refusals: "Refusals | None" = None) -> None:
+        """``refusals`` are shared by all that come from this machine: sshd counts them by its address."""
         self.host = host
+        self._refusals = Refusals() if refusals is None else refusals
         jump = _jump_host(host)
-        self._jump = Connection(jump) if jump else None
+        self._jump = Connection(jump, self._refusals) if jump else None
         self._ssh: asyncssh.SSHClientConnection | None = None
         self._had_session = False
         self._connecting = asyncio.Lock()
@@ -156,6 +165,7 @@ class Connection:
                 self._ssh = None
             raise error from None
         self._had_session, self._failures, self._last_error = True, 0, None
+        self._refusals.forget(self.host)
         return channel
 
     def _waits_for_pam(self, ssh: asyncssh.SSHClientConnection) -> bool:
@@ -186,6 +196,7 @@ class Connection:
             clock = asyncio.get_running_loop().time
             if self._last_error is not None and clock() < self._not_before:
                 raise self._last_error
+            self._refusals.check(self.host)
             try:
                 self._ssh = await self._connect(within or self.host.login.connect_timeout)
             except LookError as error:
@@ -254,12 +265,15 @@ class Connection:
         except asyncssh.HostKeyNotVerifiable as error:
             raise self._untrusted() from error
         except asyncssh.PermissionDenied as error:
-            raise SshLoginRefusedError(
+            refused = SshLoginRefusedError(
                 host.name,
                 f"{host.name}: refused the login of {_user(host)}; is the key in its authorized_keys? ({error.reason})",
-            ) from error
+            )
+            self._refusals.note(host, refused)
+            raise refused from error
         except (OSError, asyncssh.Error) as error:
             if progress.is_connected:
+                self._refusals.check_penalty(host)
                 raise SshClosedError(
                     host.name,
                     f"{host.name}: {host.address} took the SSH connection, and no login came of it: {error}. Too many "
@@ -335,6 +349,50 @@ class Connection:
             self._ssh.abort()
             self._ssh = None
         return SshLostError(self.host.name, f"{self.host.name}: lost the SSH connection: {error}")
+
+
+@dataclass
+class _Refused:
+    """Logins in a row that an sshd refused: the last one at ``at``, to be followed by none for ``wait`` seconds."""
+
+    error: SshLoginRefusedError
+    at: float
+    wait: float
+
+
+class Refusals:
+    """The logins that were refused, by address and port of the sshd."""
+
+    def __init__(self) -> None:
+        self._refused: dict[tuple[str, int | None], _Refused] = {}
+
+    def note(self, host: Host, error: SshLoginRefusedError) -> None:
+        """Note that an sshd refused a login just now."""
+        before = self._refused.get(_place(host))
+        wait = _REFUSED_FIRST if before is None else min(_REFUSED_MOST, before.wait * 2)
+        self._refused[_place(host)] = _Refused(error, asyncio.get_running_loop().time(), wait)
+
+    def forget(self, host: Host) -> None:
+        """Forget them: a login was granted."""
+        self._refused.pop(_place(host), None)
+
+    def check(self, host: Host) -> None:
+        """Raise the last refusal where it is too early for another login."""
+        refused = self._refused.get(_place(host))
+        if refused is not None and asyncio.get_running_loop().time() < refused.at + refused.wait:
+            raise refused.error
+
+    def check_penalty(self, host: Host) -> None:
+        """Raise the last refusal where a connection was dropped that may have been for it."""
+        refused = self._refused.get(_place(host))
+        if refused is not None and asyncio.get_running_loop().time() < refused.at + _PENALISED:
+            raise SshLoginRefusedError(
+                host.name, f"{refused.error}; since then its sshd drops what comes from here (PerSourcePenalties)"
+            )
+
+
+def _place(host: Host) -> tuple[str, int | None]:
+    return host.address, host.login.port
 
 
 class Conversation:

@@ -12,7 +12,7 @@ from checks.collect.gather import RECENTLY, Inspection, gather, inspect
 from checks.collect.outside import Outside
 from checks.collect.peers import ask_peers
 from checks.collect.reach import reach
-from checks.collect.ssh import Connection
+from checks.collect.ssh import Connection, Refusals
 from checks.errors import LookError, SshLostError, SshTimedOutError
 from checks.facts import ALL_FACTS
 from checks.facts.capture import ports_to_watch
@@ -47,7 +47,8 @@ class Survey:
 
     def __init__(self, hosts: Iterable[Host], clock: Callable[[], datetime], concurrency: int) -> None:
         self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
-        self.connections = {name: Connection(host) for name, host in self.hosts.items()}
+        refusals = Refusals()
+        self.connections = {name: Connection(host, refusals) for name, host in self.hosts.items()}
         self._engines = {name: Engine(connection) for name, connection in self.connections.items()}
         self._clock = clock
         self._looking = asyncio.Semaphore(concurrency)

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from checks.collect.ssh import OUTPUT_CAP, Connection, offered_host_key
+from checks.collect.ssh import OUTPUT_CAP, Connection, Refusals, offered_host_key
 from checks.errors import (
     CommandTimedOutError,
     OutputTooLargeError,
@@ -23,7 +23,7 @@ from checks.errors import (
     SshSessionTimedOutError,
     SshUnreachableError,
 )
-from checks.model import Host
+from checks.model import Host, Login
 from tests.wire.sshd import Sshd, sshd
 
 
@@ -224,3 +224,35 @@ async def test_a_host_that_refuses_is_not_asked_again_at_once(server: Sshd, tmp_
             await connection.run("true", what="a test", timeout=5)
     assert len(server.connections) == 1
     await connection.close()
+
+
+async def test_an_sshd_that_refused_a_login_is_left_alone_by_all_who_reach_it_and_its_refusal_is_told_on(
+    server: Sshd, tmp_path: Path
+) -> None:
+    """OpenSSH 9.8 counts refused logins by the address that they come from, and then drops valid keys too."""
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(tmp_path / "stranger")
+    refusals = Refusals()
+    hosts = [replace(changed(server.host, identity_file=tmp_path / "stranger"), name=name) for name in ("one", "two")]
+    for host in hosts * 2:
+        with pytest.raises(SshLoginRefusedError, match="one: refused the login"):
+            await Connection(host, refusals).run("true", what="a test", timeout=5)
+    assert len(server.connections) == 1
+
+
+async def test_an_sshd_that_drops_us_after_a_refused_login_is_told_as_that_and_not_as_a_lost_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("checks.collect.ssh._REFUSED_FIRST", 0.0)
+
+    async def drop(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(drop, "127.0.0.1", 0) as dropping:
+        (tmp_path / "known_hosts").write_text("")
+        login = Login("dockerhealth", port=dropping.sockets[0].getsockname()[1], known_hosts=tmp_path / "known_hosts")
+        host, refusals = Host("host1", "127.0.0.1", (), login), Refusals()
+        with pytest.raises(SshClosedError):
+            await Connection(host, refusals).connected()
+        refusals.note(host, SshLoginRefusedError("host1", "host1: refused the login of dockerhealth"))
+        with pytest.raises(SshLoginRefusedError, match="PerSourcePenalties"):
+            await Connection(host, refusals).connected()
