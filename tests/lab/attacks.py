@@ -4,7 +4,7 @@ Each is a line for /bin/sh on the host. ``$ROOT`` is the helper by sudo, ``$EVIL
 a mark where they run as root, ``$FILE`` a file of /etc/sysctl.d whose second line a fix may switch off.
 """
 
-_LOOK = "/usr/bin/timeout -k 1 5 /usr/sbin/iptables-save -c"
+_LOOK = "/usr/local/sbin/dockerhealth-root look"
 _DIRECT = (
     "/usr/bin/timeout -k 1 5 /usr/bin/busctl --system call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1"
     " org.fedoraproject.FirewallD1"
@@ -308,17 +308,36 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "$ROOT docker-user insert 5000 '10.0.0.1 -j ACCEPT'",
         "$ROOT docker-user insert 5000 --help",
     ),
-    "watching": (
-        "$ROOT watch",
-        "$ROOT watch 0",
-        "$ROOT watch 65536",
-        "$ROOT watch 5000-5010",
-        "$ROOT watch tcp",
-        "$ROOT watch -w/etc/x 5000",
-        "$ROOT watch 5000 or",
-        "$ROOT watch '5000 or udp'",
-        "$ROOT watch '5000)'",
-        "$ROOT watch 1 2 3 4 5 6 7 8 9",
+    "what a look is told": (
+        "$ROOT look 5000",
+        "$ROOT look look",
+        *(
+            f"printf '{told}\\n' | $ROOT look"
+            for told in (
+                "watch",
+                "watch 0",
+                "watch 65536",
+                "watch 5000-5010",
+                "watch tcp",
+                "watch -w/etc/x 5000",
+                "watch 5000 or",
+                "watch 5000)",
+                "watch 1 2 3 4 5 6 7 8 9",
+                "facts 0",
+                "facts 5000;id",
+                "facts $(id)",
+                "facts `id`",
+                "facts * ",
+                "facts 5000 -w",
+                "facts 5000\\ncount -w",
+                "count\\nrun",
+                "sh -c id",
+                "; id",
+                "look",
+                "",
+                "facts\\377",
+            )
+        ),
     ),
 }
 """By sudo or by the helper, with their own words for it."""
@@ -343,24 +362,22 @@ HARMLESS: dict[str, tuple[str, ...]] = {
         f"ulimit -f 0; $ROOT {_WRITE} {_WHO}",
         "ulimit -f 0; $ROOT sysctl-line off $FILE 2",
         "cd $EVIL && $ROOT sysctl-set net/ipv4/ip_forward=1",
-        "cd $EVIL && PATH=$EVIL:$PATH TMPDIR=$EVIL TRACE='touch $EVIL/owned' $ROOT watch 5000",
-        "ulimit -f 0; $ROOT watch 5000",
+        "cd $EVIL && printf 'facts 5000\\nwatch 5000\\ncount\\n' | PATH=$EVIL:$PATH TMPDIR=$EVIL $ROOT look",
+        "printf 'watch 5000\\ncount\\n' | TRACE='touch $EVIL/owned' here=$EVIL names=../x $ROOT look",
+        "ulimit -f 0; printf 'facts 5000\\nwatch 5000\\ncount\\n' | $ROOT look",
         "$ROOT sysctl-set net/ipv4/ip_forward=1 0<&- 1>&- 2>&-",
     ),
     "the same program by another way": (  # sudo compares the file, and runs the path of its rule
-        "sudo -n timeout -k 1 5 /usr/sbin/iptables-save -c",
-        "sudo -n //usr/bin/timeout -k 1 5 /usr/sbin/iptables-save -c",
-        "sudo -n /usr/bin/../bin/timeout -k 1 5 /usr/sbin/iptables-save -c",
+        "sudo -n dockerhealth-root look",
+        "sudo -n //usr/local/sbin/dockerhealth-root look",
+        "sudo -n /usr/local/bin/../sbin/dockerhealth-root look",
     ),
     "blanks inside a word": (  # sudo compares the words with a blank between, so these pass it, and come to nothing
-        "sudo -n /usr/bin/timeout '-k 1' 5 /usr/sbin/iptables-save -c",
         "sudo -n /usr/bin/timeout -k '5 120 /usr/bin/systemctl' restart docker.service",
         "sudo -n /usr/bin/timeout '-k 5 120 /usr/bin/systemctl restart docker.service'",
         "sudo -n /usr/bin/timeout -k 5 120 '/usr/bin/systemctl restart docker.service'",
         "sudo -n /usr/bin/timeout -k 5 120 /usr/bin/systemctl 'restart docker.service'",
         "sudo -n /usr/bin/timeout -k 5 120 /usr/bin/systemctl stop 'docker.service docker.socket'",
-        "cd $EVIL && sudo -n /usr/bin/timeout -k 1 5 /usr/bin/grep -rH 'port= /etc/firewalld/services'",
-        "sudo -n /usr/bin/timeout -k 1 5 '/usr/bin/cat /etc/firewalld/firewalld.conf'",
     ),
 }
 """They may end well, and do no more than what is allowed anyway."""

@@ -61,6 +61,28 @@ async def test_a_hundred_checks_leave_the_host_as_it_was(lab: Lab, host: LabHost
         await checker.close()
 
 
+async def test_a_look_writes_one_line_of_sudo_to_the_journal_healthy_or_broken(lab: Lab, host: LabHost) -> None:
+    service = Service("registry", f"http://{host.address}:5000/v2/", container="registry")
+    login = Login(lab.user, identity_file=lab.identity_file, known_hosts=lab.known_hosts)
+    known = Host("host1", host.address, (service,), login)
+    checker = Checker([known], clock=lambda: datetime.now(UTC))
+    try:
+        before = lines_of_sudo(host)
+        assert await looked_at(checker, known, 3) == {Status.HEALTHY}
+        assert lines_of_sudo(host) - before == 3
+        forwarding_switched_off(host)
+        assert await looked_at(checker, known, 3) == {Status.UNHEALTHY}
+        assert lines_of_sudo(host) - before == 6
+    finally:
+        await checker.close()
+
+
+def lines_of_sudo(host: LabHost) -> int:
+    """How many commands sudo has run for anybody, by the journal."""
+    host.sh("journalctl --sync")
+    return int(host.sh("journalctl -q -o cat -t sudo | grep -c COMMAND= || true"))
+
+
 async def looked_at(checker: Checker, host: Host, times: int) -> set[Status]:
     """Check that often, one after the other; how it was each time."""
     reports = [await checker.check(host) for _ in range(times)]

@@ -134,7 +134,7 @@ def test_lax_defaults_of_the_host_open_nothing(lab: Lab, host: LabHost) -> None:
     host.sh(TRAPS)
     host.path("/etc/sudoers.d/00-site").write_text(LAX)
     host.sh("chmod 0440 /etc/sudoers.d/00-site; visudo -c")
-    look = "/usr/bin/timeout -k 1 5 /usr/sbin/iptables-save -c"
+    look = "/usr/local/sbin/dockerhealth-root look"
     tries = (f"sudo -n {look}", f"sudo -n -E {look}", f"sudo -n FOO=1 {look}", f"LD_PRELOAD={EVIL}/x.so sudo -n {look}")
     tried = list(attempt(lab, host, tries).values())
     assert [is_refused(one) for one in tried] == [False, True, True, False]
