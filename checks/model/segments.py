@@ -66,4 +66,6 @@ class Segment:
         """The segment in a line."""
         packet = "its answer" if self.last_seen.answer else "it"
         line = f"{packet} was seen {self.last_seen.where}, and not {self.first_missed.where}"
+        if self.last_seen.passage is Passage.SENT:
+            line = f"{packet} was {self.last_seen.where}, and not seen {self.first_missed.where}"
         return f"{line}: {self.why}" if self.why else line
