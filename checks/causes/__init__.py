@@ -52,7 +52,13 @@ from checks.causes.forwarding import (
 )
 from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE, WATCHER_REFUSED
 from checks.causes.kernel import CONNTRACK_FILLING, CONNTRACK_FULL, KERNEL_MODULES_GONE, REVERSE_PATH_FILTER
-from checks.causes.network import BRIDGE_DOWN, MTU_BLACK_HOLE, RETURN_ROUTE_MISSING, SUBNET_OVERLAP
+from checks.causes.network import (
+    BRIDGE_DOWN,
+    MTU_BLACK_HOLE,
+    RETURN_ROUTE_ELSEWHERE,
+    RETURN_ROUTE_MISSING,
+    SUBNET_OVERLAP,
+)
 from checks.causes.proxy import PROXY_IN_FRONT_FAILS
 from checks.causes.publication import (
     NAME_DOES_NOT_RESOLVE,
@@ -98,6 +104,7 @@ ALL_CAUSES: tuple[Cause, ...] = (
     SUBNET_OVERLAP,
     CONTAINER_UNROUTABLE,
     RETURN_ROUTE_MISSING,
+    RETURN_ROUTE_ELSEWHERE,
     CONNTRACK_FULL,
     REVERSE_PATH_FILTER,
     IP_FORWARD_OFF,

@@ -86,14 +86,15 @@ class Addresses:
 
 
 def parse(outputs: Outputs) -> Addresses:
-    """Four listings of ip in one, as text: iproute2 of CentOS 7 has no JSON."""
+    """Four listings of ip in one, as text: iproute2 of CentOS 7 has no JSON. What follows them is `routing`'s."""
     output = outputs["addresses"]
+    listed, _, _ = output.stdout.partition(RULES_FOLLOW)
     addresses: dict[str, list[str]] = {}
     networks: dict[str, list[ipaddress.IPv4Network]] = {}
     links: dict[str, Link] = {}
     routes: list[Route] = []
     neighbours: dict[str, str] = {}
-    for line in output.stdout.splitlines():
+    for line in listed.splitlines():
         if match := _ADDRESS.match(line):
             name, address = match["interface"], match["address"]
             addresses.setdefault(name, []).append(address)
@@ -132,6 +133,16 @@ def _route(match: re.Match[str], line: str) -> Route:
     )
 
 
-_COMMAND = "ip -o -4 address show && ip -o link show && ip -o -4 route show && ip -4 neigh show"
+RULES_FOLLOW, TABLES_FOLLOW = "@ rules\n", "@ tables\n"
+TABLES_LIMIT = 1000
+"""Routes of all tables that are read: a router of the internet has a million."""
+
+_COMMAND = f"""\
+ip -o -4 address show && ip -o link show && ip -o -4 route show && ip -4 neigh show || exit
+printf '{RULES_FOLLOW[:-1]}\\n'
+ip -4 rule show
+printf '{TABLES_FOLLOW[:-1]}\\n'
+ip -o -4 route show table all | head -n {TABLES_LIMIT}
+"""
 
 ADDRESSES = Source("addresses", (Probe("addresses", _COMMAND, timeout=2),), parse)
