@@ -5,6 +5,7 @@ import re
 import shlex
 
 from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.evidence.arrival import arrives_at
 from checks.evidence.packet import followed
 from checks.evidence.routing import answer_of_mark, decision, inbound, mended, outbound, shown
 from checks.facts.addresses import ADDRESSES, Addresses
@@ -16,6 +17,7 @@ from checks.model import Evidence, FixId, Phase, ReachOutcome, Vantage
 from checks.walk import Trace
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
+_PASSING = "forwarding"  # the state of a bridge's port, of bridge link
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 
 
@@ -60,7 +62,7 @@ def _bridge_down(look: Look) -> Judgement:
     )
 
 
-def wrong_with(addresses: Addresses, bridge: str) -> str:
+def wrong_with(addresses: Addresses, bridge: str) -> str:  # noqa: PLR0911  # one return a thing that is wrong
     """What keeps a bridge from being one; empty where nothing does."""
     link = addresses.links.get(bridge)
     if link is None:
@@ -74,6 +76,10 @@ def wrong_with(addresses: Addresses, bridge: str) -> str:
     off = [port.name for port in addresses.ports_of(bridge) if not port.up]
     if off:
         return f"{', '.join(off)}, plugged into {bridge}, is switched off: a container's cable"
+    states = {port.name: addresses.port_states.get(port.name, _PASSING) for port in addresses.ports_of(bridge)}
+    for name, state in states.items():
+        if state != _PASSING:
+            return f"{bridge} passes nothing on by its port {name}: state {state}"
     return ""
 
 
@@ -208,8 +214,9 @@ def _back(look: Look) -> Route:
     back, out = look.way.back, look.way.outbound
     if back is None:
         raise MissingError(PATH.name, "where clients come from is not known")
-    asked = look.outside.address or look.service.target
-    if asked not in look.need(ADDRESSES).every_address:
+    if not look.by_ipv6:
+        arrives_at(look)  # or else the host has no such address to answer from
+    elif (asked := look.outside.address or look.service.target) not in look.need(ADDRESSES).every_address:
         raise MissingError(ADDRESSES.name, f"the host has no address {asked} to answer from")
     container, trace = look.bridged, _followed(look)
     if container is None or not container.running or (trace is not None and trace.translated is None):

@@ -13,6 +13,7 @@ from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.firewalld_direct import DIRECT_RULES
 from checks.facts.forwarding import FORWARDING
+from checks.facts.ipsec import IPSEC
 from checks.facts.journal import JOURNAL
 from checks.facts.legacy import LEGACY
 from checks.facts.netfilter import NETFILTER
@@ -21,6 +22,7 @@ from checks.facts.networkd import NETWORKD
 from checks.facts.nftables import NFTABLES
 from checks.facts.packages import PACKAGES
 from checks.facts.path import PATH
+from checks.facts.queues import QUEUES
 from checks.facts.rights import RIGHTS
 from checks.facts.sockets import LISTENERS, PORT_TAKERS, SOCKETS, TAKEN_PORTS
 from checks.facts.sysctl_files import SYSCTL_FILES
@@ -52,6 +54,8 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     DISKS,
     SYSTEM,
     COUNTERS,
+    IPSEC,
+    QUEUES,
     PATH,
     JOURNAL,
     NETWORK_SERVICE,
@@ -61,5 +65,5 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     RIGHTS,
 )
 
-COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS)
+COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS, IPSEC, QUEUES)
 """Those that count packets, and are asked once more after a known number of attempts."""

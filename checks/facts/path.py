@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from checks.answer import REGISTRY_HEADER
+from checks.facts.inner_network import ROUTES_LIMIT, InnerNetwork, inner_network
 from checks.model import Phase, ReachOutcome, Vantage
 from checks.source import Gaps, Outputs, Probe, Source, UnparsableError
 
@@ -27,6 +28,7 @@ _VANTAGES = {
 }
 _SERVER = re.compile(r"^< server: (.{1,60})", flags=re.MULTILINE | re.IGNORECASE)
 _NO_COMMAND = 127
+_HARDWARE = re.compile(r"\blladdr (\S+)")
 _CONNECTED = re.compile(r"^\* (?:Connected|Established connection) to", flags=re.MULTILINE)  # the latter from curl 8.15
 _COMPLAINT = re.compile(r"^curl: (.*)$", flags=re.MULTILINE)
 _GREETED = "TLS handshake, Client hello"  # all that curl 8.14 says of a connection that ends in TLS
@@ -119,6 +121,15 @@ class Route:
 
 
 @dataclass(frozen=True)
+class There:
+    """Who has an address on the host's own link: ``hardware`` is empty where nobody answered."""
+
+    address: str
+    device: str
+    hardware: str
+
+
+@dataclass(frozen=True)
 class Way:
     """All that was asked for one service port. ``client`` is the bot's address, as the host sees it."""
 
@@ -133,6 +144,8 @@ class Way:
     other_scheme: Rung | None = None  # https where the URL says http, or the reverse; tried where that one is no good
     inner: Rung | None = None  # the configured container by its own address, where it does not publish the port itself
     listening: tuple[Listener, ...] | None = None  # in the container; None where it could not be read
+    there: There | None = None  # who has the URL's address, where it belongs on a link of the host and is not its own
+    inside: InnerNetwork | None = None  # of the container; None as above
     gaps: Gaps = field(default_factory=dict)  # attempts that were made and cannot be read
 
 
@@ -174,7 +187,7 @@ def _try(way: Way, rest: list[str], text: str) -> Way:
     return replace(way, rungs=(*way.rungs, rung))
 
 
-def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR0911  # one return a kind of section
+def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: C901, PLR0911  # one return a kind of section
     match kind, rest:
         case "client", [client]:
             return replace(way, client=client)
@@ -182,6 +195,11 @@ def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR09
             return way
         case "listening", []:
             return replace(way, listening=tuple(_listener(word) for word in text.split()))
+        case "there", [address, device]:
+            found = _HARDWARE.search(text)
+            return replace(way, there=There(address, device, found[1] if found else ""))
+        case "network", []:
+            return replace(way, inside=inner_network(text))
         case "arrival", question:
             return replace(way, arrival=_route(question, text))
         case "back", question:
@@ -300,6 +318,14 @@ other() {
   [ "$3" = http ] && head -n 1 "path.$1.$2" | grep -q ' 28$' && return
   try "$1" other "$scheme" "$4" "$5" "$6" "$7"
 }
+# there PORT ADDRESS: who has an address that is not the host's, where it would be on its own link
+there() {
+  way=$(ip route get "$2" 2>/dev/null | head -n 1)
+  case $way in *' via '*|local*|broadcast*|'') return ;; esac
+  link=$(printf %s "$way" | sed -n 's/.* dev \([^ ]*\).*/\1/p')
+  timeout 0.8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$1" 2>/dev/null
+  printf '@ %s there %s %s\n%s\n' "$1" "$2" "$link" "$(ip -4 neigh show to "$2" dev "$link")" >"path.$1.there"
+}
 # inside PORT CONTAINER: how that port is reached within the container, if it is published by it
 inside() {
   ip= port= pid=0
@@ -356,7 +382,16 @@ service() {
   own=$4
   case $own in *:*) ;; *[!0-9.]*) own=$(timeout 1 getent ahostsv4 "$4" | sed 's/ .*//;q') ;; esac
   nic=
-  case $own in *:*) ;; *) [ -n "$own" ] && nic=$(owner "$own") && [ -n "$nic" ] || own=$server ;; esac
+  case $own in
+    *:*) ;;
+    *)
+      [ -n "$own" ] && nic=$(owner "$own")
+      if [ -z "$nic" ]; then
+        [ -n "$own" ] && there "$1" "$own" &
+        own=$server
+      fi
+      ;;
+  esac
   try "$1" loopback "$2" 127.0.0.1 "$1" "$3" "$asked" &
   try "$1" own "$2" "$own" "$1" "$3" "$asked" &
   ip= port= pid=0 ended= behind=
@@ -371,6 +406,9 @@ service() {
   fi
   [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/tcp" ] &&
     { echo "@ $1 listening"; listening "$pid"; } >"path.$1.listening"
+  [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/route" ] &&
+    { echo "@ $1 network"; head -n ROUTES "/proc/$pid/net/route"; cat "/proc/$pid/net/arp" "/proc/$pid/net/igmp"; } \
+      >"path.$1.network"
   [ -n "$behind" ] && [ "$2" != tcp ] && inner "$1" "$behind" "$3" "$asked" &
   if [ -n "$ip" ] && [ -n "$port" ]; then
     echo "@ $1 container $ip" >"path.$1.address"
@@ -395,6 +433,6 @@ END
 wait
 cat path.[0-9]*
 echo '@ end'
-"""
+""".replace("ROUTES", str(ROUTES_LIMIT + 1))
 
 PATH = Source("path", (Probe("path", _COMMAND, timeout=8),), parse, _gaps)

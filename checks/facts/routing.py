@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from checks.facts.addresses import ADDRESSES, RULES_FOLLOW, TABLES_FOLLOW, TABLES_LIMIT
+from checks.facts.addresses import ADDRESSES, BRIDGES_FOLLOW, RULES_FOLLOW, TABLES_FOLLOW, TABLES_LIMIT
 from checks.source import Outputs, Source, Unavailable, UnparsableError
 
 _ENDS = frozenset({"blackhole", "unreachable", "prohibit"})
@@ -167,7 +167,7 @@ def _chosen(routes: Sequence[TableRoute], destination: str, limit: int) -> Table
 def parse(outputs: Outputs) -> Routing | Unavailable:
     """What follows the addresses: ``ip -4 rule``, then ``ip -o -4 route show table all``."""
     _, rules_follow, text = outputs["addresses"].stdout.partition(RULES_FOLLOW)
-    rules, tables_follow, routes = text.partition(TABLES_FOLLOW)
+    rules, tables_follow, routes = text.partition(BRIDGES_FOLLOW)[0].partition(TABLES_FOLLOW)
     if not rules_follow or not tables_follow or not rules.strip():
         return Unavailable("the host's routing rules were not asked, or ip did not list them")
     lines = routes.splitlines()

@@ -10,6 +10,8 @@ from tests.lab.faults import (
     foreign_firewalls,
     forwarding,
     hosts,
+    links,
+    nat_in_front,
     pairs,
     publication,
     publishers,
@@ -40,6 +42,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     *containers.SCENARIOS,
     *registries.SCENARIOS,
     *routes.SCENARIOS,
+    *links.SCENARIOS,
+    *nat_in_front.SCENARIOS,
     *pairs.SCENARIOS,
 )
 
