@@ -38,6 +38,8 @@ YOUNGER = {
     "engine-networks": "published-on-an-internal-network",
     "taken-ports": "port-taken-by-a-connection",
     "port-takers": "port-taken-by-a-connection",
+    "ipsec": "ipsec-policy-without-a-tunnel",
+    "queues": "queue-of-bridge-loses-all",
     "networkd": "networkd-says-no-forwarding-anywhere",
     "own-name": "name-server-silent",
     "root-session": "name-server-silent",

@@ -19,6 +19,7 @@ from checks.causes.container import (
     CONTAINER_STOPPED,
     RESTART_POLICY_MISSING,
 )
+from checks.causes.container_link import CONTAINER_NEIGHBOUR_WRONG, CONTAINER_ROUTE_MISSING
 from checks.causes.daemon import DOCKER_PROXY_GONE, DOCKERD_DOWN, DOCKERD_HUNG
 from checks.causes.disk import DISK_FILLING, DISK_FULL
 from checks.causes.docker_bypassed import DOCKER_NAT_RULE_BYPASSED
@@ -52,7 +53,14 @@ from checks.causes.forwarding import (
 )
 from checks.causes.host import HOST_UNREACHABLE, WATCHER_OFFLINE, WATCHER_REFUSED
 from checks.causes.kernel import CONNTRACK_FILLING, CONNTRACK_FULL, KERNEL_MODULES_GONE, REVERSE_PATH_FILTER
-from checks.causes.network import BRIDGE_DOWN, MTU_BLACK_HOLE, RETURN_ROUTE_MISSING, SUBNET_OVERLAP
+from checks.causes.lower_layers import IPSEC_POLICY_DROP, QUEUE_DROPS
+from checks.causes.network import (
+    BRIDGE_DOWN,
+    MTU_BLACK_HOLE,
+    RETURN_ROUTE_ELSEWHERE,
+    RETURN_ROUTE_MISSING,
+    SUBNET_OVERLAP,
+)
 from checks.causes.own_name import OWN_NAME_UNANSWERED
 from checks.causes.proxy import PROXY_IN_FRONT_FAILS
 from checks.causes.publication import (
@@ -63,6 +71,7 @@ from checks.causes.publication import (
     PUBLISHED_ADDRESS_GONE,
     PUBLISHED_ON_ANOTHER_ADDRESS,
     PUBLISHED_ON_LOOPBACK,
+    SERVICE_ADDRESS_GONE,
 )
 from checks.causes.registry import NOT_A_REGISTRY, REGISTRY_ERROR, SCHEME_MISMATCH
 from checks.causes.routing import CONTAINER_UNROUTABLE
@@ -75,6 +84,7 @@ ALL_CAUSES: tuple[Cause, ...] = (
     FIREWALLD_ZONE_CONFLICT,
     NAME_DOES_NOT_RESOLVE,
     NAME_RESOLVES_ELSEWHERE,
+    SERVICE_ADDRESS_GONE,
     DOCKERD_DOWN,
     DOCKERD_HUNG,
     CONTAINER_MISSING,
@@ -96,9 +106,12 @@ ALL_CAUSES: tuple[Cause, ...] = (
     DOCKER_IPTABLES_DISABLED,
     IPTABLES_BACKENDS_SPLIT,
     BRIDGE_DOWN,
+    CONTAINER_NEIGHBOUR_WRONG,
+    CONTAINER_ROUTE_MISSING,
     SUBNET_OVERLAP,
     CONTAINER_UNROUTABLE,
     RETURN_ROUTE_MISSING,
+    RETURN_ROUTE_ELSEWHERE,
     CONNTRACK_FULL,
     REVERSE_PATH_FILTER,
     IP_FORWARD_OFF,
@@ -108,6 +121,8 @@ ALL_CAUSES: tuple[Cause, ...] = (
     FIREWALLD_FORWARD_REJECT,
     BANNED_BY_FAIL2BAN,
     FOREIGN_FIREWALL_DROP,
+    IPSEC_POLICY_DROP,
+    QUEUE_DROPS,
     BLOCKED_BEFORE_HOST,
     DOCKER_PROXY_GONE,
     PUBLISHED_ON_LOOPBACK,

@@ -4,6 +4,7 @@ from checks.causes.cause import BY_A_RULE, Cause, Judgement, died, fail, passed
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
+from checks.evidence.arrival import arrives_at, asked_address, is_behind_nat
 from checks.evidence.packet import (
     FAIL2BAN_CHAIN,
     Blocker,
@@ -120,12 +121,14 @@ def _blocked_before_host(look: Look) -> Judgement:
         )
     addresses = look.may(ADDRESSES)
     nic = (addresses.interface_of(look.service.target) if addresses else None) or "NIC"
+    translated = _translated_before(look)
     peers = (Evidence("peers", f"from {one.host} it {one.seen.says}") for one in peers_reach_it(look) if one.seen)
     return fail(
         Evidence(
             "rules", f"{attempts} attempts were made from outside, and table nat, chain PREROUTING counted {seen}"
         ),
         Evidence("path", f"from outside: {look.outside.says}; over SSH the same machine reaches the host"),
+        *translated,
         *peers,
         sure=seen == 0,
         advice=(
@@ -134,6 +137,16 @@ def _blocked_before_host(look: Look) -> Judgement:
             f"tc filter show dev {nic} ingress; ip link show {nic}   # on the host itself only tc and XDP come earlier",
         ),
     )
+
+
+def _translated_before(look: Look) -> tuple[Evidence, ...]:
+    """That NAT is in front, and what its owner has to send on to where."""
+    if not is_behind_nat(look):
+        return ()
+    says = (
+        f"no interface of the host has {asked_address(look)}: who translates it has to send it on to {arrives_at(look)}"
+    )
+    return (Evidence(ADDRESSES.name, f"{says}, where SSH arrives"),)
 
 
 def _arrivals(look: Look) -> int:

@@ -5,7 +5,9 @@ import re
 import shlex
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
+from checks.evidence.arrival import arrives_at
 from checks.evidence.packet import followed
+from checks.evidence.routing import answer_of_mark, decision, inbound, mended, outbound, shown
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.engine import CONTAINERS, ENGINE, Container
 from checks.facts.forwarding import FORWARDING
@@ -15,6 +17,7 @@ from checks.model import Evidence, FixId, Phase, ReachOutcome, Stretch, Vantage
 from checks.walk import Trace
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
+_PASSING = "forwarding"  # the state of a bridge's port, of bridge link
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 
 
@@ -59,7 +62,7 @@ def _bridge_down(look: Look) -> Judgement:
     )
 
 
-def wrong_with(addresses: Addresses, bridge: str) -> str:
+def wrong_with(addresses: Addresses, bridge: str) -> str:  # noqa: PLR0911  # one return a thing that is wrong
     """What keeps a bridge from being one; empty where nothing does."""
     link = addresses.links.get(bridge)
     if link is None:
@@ -73,6 +76,10 @@ def wrong_with(addresses: Addresses, bridge: str) -> str:
     off = [port.name for port in addresses.ports_of(bridge) if not port.up]
     if off:
         return f"{', '.join(off)}, plugged into {bridge}, is switched off: a container's cable"
+    states = {port.name: addresses.port_states.get(port.name, _PASSING) for port in addresses.ports_of(bridge)}
+    for name, state in states.items():
+        if state != _PASSING:
+            return f"{bridge} passes nothing on by its port {name}: state {state}"
     return ""
 
 
@@ -90,12 +97,12 @@ def _subnet_overlap(look: Look) -> Judgement:
     back, addresses = _back(look), look.need(ADDRESSES)
     bridge = back.device if back.device and _OF_DOCKER.fullmatch(back.device) else None
     if bridge is None:
-        return _routed(look, back)
+        return passed(f"`{back.question}` answers: {back.answer}")
     subnet = ", ".join(str(network) for network in addresses.networks.get(bridge, ()))
     return fail(
         Evidence("route", f"`{back.question}` answers: {back.answer}"),
         Evidence("addresses", f"{bridge} has {subnet}: the host takes {look.way.client} for one of its containers"),
-        sure=look.outside.ended is ReachOutcome.TIMED_OUT and not _marked(look),
+        sure=look.outside.ended is ReachOutcome.TIMED_OUT,
         advice=_another_subnet(look, addresses, bridge),
     )
 
@@ -128,22 +135,20 @@ def _return_route_missing(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     back, addresses = _back(look), look.need(ADDRESSES)
-    gateway = re.search(r" via ([\d.]+) ", back.answer)
-    dead = gateway[1] if gateway and addresses.is_silent(gateway[1]) else None
+    dead = _dead_gateway(look, back)
     if back.device is not None and dead is None:
-        return _routed(look, back)
+        return passed(f"`{back.question}` answers: {back.answer}")
     routes = "; ".join(route.says for route in addresses.routes) or "none"
-    own = look.way.back
+    own, container = look.way.back, look.bridged
+    by = decision(look, back, container) if container is not None else None
     by_rule = own is not None and own.device is not None and dead is None  # the host's own answers have a way
     return fail(
         Evidence("route", f"`{back.question}` answers: {back.answer}"),
+        *shown(by),
         *((Evidence("route", f"while `{own.question}` answers: {own.answer}"),) if own is not None and by_rule else ()),
         Evidence("addresses", f"gateway {dead} does not answer on its link" if dead else f"its routes: {routes}"),
-        sure=look.outside.ended is ReachOutcome.TIMED_OUT and not _marked(look),
-        advice=(
-            "ip rule show; ip route show table all   # which rule and which table the container's answers go by",
-            "# the rule, or the table's route to these clients, is its owner's to mend: ip rule del, ip route replace",
-        )
+        sure=look.outside.ended is ReachOutcome.TIMED_OUT,
+        advice=mended(by, str(_network_of(look)))
         if by_rule
         else (
             f"sudo ip route replace {_network_of(look)} via GATEWAY   # now; GATEWAY: who leads to these clients",
@@ -152,11 +157,55 @@ def _return_route_missing(look: Look) -> Judgement:
     )
 
 
-def _routed(look: Look, back: Route) -> Judgement:
-    """The answers have a way; what a rule marks may take another one than the one that was asked for."""
-    if _marked(look):
-        raise MissingError(PATH.name, "rules mark the answers, and the kernel was asked for the way of unmarked ones")
-    return passed(f"`{back.question}` answers: {back.answer}")
+def _dead_gateway(look: Look, back: Route) -> str | None:
+    gateway = re.search(r" via ([\d.]+) ", back.answer)
+    return gateway[1] if gateway and look.need(ADDRESSES).is_silent(gateway[1]) else None
+
+
+def _return_route_elsewhere(look: Look) -> Judgement:
+    """The container's answers leave by another interface than the one by which clients come: into a tunnel, mostly.
+
+    Routing may be meant so. It is proven only where nothing else is on the way, and the client is a neighbour on the
+    one link and none on the other.
+    """
+    container = look.bridged
+    if container is None or not container.running:
+        return passed("no running container publishes the port through a bridge")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    back, addresses = _back(look), look.need(ADDRESSES)
+    there = inbound(look)
+    if back.device is None or back.device == there.interface:
+        return passed(f"`{back.question}` answers: {back.answer}")
+    if _OF_DOCKER.fullmatch(back.device) or _dead_gateway(look, back) is not None:
+        return passed(f"{back.device} is not where the answers are lost, but that they go there at all")
+    if there.device != bridge_of(look, container):
+        return passed(f"what clients send does not come to the container: {there.answer}")
+    trace = followed(look)
+    if not trace.clear:
+        raise MissingError("rules", "what clients send, or its answer, may end at a rule before")
+    client = look.way.client
+    by = decision(look, back, container)
+    near = _is_near(addresses, client, there.interface) and not _is_near(addresses, client, back.device)
+    return fail(
+        Evidence("route", f"`{back.question}` answers: {back.answer}"),
+        *shown(by),
+        Evidence(
+            "addresses",
+            f"{client} comes in by {there.interface}"
+            + (", on whose link it is: " if near else ": ")
+            + f"answers by {back.device} do not get back to it",
+        ),
+        *_ladder(look),
+        sure=near and look.outside.ended is ReachOutcome.TIMED_OUT and look.answers_at(Vantage.CONTAINER) is True,
+        advice=mended(by, str(_network_of(look))),
+    )
+
+
+def _is_near(addresses: Addresses, client: str | None, interface: str) -> bool:
+    """Whether a client is on the link of an interface, by the networks of its addresses."""
+    networks = addresses.networks.get(interface, ())
+    return client is not None and any(ipaddress.IPv4Address(client) in network for network in networks)
 
 
 def _back(look: Look) -> Route:
@@ -165,23 +214,25 @@ def _back(look: Look) -> Route:
     back, out = look.way.back, look.way.outbound
     if back is None:
         raise MissingError(PATH.name, "where clients come from is not known")
-    asked = look.outside.address or look.service.target
-    if asked not in look.need(ADDRESSES).every_address:
+    if not look.by_ipv6:
+        arrives_at(look)  # or else the host has no such address to answer from
+    elif (asked := look.outside.address or look.service.target) not in look.need(ADDRESSES).every_address:
         raise MissingError(ADDRESSES.name, f"the host has no address {asked} to answer from")
     container, trace = look.bridged, _followed(look)
     if container is None or not container.running or (trace is not None and trace.translated is None):
-        return back
+        return _told(answer_of_mark(look, back))
     if out is None or out.interface != bridge_of(look, container):
         raise MissingError(PATH.name, f"the way back from container {container.name} could not be asked")
     if out.device is None and not look.need(FORWARDING).forwards(out.interface):
         raise MissingError(PATH.name, f"while forwarding is off, `{out.question}` is answered so with any route")
-    return out
+    return _told(outbound(look))
 
 
-def _marked(look: Look) -> bool:
-    """Whether a rule marks the answers, or may."""
-    trace = _followed(look)
-    return trace is None or trace.answer_marked
+def _told(route: Route) -> Route:
+    """A route that was told. Raises MissingError where ip did not understand, or the kernel did not say."""
+    if route.device is None and not route.ends:
+        raise MissingError(PATH.name, f"`{route.question}` answers: {route.answer}")
+    return route
 
 
 def _followed(look: Look) -> Trace | None:
@@ -254,6 +305,13 @@ RETURN_ROUTE_MISSING = Cause(
     "return-route-missing",
     "the host has no route back to the clients",
     _return_route_missing,
+    rank=36,
+    death=died(Stretch.BACK_INTO_HOST, Stretch.BACK_ELSEWHERE, Stretch.AFTER_HOST, *IN_HOST),
+)
+RETURN_ROUTE_ELSEWHERE = Cause(
+    "return-route-elsewhere",
+    "the container's answers leave by another interface than clients come by",
+    _return_route_elsewhere,
     rank=36,
     death=died(Stretch.BACK_INTO_HOST, Stretch.BACK_ELSEWHERE, Stretch.AFTER_HOST, *IN_HOST),
 )

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
+from checks.evidence.arrival import is_public, links_of
 from checks.evidence.inside import is_good, shown
 from checks.evidence.recreate import recreate
 from checks.evidence.state import PROXY, ContainerState, holders, port_refused, state_of, takers
-from checks.facts.addresses import ADDRESSES
+from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.docker_networks import DOCKER_NETWORKS, DockerNetwork
 from checks.facts.engine import CONTAINERS, Binding, Container
+from checks.facts.path import PATH
 from checks.facts.sockets import SOCKETS, TAKEN_PORTS
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, ReachOutcome, Vantage
@@ -272,6 +274,8 @@ def _name_resolves_elsewhere(look: Look) -> Judgement:
     owned = {one for one in look.need(ADDRESSES).every_address if not _is_loopback(one)}
     if tried in owned:
         return passed(f"{target} resolves to {tried}, which the host has")
+    if is_public(tried) and not any(is_public(one) for one in owned):
+        raise MissingError(ADDRESSES.name, f"{tried} is a public address, and the host has none: NAT may be in front")
     if look.host.address in {target, tried}:
         return passed(f"SSH reaches the host at {look.host.address} too: it is behind NAT")
     return fail(
@@ -284,6 +288,50 @@ def _name_resolves_elsewhere(look: Look) -> Judgement:
             f"# let the name say {look.host.address}, or give the service in dockerhealth the URL of its clients",
         ),
     )
+
+
+def _service_address_gone(look: Look) -> Judgement:
+    """The URL's address belongs on a link of the host, and is not the host's: it lost it, or it moved to another.
+
+    A lease that ended, a virtual address that is on another machine now, or on none.
+    """
+    tried, published = look.service.target, look.container
+    if not _is_address(tried) or ":" in tried:
+        return passed(f"the URL has no address of IPv4: {tried}")
+    if look.outside.ok:
+        return passed(f"{tried} answers")
+    addresses = look.need(ADDRESSES)
+    owned = {one for one in addresses.every_address if not _is_loopback(one)}
+    if tried in owned:
+        return passed(f"the host has {tried}")
+    if published is not None and any(one.host_ip == tried for one in published.bindings_of(look.service.port)):
+        return passed(f"the port is published on {tried}, which is a cause of its own")
+    links = links_of(addresses, tried)
+    if not links:
+        return passed(f"{tried} belongs on no link of the host: another one has it, or translates it")
+    look.need(PATH)
+    if look.way.there is None or look.way.there.address != tried:
+        raise MissingError(PATH.name, f"who has {tried} was not asked")
+    who = look.way.there.hardware
+    has = f"{who} answers for it: another machine has it" if who else "nobody answers for it"
+    return fail(
+        Evidence("addresses", f"clients go to {tried}, which the host does not have; it has {_list(owned)}"),
+        Evidence("path", f"asked on {look.way.there.device} who has {tried}: {has}"),
+        *shown(look, Vantage.LOOPBACK, Vantage.HOST, Vantage.CONTAINER),
+        sure=look.host.address in owned,
+        advice=(
+            "# whose is it? A lease that changed: let DHCP keep it. A virtual one: keepalived, or whoever moves it",
+            f"ip neigh show to {tried}   # the hardware address of who has it"
+            if who
+            else f"sudo ip address add {tried}/{_length(addresses, links[0], tried)} dev {links[0]}   # till a reboot",
+            *((f"# or give clients {look.host.address}, where SSH goes",) if look.host.address in owned else ()),
+        ),
+    )
+
+
+def _length(addresses: Addresses, link: str, address: str) -> int:
+    wanted = ipaddress.IPv4Address(address)
+    return next(one.prefixlen for one in addresses.networks[link] if wanted in one)
 
 
 def _nic(look: Look) -> str:
@@ -360,6 +408,9 @@ PORT_NOT_PUBLISHED = Cause(
     "port-not-published", "the port is not published", _port_not_published, rank=60, death=UNTRANSLATED
 )
 PORT_CONFLICT = Cause("port-conflict", "another program holds the container's port", _port_conflict, rank=29)
+SERVICE_ADDRESS_GONE = Cause(
+    "service-address-gone", "the address that clients go to is not the host's (any more)", _service_address_gone, rank=5
+)
 NAME_DOES_NOT_RESOLVE = Cause(
     "name-does-not-resolve", "the service's name does not resolve", _name_does_not_resolve, rank=5
 )

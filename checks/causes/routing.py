@@ -3,14 +3,13 @@
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.kernel import taken_for_spoofed
 from checks.causes.network import bridge_of, wrong_with
+from checks.evidence.routing import decision, mended, shown
+from checks.evidence.routing import inbound as routed_in
 from checks.facts.addresses import ADDRESSES
 from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH
 from checks.look import Look, MissingError
 from checks.model import Evidence, ReachOutcome, Stretch
-
-_REFUSALS = ("No route to host", "Permission denied", "Invalid argument", "Network is unreachable")
-"""How the kernel answers for routes and rules of the kinds unreachable, prohibit, blackhole and throw (fib_props)."""
 
 
 def _container_unroutable(look: Look) -> Judgement:
@@ -18,30 +17,25 @@ def _container_unroutable(look: Look) -> Judgement:
     container = look.bridged
     if container is None or not container.running:
         return passed("no running container publishes the port through a bridge")
-    look.need(PATH)
-    inbound = look.way.inbound
-    if inbound is None:
-        raise MissingError(PATH.name, "where clients come from is not known")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    inbound = routed_in(look)
     bridge, switched_off = bridge_of(look, container), _forwarding_off(look, inbound.interface)
     if inbound.device == bridge or bridge is None:
         return passed(f"`{inbound.question}` answers: {inbound.answer}")
     before = switched_off or wrong_with(look.need(ADDRESSES), bridge)
     if before or taken_for_spoofed(look) is not None:
         return passed(before or "the reverse path filter drops it before")
-    if look.outside.ok:
-        return passed(f"it {look.outside.says} from outside")
-    if inbound.device is None and not any(words in inbound.answer for words in _REFUSALS):
+    if inbound.device is None and not inbound.ends:
         raise MissingError(PATH.name, f"`{inbound.question}` answers: {inbound.answer}")
     ends = f"leave by {inbound.device}" if inbound.device else "go nowhere"
+    by = decision(look, inbound, container)
     return fail(
         Evidence("route", f"`{inbound.question}` answers: {inbound.answer}"),
+        *shown(by),
         Evidence("containers", f"container {container.name} is behind {bridge}: what clients send would {ends}"),
         sure=look.outside.ended in {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE, ReachOutcome.NETWORK_UNREACHABLE},
-        advice=(
-            "ip rule   # which table decides: a rule of the kinds blackhole, unreachable, prohibit, or a VPN's table",
-            "ip route show table all | grep -E '^(blackhole|unreachable|prohibit|throw)|table'   # and its routes",
-            "# whoever made that rule or route makes it again: a VPN client, a script, networkd, NetworkManager",
-        ),
+        advice=mended(by, f"{container.addresses[0]}/32"),
     )
 
 

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Address
 
+from checks.evidence.arrival import arrives_at
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.legacy import LEGACY
@@ -103,14 +103,8 @@ def packet_of(look: Look) -> Packet:
     if look.way.client is None:
         raise MissingError(PATH.name, "the address from which clients come is not known")
     look.need_ipv4(RULES.name)
-    asked = (look.outside.address or "", look.service.target, look.host.address)
-    destination = next((one for one in asked if _is_ipv4(one)), "")
-    interface = addresses.owner_of(destination)
-    if interface is None or interface == "lo":
-        raise MissingError(
-            ADDRESSES.name, f"{destination or look.service.target} is no IPv4 address that the host has for clients"
-        )
-
+    destination = arrives_at(look)
+    interface = addresses.owner_of(destination) or ""
     return _packet(addresses, look.way.client, destination, look.service.port, interface)
 
 
@@ -197,13 +191,6 @@ def risen(look: Look) -> dict[Place, int]:
     """By how much each rule and policy that counts rose during the known attempts; empty without such."""
     again = look.recounted(RULES)
     return rises(look.need(RULES), again) if again else {}
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        return bool(IPv4Address(text))
-    except ValueError:
-        return False
 
 
 def _owner(look: Look, stop: Stop) -> Owner:

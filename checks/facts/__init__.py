@@ -15,6 +15,7 @@ from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.firewalld_direct import DIRECT_RULES
 from checks.facts.forwarding import FORWARDING
+from checks.facts.ipsec import IPSEC
 from checks.facts.journal import JOURNAL
 from checks.facts.legacy import LEGACY
 from checks.facts.netfilter import NETFILTER
@@ -24,6 +25,7 @@ from checks.facts.nftables import NFTABLES
 from checks.facts.own_name import OWN_NAME
 from checks.facts.packages import PACKAGES
 from checks.facts.path import PATH
+from checks.facts.queues import QUEUES
 from checks.facts.rights import RIGHTS
 from checks.facts.root_session import ROOT_SESSION
 from checks.facts.sockets import LISTENERS, PORT_TAKERS, SOCKETS, TAKEN_PORTS
@@ -56,6 +58,8 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     DISKS,
     SYSTEM,
     COUNTERS,
+    IPSEC,
+    QUEUES,
     PATH,
     JOURNAL,
     NETWORK_SERVICE,
@@ -67,7 +71,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     ROOT_SESSION,
 )
 
-COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS)
+COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS, IPSEC, QUEUES)
 """Those that count packets, and are asked once more after a known number of attempts."""
 
 WATCHING: tuple[Source[Any], ...] = (CAPTURE, DROPS)

@@ -3,26 +3,57 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from checks.source import Outputs, Probe, Source, UnparsableError
 
 _ADDRESS = re.compile(r"^\d+: (?P<interface>\S+)\s+inet (?P<address>[\d.]+)(?:/(?P<length>\d+))?\s")
-_LINK = re.compile(r"^\d+: (?P<interface>[^:@\s]+)(?:@\S+)?: <(?P<flags>[^>]*)>(?P<rest>.*)")
+_LINK = re.compile(r"^\d+: (?P<interface>[^:@\s]+)(?P<at>@\S+)?: <(?P<flags>[^>]*)>(?P<rest>.*)")
 _ROUTE = re.compile(r"^(?:(?P<kind>unreachable|prohibit|blackhole|throw|unicast) )?(?P<to>default|[\d.]+(?:/\d+)?)\s*")
-_NEIGHBOUR = re.compile(r"^(?P<address>[\d.]+) dev \S+ (?:.* )?(?P<state>[A-Z]+)$")
+_NEIGHBOUR = re.compile(
+    r"^(?P<address>[\d.]+) dev (?P<device>\S+) (?:lladdr (?P<hardware>\S+) )?(?:.* )?(?P<state>[A-Z]+)$"
+)
+_PORT = re.compile(r"^\d+: (?P<name>[^:@\s]+)(?:@\S+)?:? .*\bstate (?P<state>[a-z]+) ")
+_FORWARDING = re.compile(r"^(?P<hardware>[0-9a-f:]{17}) dev (?P<port>\S+) (?P<rest>.*)$")
 _SILENT = {"FAILED", "INCOMPLETE"}
-_KEYS = re.compile(r"\b(mtu|master|state|dev|via|metric) (\S+)")
+_KEYS = re.compile(r"\b(mtu|master|state|dev|via|metric|link/ether) (\S+)")
+_PEER = re.compile(r"^@if(\d+)$")
 
 
 @dataclass(frozen=True)
 class Link:
-    """``master`` is the bridge that it is a port of."""
+    """``master`` is the bridge that it is a port of, ``peer`` the index of a cable's other end."""
 
     name: str
     up: bool  # switched on
     mtu: int
     master: str | None
+    hardware: str = ""  # its own address on the link
+    asks: bool = True  # for the hardware addresses of neighbours: False after `ip link set ... arp off`
+    peer: int | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """What the host believes of an address on one of its links. ``hardware`` is empty where nobody answered."""
+
+    device: str
+    hardware: str
+    state: str  # REACHABLE, STALE, PERMANENT, FAILED... (ip-neighbour(8))
+
+    @property
+    def says(self) -> str:
+        hardware = f"lladdr {self.hardware} " if self.hardware else ""
+        return f"dev {self.device} {hardware}{self.state}"
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """By which port a bridge sends what is for a hardware address. ``fixed``: somebody set it, it was not learned."""
+
+    hardware: str
+    port: str
+    fixed: bool
 
 
 @dataclass(frozen=True)
@@ -42,11 +73,15 @@ class Addresses:
     networks: Mapping[str, tuple[ipaddress.IPv4Network, ...]]
     links: Mapping[str, Link]
     routes: tuple[Route, ...]
-    neighbours: Mapping[str, str]  # address to state: REACHABLE, STALE, FAILED... (ip-neighbour(8))
+    neighbours: Mapping[str, tuple[Neighbour, ...]]  # of an address, one a link
+    port_states: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of a bridge's port: forwarding, disabled, blocking...
+    forwarding: tuple[Forwarding, ...] = ()
 
     def is_silent(self, neighbour: str) -> bool:
         """Whether an address of the host's own link was asked for, and nobody answered for it."""
-        return self.neighbours.get(neighbour) in _SILENT
+        return any(one.state in _SILENT for one in self.neighbours.get(neighbour, ()))
 
     @property
     def up(self) -> frozenset[str]:
@@ -86,14 +121,16 @@ class Addresses:
 
 
 def parse(outputs: Outputs) -> Addresses:
-    """Four listings of ip in one, as text: iproute2 of CentOS 7 has no JSON."""
+    """Four listings of ip in one, as text: iproute2 of CentOS 7 has no JSON. `routing` has the rules that follow."""
     output = outputs["addresses"]
+    listed, _, _ = output.stdout.partition(RULES_FOLLOW)
+    bridged = output.stdout.partition(BRIDGES_FOLLOW)[2].splitlines()
     addresses: dict[str, list[str]] = {}
     networks: dict[str, list[ipaddress.IPv4Network]] = {}
     links: dict[str, Link] = {}
     routes: list[Route] = []
-    neighbours: dict[str, str] = {}
-    for line in output.stdout.splitlines():
+    neighbours: dict[str, tuple[Neighbour, ...]] = {}
+    for line in listed.splitlines():
         if match := _ADDRESS.match(line):
             name, address = match["interface"], match["address"]
             addresses.setdefault(name, []).append(address)
@@ -103,7 +140,8 @@ def parse(outputs: Outputs) -> Addresses:
         elif match := _LINK.match(line):
             links[match["interface"]] = _link(match)
         elif match := _NEIGHBOUR.match(line.rstrip()):
-            neighbours[match["address"]] = match["state"]
+            found = Neighbour(match["device"], match["hardware"] or "", match["state"])
+            neighbours[match["address"]] = (*neighbours.get(match["address"], ()), found)
         elif match := _ROUTE.match(line):
             routes.append(_route(match, line))
         elif line.strip():
@@ -116,12 +154,28 @@ def parse(outputs: Outputs) -> Addresses:
         links,
         tuple(routes),
         neighbours,
+        {match["name"]: match["state"] for line in bridged if (match := _PORT.match(line))},
+        tuple(_forwarding(match) for line in bridged if (match := _FORWARDING.match(line))),
     )
 
 
 def _link(match: re.Match[str]) -> Link:
     flags, keys = match["flags"].split(","), dict(_KEYS.findall(match["rest"]))
-    return Link(match["interface"], "UP" in flags, int(keys["mtu"]), keys.get("master"))
+    peer = _PEER.search(match["at"] or "")
+    return Link(
+        match["interface"],
+        "UP" in flags,
+        int(keys["mtu"]),
+        keys.get("master"),
+        hardware=keys.get("link/ether", ""),
+        asks="NOARP" not in flags,
+        peer=int(peer[1]) if peer else None,
+    )
+
+
+def _forwarding(match: re.Match[str]) -> Forwarding:
+    words = match["rest"].split()
+    return Forwarding(match["hardware"], match["port"], fixed="static" in words or "permanent" in words)
 
 
 def _route(match: re.Match[str], line: str) -> Route:
@@ -132,6 +186,20 @@ def _route(match: re.Match[str], line: str) -> Route:
     )
 
 
-_COMMAND = "ip -o -4 address show && ip -o link show && ip -o -4 route show && ip -4 neigh show"
+RULES_FOLLOW, TABLES_FOLLOW, BRIDGES_FOLLOW = "@ rules\n", "@ tables\n", "@ bridges\n"
+TABLES_LIMIT = 1000
+"""Routes of all tables that are read: a router of the internet has a million."""
+
+_COMMAND = f"""\
+ip -o -4 address show && ip -o link show && ip -o -4 route show && ip -4 neigh show || exit
+printf '{RULES_FOLLOW[:-1]}\\n'
+ip -4 rule show
+printf '{TABLES_FOLLOW[:-1]}\\n'
+ip -o -4 route show table all | head -n {TABLES_LIMIT}
+printf '{BRIDGES_FOLLOW[:-1]}\\n'
+bridge link 2>/dev/null
+bridge fdb show 2>/dev/null | grep ' master '
+true
+"""
 
 ADDRESSES = Source("addresses", (Probe("addresses", _COMMAND, timeout=2),), parse)

@@ -90,6 +90,7 @@ class Network:
     id: str
     address: str
     gateway: str
+    hardware: str = ""  # its address on the link, MAC
 
     @property
     def bridge(self) -> str:
@@ -252,7 +253,13 @@ def _container(one: Mapping[str, Any]) -> Container:
         bindings=_bindings(wanted.get("PortBindings")),
         published=_bindings(network.get("Ports")),
         networks=tuple(
-            Network(name, one.get("NetworkID", ""), one.get("IPAddress", ""), one.get("Gateway", ""))
+            Network(
+                name,
+                one.get("NetworkID", ""),
+                one.get("IPAddress", ""),
+                one.get("Gateway", ""),
+                (one.get("MacAddress") or "").lower(),
+            )
             for name, one in (network.get("Networks") or {}).items()
         ),
         made=parse_made(one),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from checks.answer import REGISTRY_HEADER
+from checks.facts.inner_network import ROUTES_LIMIT, InnerNetwork, inner_network
 from checks.model import Phase, ReachOutcome, Vantage
 from checks.source import Gaps, Outputs, Probe, Source, UnparsableError
 
@@ -27,6 +28,7 @@ _VANTAGES = {
 }
 _SERVER = re.compile(r"^< server: (.{1,60})", flags=re.MULTILINE | re.IGNORECASE)
 _NO_COMMAND = 127
+_HARDWARE = re.compile(r"\blladdr (\S+)")
 _CONNECTED = re.compile(r"^\* (?:Connected|Established connection) to", flags=re.MULTILINE)  # the latter from curl 8.15
 _COMPLAINT = re.compile(r"^curl: (.*)$", flags=re.MULTILINE)
 _GREETED = "TLS handshake, Client hello"  # all that curl 8.14 says of a connection that ends in TLS
@@ -41,6 +43,9 @@ _BY_STATUS = {
     124: ReachOutcome.TIMED_OUT,
 }  # curl(1), timeout(1)
 _TLS_STATUS = 35
+_REFUSALS = ("No route to host", "Permission denied", "Invalid argument", "Network is unreachable", "cross-device")
+"""How the kernel answers for routes and rules of the kinds unreachable, prohibit, blackhole and throw (fib_props)."""
+
 _ERRORS = (
     ("Connection refused", ReachOutcome.REFUSED),
     ("No route to host", ReachOutcome.NO_ROUTE),
@@ -100,13 +105,28 @@ class Route:
     """The kernel's answer for one direction.
 
     ``device`` is where the packet would leave, None if nowhere. ``interface`` is by which it comes in, empty for the
-    host's own.
+    host's own. ``mark`` is that of the packet that was asked about.
     """
 
     question: str
     answer: str
     device: str | None
     interface: str = ""
+    mark: int = 0
+
+    @property
+    def ends(self) -> bool:
+        """Whether it says that the packet goes nowhere, and not that it was asked wrongly."""
+        return self.device is None and any(words in self.answer for words in _REFUSALS)
+
+
+@dataclass(frozen=True)
+class There:
+    """Who has an address on the host's own link: ``hardware`` is empty where nobody answered."""
+
+    address: str
+    device: str
+    hardware: str
 
 
 @dataclass(frozen=True)
@@ -119,9 +139,13 @@ class Way:
     back: Route | None = None  # the host's own answer, to the client
     inbound: Route | None = None  # a client's packet, to the container
     outbound: Route | None = None  # the container's answer, to the client
+    inbound_marked: Mapping[int, Route] = field(default_factory=dict)  # the same for each mark that a rule asks for
+    outbound_marked: Mapping[int, Route] = field(default_factory=dict)
     other_scheme: Rung | None = None  # https where the URL says http, or the reverse; tried where that one is no good
     inner: Rung | None = None  # the configured container by its own address, where it does not publish the port itself
     listening: tuple[Listener, ...] | None = None  # in the container; None where it could not be read
+    there: There | None = None  # who has the URL's address, where it belongs on a link of the host and is not its own
+    inside: InnerNetwork | None = None  # of the container; None as above
     gaps: Gaps = field(default_factory=dict)  # attempts that were made and cannot be read
 
 
@@ -163,7 +187,7 @@ def _try(way: Way, rest: list[str], text: str) -> Way:
     return replace(way, rungs=(*way.rungs, rung))
 
 
-def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR0911  # one return a kind of section
+def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: C901, PLR0911  # one return a kind of section
     match kind, rest:
         case "client", [client]:
             return replace(way, client=client)
@@ -171,14 +195,25 @@ def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR09
             return way
         case "listening", []:
             return replace(way, listening=tuple(_listener(word) for word in text.split()))
+        case "there", [address, device]:
+            found = _HARDWARE.search(text)
+            return replace(way, there=There(address, device, found[1] if found else ""))
+        case "network", []:
+            return replace(way, inside=inner_network(text))
         case "arrival", question:
             return replace(way, arrival=_route(question, text))
         case "back", question:
             return replace(way, back=_route(question, text))
         case "inbound", question:
-            return replace(way, inbound=_route(question, text))
+            route = _route(question, text)
+            if route.mark:
+                return replace(way, inbound_marked={**way.inbound_marked, route.mark: route})
+            return replace(way, inbound=route)
         case "outbound", question:
-            return replace(way, outbound=_route(question, text))
+            route = _route(question, text)
+            if route.mark:
+                return replace(way, outbound_marked={**way.outbound_marked, route.mark: route})
+            return replace(way, outbound=route)
     raise UnparsableError(f"cannot read the section {kind!r}")
 
 
@@ -234,8 +269,9 @@ def _listener(word: str) -> Listener:
 def _route(question: list[str], text: str) -> Route:
     answer = " ".join(text.split())
     device = re.match(r"[\d.]+ (?:.*? )?dev (\S+)", answer)
-    interface = question[-1] if "iif" in question else ""
-    return Route("ip route get " + " ".join(question), answer, device[1] if device else None, interface)
+    asked = dict(zip(question[1::2], question[2::2], strict=False))
+    asked_as = "ip route get " + " ".join(question)
+    return Route(asked_as, answer, device[1] if device else None, asked.get("iif", ""), int(asked.get("mark", "0"), 0))
 
 
 def _gaps(path: Path) -> Gaps:
@@ -248,6 +284,8 @@ format="$format"'{{range $p, $b := .NetworkSettings.Ports}}{{range $b}}{{$p}}={{
 format="$format"'pid={{.State.Pid}}'
 set -- $SSH_CONNECTION
 seen=$1 server=$3
+rules=$(ip -4 rule 2>/dev/null)
+marks=$(printf '%s\n' "$rules" | sed -n 's/.* fwmark \(0x[0-9a-f]*\).*/\1/p' | sort -u | head -n 8)
 owner() { ip -o -4 address show to "$1" 2>/dev/null | sed -n 's/^[0-9]*: \([^ ]*\) .*/\1/p;q'; }
 # try PORT NAME SCHEME HOST HOSTPORT PATH ASKED: ASKED is the Host that a client asks for. No packet is lost on the host
 # itself, so short deadlines do. Newer versions of curl count TLS as part of connecting. Those before 7.32 (CentOS 7)
@@ -280,6 +318,14 @@ other() {
   [ "$3" = http ] && head -n 1 "path.$1.$2" | grep -q ' 28$' && return
   try "$1" other "$scheme" "$4" "$5" "$6" "$7"
 }
+# there PORT ADDRESS: who has an address that is not the host's, where it would be on its own link
+there() {
+  way=$(ip route get "$2" 2>/dev/null | head -n 1)
+  case $way in *' via '*|local*|broadcast*|'') return ;; esac
+  link=$(printf %s "$way" | sed -n 's/.* dev \([^ ]*\).*/\1/p')
+  timeout 0.8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$1" 2>/dev/null
+  printf '@ %s there %s %s\n%s\n' "$1" "$2" "$link" "$(ip -4 neigh show to "$2" dev "$link")" >"path.$1.there"
+}
 # inside PORT CONTAINER: how that port is reached within the container, if it is published by it
 inside() {
   ip= port= pid=0
@@ -308,18 +354,24 @@ inner() {
     grep -qE '^=> (000|400) ' "path.$1.inner" || return
   done
 }
+# route PORT KIND QUESTION SPORT DPORT: where rules ask for ports, the question has them (iproute2 5.0 and newer)
 route() {
-  printf '@ %s %s %s\n%s\n' "$1" "$2" "$3" "$(ip route get $3 2>&1)"
+  question=$3
+  case $rules in *sport*|*dport*|*ipproto*) question="$3 ipproto tcp sport $4 dport $5" ;; esac
+  printf '@ %s %s %s\n%s\n' "$1" "$2" "$question" "$(ip route get $question 2>&1)"
 }
+# between PORT OWN CONTAINER INNERPORT: what is asked for each mark that a rule wants too
 between() {
   echo "@ $1 client $client"
   nic=${nic:-$(owner "$server")}
-  route "$1" arrival "$2 from $client iif $nic"
-  route "$1" back "$client from $2"
+  route "$1" arrival "$2 from $client iif $nic" 40000 "$1"
+  route "$1" back "$client from $2" "$1" 40000
   [ -n "$3" ] || return
   bridge=$(ip route get "$3" | sed -n 's/.* dev \([^ ]*\).*/\1/p;q')
-  route "$1" inbound "$3 from $client iif $nic"
-  route "$1" outbound "$client from $3 iif $bridge"
+  for mark in '' $marks; do
+    route "$1" inbound "$3 from $client iif $nic${mark:+ mark $mark}" 40000 "$4"
+    route "$1" outbound "$client from $3 iif $bridge${mark:+ mark $mark}" "$4" 40000
+  done
 }
 service() {
   client=$6
@@ -330,7 +382,16 @@ service() {
   own=$4
   case $own in *:*) ;; *[!0-9.]*) own=$(timeout 1 getent ahostsv4 "$4" | sed 's/ .*//;q') ;; esac
   nic=
-  case $own in *:*) ;; *) [ -n "$own" ] && nic=$(owner "$own") && [ -n "$nic" ] || own=$server ;; esac
+  case $own in
+    *:*) ;;
+    *)
+      [ -n "$own" ] && nic=$(owner "$own")
+      if [ -z "$nic" ]; then
+        [ -n "$own" ] && there "$1" "$own" &
+        own=$server
+      fi
+      ;;
+  esac
   try "$1" loopback "$2" 127.0.0.1 "$1" "$3" "$asked" &
   try "$1" own "$2" "$own" "$1" "$3" "$asked" &
   ip= port= pid=0 ended= behind=
@@ -345,6 +406,9 @@ service() {
   fi
   [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/tcp" ] &&
     { echo "@ $1 listening"; listening "$pid"; } >"path.$1.listening"
+  [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/route" ] &&
+    { echo "@ $1 network"; head -n ROUTES "/proc/$pid/net/route"; cat "/proc/$pid/net/arp" "/proc/$pid/net/igmp"; } \
+      >"path.$1.network"
   [ -n "$behind" ] && [ "$2" != tcp ] && inner "$1" "$behind" "$3" "$asked" &
   if [ -n "$ip" ] && [ -n "$port" ]; then
     echo "@ $1 container $ip" >"path.$1.address"
@@ -352,7 +416,7 @@ service() {
   else
     ip=
   fi
-  [ -n "$client" ] && between "$1" "$own" "$ip" >"path.$1.between"
+  [ -n "$client" ] && between "$1" "$own" "$ip" "$port" >"path.$1.between"
   wait
   if [ -n "$ip" ]; then
     other "$1" container "$2" "$ip" "$port" "$3" "$asked"
@@ -369,6 +433,6 @@ END
 wait
 cat path.[0-9]*
 echo '@ end'
-"""
+""".replace("ROUTES", str(ROUTES_LIMIT + 1))
 
 PATH = Source("path", (Probe("path", _COMMAND, timeout=8),), parse, _gaps)

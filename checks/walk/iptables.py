@@ -7,6 +7,7 @@ from checks.facts.netfilter import Rule as SavedRule
 from checks.walk.iptables_matches import option, parted
 from checks.walk.packet import Hook
 from checks.walk.rules import (
+    EVERY_BIT,
     Backend,
     BaseChain,
     Does,
@@ -16,6 +17,8 @@ from checks.walk.rules import (
     Table,
     Verdict,
     connection_marked,
+    mark_restored,
+    mark_saved,
     marked,
     unchanged,
     unknown,
@@ -77,9 +80,10 @@ def _rules(table: str, chain: Chain, backend: Backend) -> tuple[Rule, ...]:
 def _rule(place: Place, rule: SavedRule) -> Rule:
     try:
         matches, jump, target = parted(rule.words)
-    except ValueError:  # a quotation that does not end
+        effect = _effect(jump, target)
+    except ValueError:  # a quotation that does not end, a mark that is no number
         return Rule(place, rule.packets, (unknown,), Verdict(Does.UNKNOWN))
-    return Rule(place, rule.packets, matches, _verdict(jump, target), _effect(jump, target))
+    return Rule(place, rule.packets, matches, _verdict(jump, target), effect)
 
 
 def _verdict(jump: str, target: Sequence[str]) -> Verdict:
@@ -101,8 +105,19 @@ def _effect(jump: str, target: Sequence[str]) -> Effect:
         return redirect(option(target, "--to-ports"))
     if name == "NOTRACK" or "--notrack" in target:
         return untracked
-    return {"MARK": marked, "CONNMARK": _connmark(target)}.get(name, unchanged)
+    if name == "MARK":
+        return marked(*_mark(target))
+    return _connmark(target) if name == "CONNMARK" else unchanged
 
 
 def _connmark(target: Sequence[str]) -> Effect:
-    return marked if "--restore-mark" in target else connection_marked
+    to, of = (int(option(target, one) or "0xffffffff", 0) for one in ("--nfmask", "--ctmask"))
+    if "--restore-mark" in target:
+        return mark_restored(to, of)
+    return mark_saved(of, to) if "--save-mark" in target else connection_marked(*_mark(target))
+
+
+def _mark(target: Sequence[str]) -> tuple[int | None, int]:
+    """``--set-xmark 0x52/0xffffffff``, which is how iptables-save says all of them; any other is not known."""
+    value, _, mask = (option(target, "--set-xmark") or option(target, "--set-mark") or "").partition("/")
+    return (int(value, 0), int(mask, 0) if mask else EVERY_BIT) if value else (None, EVERY_BIT)

@@ -20,6 +20,8 @@ from checks.walk.rules import (
     Table,
     Verdict,
     connection_marked,
+    mark_restored,
+    mark_saved,
     marked,
     unchanged,
     unknown,
@@ -30,6 +32,7 @@ from checks.walk.translation import destination_nat, redirect
 _FAMILIES = frozenset({"ip", "inet", "netdev", "bridge"})  # those that an IPv4 packet can meet
 _HOOKS = {hook.value: hook for hook in Hook} | {"egress": Hook.POSTROUTING}
 _OWN_FLAGS = frozenset({"owner", "persist"})
+_MARK, _CONNECTION_MARK = {"meta": {"key": "mark"}}, {"ct": {"key": "mark"}}
 _PLAIN = frozenset({"accept", "drop", "return", "continue"})
 _GO_ON = frozenset({"counter", "log", "flow", "dup", "last", "secmark", "ct helper", "ct timeout", "ct expectation"})
 _REJECTIONS = {"no-route": "net-unreachable"}  # icmpx's own word
@@ -196,6 +199,10 @@ def _target(body: Any) -> str:
 
 
 def _mangled(body: Mapping[str, Any]) -> Effect:
-    return {"{'meta': {'key': 'mark'}}": marked, "{'ct': {'key': 'mark'}}": connection_marked}.get(
-        str(body.get("key")), unchanged
-    )
+    key, value = body.get("key"), body.get("value")
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if key == _MARK:
+        return mark_restored() if value == _CONNECTION_MARK else marked(number)
+    if key == _CONNECTION_MARK:
+        return mark_saved() if value == _MARK else connection_marked(number)
+    return unchanged

@@ -166,12 +166,53 @@ def never(_state: PacketState) -> Truth:
     return False
 
 
-def marked(state: PacketState) -> PacketState:
-    return replace(state, mark=None)
+EVERY_BIT = 0xFFFFFFFF
+"""Of a mark."""
 
 
-def connection_marked(state: PacketState) -> PacketState:
-    return replace(state, connection_mark=None)
+def marked(value: int | None, mask: int = EVERY_BIT) -> Effect:
+    """Its bits in the mask become those of a value, the others stay; None: to what is not known."""
+
+    def effect(state: PacketState) -> PacketState:
+        return replace(state, mark=_bits(state.mark, mask, value))
+
+    return effect
+
+
+def connection_marked(value: int | None, mask: int = EVERY_BIT) -> Effect:
+    """The same for the mark that the connection keeps."""
+
+    def effect(state: PacketState) -> PacketState:
+        return replace(state, connection_mark=_bits(state.connection_mark, mask, value))
+
+    return effect
+
+
+def mark_saved(mask: int = EVERY_BIT, of: int = EVERY_BIT) -> Effect:
+    """The connection keeps the packet's mark. ``of`` are the bits that are taken, ``mask`` those that they replace."""
+
+    def effect(state: PacketState) -> PacketState:
+        taken = None if state.mark is None else state.mark & of
+        return replace(state, connection_mark=_bits(state.connection_mark, mask, taken))
+
+    return effect
+
+
+def mark_restored(mask: int = EVERY_BIT, of: int = EVERY_BIT) -> Effect:
+    """The packet gets the mark that its connection keeps."""
+
+    def effect(state: PacketState) -> PacketState:
+        taken = None if state.connection_mark is None else state.connection_mark & of
+        return replace(state, mark=_bits(state.mark, mask, taken))
+
+    return effect
+
+
+def _bits(mark: int | None, mask: int, value: int | None) -> int | None:
+    """As xt_mark.c and xt_connmark.c do: what the mask clears is then changed by exclusive or."""
+    if value is None or (mark is None and mask != EVERY_BIT):
+        return None
+    return ((mark or 0) & ~mask & EVERY_BIT) ^ value
 
 
 def untracked(state: PacketState) -> PacketState:

@@ -73,7 +73,8 @@ class Trace:
     blocked: bool
     tracked: bool  # a connection that is not is never translated: table nat is not asked
     complete: bool  # every rule that can meet it was known and judged
-    answer_marked: bool = False  # or may be: routing rules may then send it another way (ip-rule(8), fwmark)
+    marks: frozenset[int | None] = frozenset({0})  # that it may have as it is routed: None is one that is not known
+    answer_marks: frozenset[int | None] = frozenset({0})  # the same of the answer; rules may ask (ip-rule(8), fwmark)
 
     @property
     def stop(self) -> Stop | None:

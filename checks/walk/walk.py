@@ -38,7 +38,7 @@ def walk(rules: Ruleset, packet: Packet) -> Trace:
     states, sure = way.through(Hook.INGRESS, frozenset({first(packet)}), packet.interface, sure=not rules.missing)
     states, sure = way.off_bridge(packet.interface, states, sure=sure)
     states, sure = way.through(Hook.PREROUTING, states, sure=sure)
-    translated = {_target(one) for one in states}
+    translated, marks = {_target(one) for one in states}, frozenset(one.mark for one in states)
     here, on = _routed(states, packet)
     sure = sure and not (here and on)
     here, here_sure = way.through(Hook.INPUT, here, sure=sure)
@@ -57,7 +57,8 @@ def walk(rules: Ruleset, packet: Packet) -> Trace:
         blocked=blocked,
         tracked=all(one.tracking is not Tracking.UNTRACKED for one in states),
         complete=way.complete and not rules.missing,
-        answer_marked=way.answer_marked,
+        marks=marks,
+        answer_marks=frozenset(way.answer_marks) or frozenset({0}),
     )
 
 
@@ -102,7 +103,7 @@ class _Way:
     complete: bool = True
     reached: Hook = Hook.INGRESS
     hook: Hook = Hook.INGRESS  # the same, or that of a bridge
-    answer_marked: bool = False
+    answer_marks: set[int | None] = field(default_factory=set)
 
     def forward(self, states: States, *, sure: bool) -> tuple[States, bool]:
         states, sure = self.through(Hook.FORWARD, states, sure=sure)
@@ -154,7 +155,7 @@ class _Way:
 
     def _note_marks(self, answers: States) -> None:
         """Of those that are about to be routed."""
-        self.answer_marked |= any(one.mark != 0 for one in answers)
+        self.answer_marks |= {one.mark for one in answers}
 
     def through(self, hook: Hook, states: States, device: str = "", *, sure: bool) -> tuple[States, bool]:
         """Past the base chains of a hook: the packet as it may be then, and whether it certainly gets there."""

@@ -74,6 +74,8 @@ rm -f /var/lib/docker/network/files/local-kv.db
 umount /srv/* 2>/dev/null
 rm -rf /srv/*
 tc qdisc delete dev host0 root 2>/dev/null
+ip xfrm policy flush 2>/dev/null
+ip xfrm state flush 2>/dev/null
 ip link set host0 up mtu 1500
 echo 0 > /proc/sys/net/ipv4/ip_forward
 journalctl --quiet --rotate && journalctl --quiet --vacuum-size=1

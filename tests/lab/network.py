@@ -18,6 +18,9 @@ OUTSIDE_ADDRESS = "10.77.0.1"
 OFFICE_PREFIX = "10.77.1"
 OFFICE_ADDRESS = f"{OFFICE_PREFIX}.1"
 IPV6_PREFIX = "fd77"  # RFC 4193
+PUBLIC_PREFIX = "203.0.113"
+"""RFC 5737: addresses of nobody's, by which clients may reach a host behind NAT."""
+
 _SUBNETS = (SUBNET, f"{OFFICE_PREFIX}.0/24")
 _MAC = "02:00:0a:4d:00:01"  # fixed: a bridge otherwise takes on a new one with its ports, and peers' ARP goes stale
 _LOCK = Path("/run/dockerhealth-lab.lock")
@@ -56,8 +59,19 @@ def cut_off(name: str, rules: str) -> None:
     run("nft", "-f", "-", stdin=f"table ip {_table(name)} {{\n{chain}}}\n")
 
 
+def translate(name: str, outer: str, inner: str, port: int) -> None:
+    """Have this machine translate a public address into a host's own, as the router of a cloud does.
+
+    What should not be translated, once the table is gone, stays on the bridge.
+    """
+    run("ip", "route", "replace", f"{PUBLIC_PREFIX}.0/24", "dev", BRIDGE)
+    rules = f"ip daddr {outer} tcp dport {port} dnat to {inner}"
+    chain = f"chain nat {{\n type nat hook output priority -100\n {rules}\n}}\n"
+    run("nft", "-f", "-", stdin=f"table ip {_table(name)} {{\n{chain}}}\n")
+
+
 def join(name: str) -> None:
-    """Undo `cut_off`."""
+    """Undo `cut_off` and `translate`."""
     run("nft", "delete", "table", "ip", _table(name), check=False)
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from checks.model import Service, Stretch
 from tests.lab import outside
 from tests.lab.host import LabHost
-from tests.lab.network import IPV6_PREFIX, OFFICE_ADDRESS, OFFICE_PREFIX, OUTSIDE_ADDRESS
+from tests.lab.network import IPV6_PREFIX, OFFICE_ADDRESS, OFFICE_PREFIX, OUTSIDE_ADDRESS, PUBLIC_PREFIX
 
 _PATIENCE, _PAUSE = 10.0, 0.1
 """Seconds that a host may take to show outside what a scenario says: a right answer may be a late one."""
@@ -19,11 +19,13 @@ UNDETERMINED = "undetermined"
 REGISTRY = Service("registry", "http://{address}:5000/v2/", container="registry")
 """The service of the baseline. ``{address}`` is the host's own, ``{office}`` its second one, see `office_address`.
 
-``{ipv6}`` is that of `ipv6_address`.
+``{ipv6}`` is that of `ipv6_address`, ``{public}`` that of `public_address`, ``{lost}`` that of `lost_address`.
 """
 
 ON_TLS = replace(REGISTRY, url="https://{address}:5000/v2/")
 IN_OFFICE = replace(REGISTRY, url="http://{office}:5000/v2/")
+BEHIND_NAT = replace(REGISTRY, url="http://{public}:5000/v2/")
+AT_LOST_ADDRESS = replace(REGISTRY, url="http://{lost}:5000/v2/")
 BY_IPV6 = replace(REGISTRY, url="http://[{ipv6}]:5000/v2/")
 
 
@@ -58,7 +60,13 @@ class Scenario:
 
     def service_of(self, host: LabHost) -> Service:
         """The service under test, on this very host."""
-        url = self.service.url.format(address=host.address, office=office_address(host), ipv6=ipv6_address(host))
+        url = self.service.url.format(
+            address=host.address,
+            office=office_address(host),
+            ipv6=ipv6_address(host),
+            public=public_address(host),
+            lost=lost_address(host),
+        )
         return replace(self.service, url=url)
 
     def seen(self, host: LabHost) -> str:
@@ -99,6 +107,20 @@ def office_address(host: LabHost) -> str:
 def ipv6_address(host: LabHost) -> str:
     """An address of IPv6 that a scenario may give to its host; the watcher has one in that network then."""
     return f"{IPV6_PREFIX}::{host.address.rpartition('.')[2]}"
+
+
+def public_address(host: LabHost) -> str:
+    """An address by which a scenario may have its host reached behind NAT."""
+    return f"{PUBLIC_PREFIX}.{_last_of(host)}"
+
+
+def lost_address(host: LabHost) -> str:
+    """One on the hosts' own link that no host has."""
+    return f"{host.address.rpartition('.')[0]}.{100 + int(_last_of(host))}"
+
+
+def _last_of(host: LabHost) -> str:
+    return host.address.rpartition(".")[2]
 
 
 def typed(script: str) -> Act:

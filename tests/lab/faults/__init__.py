@@ -10,6 +10,8 @@ from tests.lab.faults import (
     foreign_firewalls,
     forwarding,
     hosts,
+    links,
+    nat_in_front,
     pairs,
     publication,
     publishers,
@@ -42,6 +44,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     *registries.SCENARIOS,
     *routes.SCENARIOS,
     *watched.SCENARIOS,
+    *links.SCENARIOS,
+    *nat_in_front.SCENARIOS,
     *pairs.SCENARIOS,
 )
 

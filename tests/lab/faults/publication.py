@@ -8,7 +8,6 @@ from tests.lab.faults.serving import PUBLISHED, daemon, holding, listening, proc
 from tests.lab.scenario import (
     IN_OFFICE,
     REGISTRY,
-    UNDETERMINED,
     Act,
     fault,
     healthy,
@@ -216,7 +215,7 @@ SCENARIOS = (
             "ip route add unreachable default table 77; ip rule add fwmark 7 lookup 77 priority 77\n"
             "iptables -t mangle -A PREROUTING -i docker0 -j MARK --set-mark 7"
         ),
-        UNDETERMINED,
+        "return-route-missing",
     ),
     fault(
         "name-resolves-elsewhere",

@@ -60,7 +60,8 @@ def test_jc_finds_the_same_routes() -> None:
     for text in printed("addresses"):
         ours = addresses.ADDRESSES.parse({"addresses": Output(text)})
         assert isinstance(ours, addresses.Addresses)
-        lines = [line for line in text.splitlines() if re.match(r"(default|[\d.]+(/\d+)?) (via|dev) ", line)]
+        listed, _, _ = text.partition(addresses.RULES_FOLLOW)
+        lines = [line for line in listed.splitlines() if re.match(r"(default|[\d.]+(/\d+)?) (via|dev) ", line)]
         routes = [
             line for line in lines if " lladdr " not in line and not line.rstrip().endswith(("FAILED", "INCOMPLETE"))
         ]

@@ -114,9 +114,27 @@ def test_two_drops_of_which_the_first_is_possible_end_it_for_certain_by_either()
     assert (trace.stop, trace.blocked, trace.ended) == (None, True, ReachOutcome.TIMED_OUT)
 
 
-def test_a_mark_that_a_rule_set_is_not_known_any_more() -> None:
-    save = in_docker_user("-j MARK --set-xmark 0x1/0xffffffff", "-m mark --mark 0x1 -j DROP")
-    assert not stopped(save).certain
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("-j MARK --set-xmark 0x1/0xffffffff",),
+        ("-j MARK --set-xmark 0x1/0x1",),
+        ("-j MARK --set-xmark 0x3/0xff", "-j MARK --set-xmark 0x2/0x0"),
+        ("-j CONNMARK --set-xmark 0x1/0xffffffff", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff"),
+        (
+            "-j MARK --set-xmark 0x1/0xffffffff",
+            "-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff",
+            "-j MARK --set-xmark 0x0/0xffffffff",
+            "-j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff",
+        ),
+    ],
+)
+def test_a_mark_that_rules_set_is_the_packet_s_from_then_on(rules: tuple[str, ...]) -> None:
+    assert stopped(in_docker_user(*rules, "-m mark --mark 0x1 -j DROP")).certain
+
+
+def test_a_mark_whose_number_cannot_be_read_is_not_known() -> None:
+    assert not stopped(in_docker_user("-j MARK --somehow 1", "-m mark --mark 0x1 -j DROP")).certain
 
 
 def test_a_goto_does_not_come_back() -> None:

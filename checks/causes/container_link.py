@@ -1,0 +1,223 @@
+"""The last yard: the host's link to the container, and the container's own routes back."""
+
+import ipaddress
+import shlex
+from collections.abc import Iterator
+
+from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
+from checks.causes.network import bridge_of, wrong_with
+from checks.evidence.inside import shown
+from checks.evidence.packet import followed
+from checks.facts.addresses import ADDRESSES, Addresses, Neighbour
+from checks.facts.engine import CONTAINERS, Container, Network
+from checks.facts.nftables import NFTABLES, Nftables
+from checks.facts.path import PATH, Rung
+from checks.look import Look, MissingError
+from checks.model import Evidence, ReachOutcome, Stretch, Vantage
+from checks.walk.nft_text import rule_text
+
+_NOT_FOUND = {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE}
+_PRIORITY = ("# it is in several networks: gw_priority in compose (Docker 28) says which of them leads out",)
+_SET_BY_HAND = {"PERMANENT", "NOARP"}
+
+
+def _container_neighbour_wrong(look: Look) -> Judgement:  # noqa: PLR0911  # one return a way to be wrong, or right
+    """What the host sends to the container goes to another hardware address, or port of the bridge, or to none.
+
+    Docker says which hardware address the container has, and the kernel which one it sends to.
+    """
+    container = look.bridged
+    if container is None or not container.running:
+        return passed("no running container publishes the port through a bridge")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    addresses, bridge = look.need(ADDRESSES), bridge_of(look, container)
+    tried, network = _by_its_own_address(look), _network(container)
+    if bridge is None or network is None:
+        return passed(f"container {container.name} is in no network")
+    if tried.ended is ReachOutcome.ANSWERED:
+        return passed(f"the host reaches container {container.name} at {tried.address}")
+    if wrong := wrong_with(addresses, bridge):
+        return passed(f"{wrong}: that comes before")
+    if not addresses.links[bridge].asks:
+        return fail(
+            Evidence("addresses", f"{bridge} does not ask who has an address (NOARP): nobody on it is found"),
+            *shown(look, Vantage.CONTAINER),
+            sure=tried.ended in _NOT_FOUND,
+            advice=(f"sudo ip link set {bridge} arp on",),
+        )
+    neighbour = next((one for one in addresses.neighbours.get(network.address, ()) if one.device == bridge), None)
+    if neighbour is not None and not neighbour.hardware:
+        return _silent(look, container, network, neighbour, tried)
+    if neighbour is not None and network.hardware and neighbour.hardware != network.hardware:
+        return _another(look, container, network, neighbour)
+    return _by_another_port(look, addresses, container, network, tried)
+
+
+def _by_its_own_address(look: Look) -> Rung:
+    look.need(PATH)
+    found = next((rung for rung in look.way.rungs if rung.vantage is Vantage.CONTAINER), None)
+    if found is None:
+        raise MissingError(PATH.name, "the container was not tried by its own address")
+    return found
+
+
+def _network(container: Container) -> Network | None:
+    return next((one for one in container.networks if one.address), None)
+
+
+def _another(look: Look, container: Container, network: Network, neighbour: Neighbour) -> Judgement:
+    """A hardware address that Docker did not give to the container."""
+    bridge, address = neighbour.device, network.address
+    others = look.may(CONTAINERS) or ()
+    whose = next((one.name for one in others for joined in one.networks if joined.hardware == neighbour.hardware), None)
+    has = f", which container {whose} has" if whose else ""
+    return fail(
+        Evidence("addresses", f"`ip neigh` on the host: {address} {neighbour.says}{has}"),
+        Evidence("containers", f"Docker gave container {container.name} the hardware address {network.hardware}"),
+        *shown(look, Vantage.CONTAINER),
+        advice=(
+            f"sudo ip neigh del {address} dev {bridge}   # it was set by hand; the host then asks who has the address",
+            "# whoever set it sets it again: a script, [Neighbor] of systemd-networkd",
+        )
+        if neighbour.state in _SET_BY_HAND
+        else (
+            f"sudo tcpdump -eni {bridge} arp   # who answers for {address}: two have the address",
+            f"docker network inspect {shlex.quote(network.name)}   # the containers in it, with both addresses",
+            f"sudo ip neigh flush to {address} dev {bridge}   # once the other one is gone",
+        ),
+    )
+
+
+def _silent(look: Look, container: Container, network: Network, neighbour: Neighbour, tried: Rung) -> Judgement:
+    """Nobody answers for the container's address. Why is not known, but for a rule, which is a cause of its own."""
+    bridge = neighbour.device
+    return fail(
+        Evidence("addresses", f"`ip neigh` on the host: {network.address} {neighbour.says}: nobody answers for it"),
+        Evidence("containers", f"Docker believes that container {container.name} has it, behind {bridge}"),
+        *(
+            Evidence("nftables", f"what may keep the question or the answer back: {rule}")
+            for rule in _rules_of_arp(look)
+        ),
+        *shown(look, Vantage.CONTAINER),
+        sure=tried.ended in _NOT_FOUND,
+        advice=(
+            f"sudo tcpdump -eni {bridge} arp   # is the question seen, and an answer?",
+            f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {shlex.quote(container.name)}) -n ip address",
+            "sudo nft list tables arp; sudo arptables -L; bridge -d link   # what may keep ARP from it",
+        ),
+    )
+
+
+def _rules_of_arp(look: Look) -> Iterator[str]:
+    """The rules that drop ARP, whichever of it: what they ask is not followed."""
+    nftables = look.may(NFTABLES) or Nftables()
+    for (family, table, chain), rules in nftables.chains.items():
+        for rule in rules if family == "arp" else ():
+            if any("drop" in statement for statement in rule.statements):
+                yield f"nft table arp {table}, chain {chain}: {rule_text(rule.statements, rule.comment)}"
+    yield from (one.says for one in nftables if one.family == "arp" and one.policy == "drop")
+
+
+def _by_another_port(
+    look: Look, addresses: Addresses, container: Container, network: Network, tried: Rung
+) -> Judgement:
+    bridge = bridge_of(look, container) or ""
+    inside = look.way.inside
+    indexes = {index for name, index in inside.links.items() if name != "lo"} if inside else set()
+    own = [port.name for port in addresses.ports_of(bridge) if port.peer in indexes]
+    learned = next((one for one in addresses.forwarding if one.hardware == network.hardware), None)
+    gateway = inside.neighbours.get(network.gateway) if inside else None
+    if gateway is not None and gateway != addresses.links[bridge].hardware:
+        return fail(
+            Evidence(
+                "container's network", f"container {container.name} takes {gateway} for {network.gateway}, its gateway"
+            ),
+            Evidence(
+                "addresses", f"{bridge} of the host has {network.gateway}, and {addresses.links[bridge].hardware}"
+            ),
+            *shown(look, Vantage.CONTAINER),
+            sure=tried.ended is ReachOutcome.TIMED_OUT,
+            advice=(
+                f"sudo tcpdump -eni {bridge} arp   # who else answers for {network.gateway}",
+                f"docker restart {shlex.quote(container.name)}   # it then asks anew who has that address",
+            ),
+        )
+    if len(own) != 1 or learned is None:
+        return passed(f"{network.address} has the hardware address that Docker gave it, as far as the host has asked")
+    if learned.port == own[0]:
+        return passed(f"{bridge} forwards {learned.hardware} to {learned.port}, the container's own cable")
+    return fail(
+        Evidence("addresses", f"`bridge fdb` on the host: {learned.hardware} is behind {learned.port}"),
+        Evidence("containers", f"it is container {container.name}'s, whose cable is {own[0]}"),
+        *shown(look, Vantage.CONTAINER),
+        sure=learned.fixed and tried.ended in _NOT_FOUND,
+        advice=(
+            f"sudo bridge fdb del {learned.hardware} dev {learned.port} master   # the bridge then learns it anew",
+        ),
+    )
+
+
+def _container_route_missing(look: Look) -> Judgement:
+    """The container's own routes do not lead its answers back to the host; what is on its link is answered still.
+
+    None at all, or one by another gateway than the host: that of a macvlan which the container is in too, mostly.
+    """
+    container = look.bridged
+    if container is None or not container.running:
+        return passed("no running container publishes the port through a bridge")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    look.need(PATH)
+    inside, client = look.way.inside, look.way.client
+    if inside is None or client is None:
+        raise MissingError(PATH.name, f"the routes within container {container.name} could not be read")
+    trace, addresses = followed(look), look.need(ADDRESSES)
+    if trace.translated is None:
+        return passed("what clients send is not sent on to the container as theirs")
+    route = inside.route_to(client)
+    if route is not None and route.device is not None:
+        if route.gateway in addresses.every_address:
+            return passed(f"in container {container.name}: {route.says}, which is the host")
+        bridge = bridge_of(look, container)
+        networks = addresses.networks.get(bridge or "", ())
+        if route.gateway is None and any(ipaddress.IPv4Address(client) in network for network in networks):
+            return passed(f"in container {container.name}: {route.says}, which the client is on")
+    if not trace.clear:
+        raise MissingError("rules", "what clients send, or its answer, may end at a rule before")
+    name = shlex.quote(container.name)
+    says = "no route" if route is None else f"a route that is not by the host: {route.says}"
+    return fail(
+        Evidence("container's network", f"container {container.name} has {says}, to {client}"),
+        *_own_networks(container),
+        *shown(look, Vantage.CONTAINER),
+        sure=look.outside.ended is ReachOutcome.TIMED_OUT and look.answers_at(Vantage.CONTAINER) is True,
+        advice=(
+            f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) -n ip route   # its own routes",
+            f"docker restart {name}   # Docker gives it its routes when it starts; none if each network is internal",
+            *(_PRIORITY if len(container.networks) > 1 else ()),
+        ),
+    )
+
+
+def _own_networks(container: Container) -> tuple[Evidence, ...]:
+    if len(container.networks) < 2:  # noqa: PLR2004  # that it is in several
+        return ()
+    names = ", ".join(f"{one.name} ({one.address})" for one in container.networks)
+    return (Evidence("containers", f"it is in the networks {names}"),)
+
+
+CONTAINER_NEIGHBOUR_WRONG = Cause(
+    "container-neighbour-wrong",
+    "the host does not find the container on its link",
+    _container_neighbour_wrong,
+    rank=36,
+    death=died(Stretch.TO_CONTAINER, Stretch.IN_CONTAINER, Stretch.ELSEWHERE, *IN_HOST),
+)
+CONTAINER_ROUTE_MISSING = Cause(
+    "container-route-missing",
+    "the container has no route back by the host",
+    _container_route_missing,
+    rank=36,
+    death=died(Stretch.IN_CONTAINER),
+)
