@@ -86,10 +86,10 @@ def _sudo(rights: Rights) -> Iterator[Requirement]:
         return
     looks, fixes = _lacking(rights, LOOKS), _lacking(rights, FIXES)
     if looks:
-        says = f"{len(looks)} of the {len(LOOKS)} commands that look as root are refused"
+        says = "the session that looks as root is refused: no rule, and no process, is seen"
         yield Requirement("looks", RequirementState.MISSING, says, _to_add("look", looks))
     else:
-        yield Requirement("looks", RequirementState.THERE, f"sudo allows all {len(LOOKS)} commands that look as root")
+        yield Requirement("looks", RequirementState.THERE, "sudo allows the session that looks as root")
     if len(fixes) == len(FIXES):
         says = "sudo allows none: dockerhealth only looks here, and leaves every fix to a person"
         yield Requirement("fixes", RequirementState.NOTE, says)
@@ -115,8 +115,8 @@ def _installed(
     facts: Facts, installed: Installation, rights: Rights | Unavailable, system: System | Unavailable
 ) -> Iterator[Requirement]:
     user = "dockerhealth" if isinstance(rights, Unavailable) else rights.user
-    mends = not isinstance(rights, Unavailable) and rights.allows((ROOT_HELPER,))
-    if mends:
+    looks, mends = (not isinstance(rights, Unavailable) and rights.allows(words) for words in (*LOOKS, (ROOT_HELPER,)))
+    if looks or mends:
         yield _helper(installed)
     yield _tools(installed, system)
     yield _watching(installed, system)

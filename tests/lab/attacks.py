@@ -312,7 +312,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "$ROOT look 5000",
         "$ROOT look look",
         *(
-            f"printf '{told}\\n' | $ROOT look"
+            f"printf '{told}\\n' | $ROOT look >/dev/null"
             for told in (
                 "watch",
                 "watch 0",
