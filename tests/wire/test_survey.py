@@ -70,7 +70,8 @@ async def test_a_service_that_does_not_answer_costs_a_second_one_for_the_counter
     await registry.become(Reachable.REFUSES)
     look = await surveyed(server, registry.port)
     assert look.outside.ended is ReachOutcome.REFUSED
-    facts, counters = server.commands
+    facts, watch, counters = server.commands
+    assert watch == f"sudo -n /usr/local/sbin/dockerhealth-root watch {registry.port}"
     assert "names='counters'" not in facts
     assert "path" not in counters.partition("names=")[2].partition("\n")[0]
     assert look.recount is not None
