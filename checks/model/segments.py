@@ -65,8 +65,12 @@ class Segment:
     @property
     def says(self) -> str:
         """The segment in a line."""
+        return f"{self.between}: {self.why}" if self.why else self.between
+
+    @property
+    def between(self) -> str:
+        """The two places."""
         packet = "its answer" if self.last_seen.answer else "it"
-        line = f"{packet} was seen {self.last_seen.where}, and not {self.first_missed.where}"
         if self.last_seen.passage is Passage.SENT:
-            line = f"{packet} was {self.last_seen.where}, and not seen {self.first_missed.where}"
-        return f"{line}: {self.why}" if self.why else line
+            return f"{packet} was {self.last_seen.where}, and not seen {self.first_missed.where}"
+        return f"{packet} was seen {self.last_seen.where}, and not {self.first_missed.where}"
