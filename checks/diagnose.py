@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.causes.cause import examine
 from checks.evidence.counting import rising
-from checks.evidence.journey import may_journey
+from checks.evidence.journey import may_journey, segment
 from checks.evidence.ladder import layer
 from checks.evidence.packet import known_blockers
 from checks.evidence.where import where_to_look
@@ -53,11 +53,19 @@ def _undetermined(look: Look, not_told: Sequence[Finding]) -> Finding:
         cause=UNDETERMINED,
         service=look.service.name,
         verdict=Verdict.FAIL,
-        title="could not look inside" if look.facts is None else "cause not determined",
+        title=_no_name(look),
         evidence=tuple(_seen(look, not_told)),
         confidence=Confidence.LIKELY,
         advice=where_to_look(look),
     )
+
+
+def _no_name(look: Look) -> str:
+    """The first line of an answer that has no cause's name: the place, where that was seen."""
+    if look.facts is None:
+        return "could not look inside"
+    died = segment(look)
+    return f"cause not determined, but the place: {died.between}" if died else "cause not determined"
 
 
 def _between(look: Look) -> Iterator[Evidence]:

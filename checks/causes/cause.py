@@ -63,7 +63,7 @@ def died(*stretches: Stretch, of: tuple[str, ...] = ()) -> Death:
 
 IN_HOST = (Stretch.INTO_HOST, Stretch.REFUSED_BY_HOST)
 BY_A_RULE = died(*IN_HOST, Stretch.TO_CONTAINER, Stretch.BACK_INTO_HOST, of=("NETFILTER_DROP",))
-UNTRANSLATED = died(*IN_HOST)
+UNTRANSLATED = died(*IN_HOST, Stretch.TAKEN_BY_HOST)
 
 
 def fail(*evidence: Evidence, sure: bool = True, advice: tuple[str, ...] = ()) -> Judgement:

@@ -231,7 +231,7 @@ def _segment(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | N
         return _unanswered(attempt, capture, ground)
     if attempt.answer[0].refuses:
         return _reset(attempt, ground)
-    return _answered(attempt, ground)
+    return _kept(attempt, capture, ground) or _answered(attempt, ground)
 
 
 def _unanswered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment:
@@ -285,6 +285,17 @@ def _reset(attempt: Attempt, ground: _Ground) -> Segment:
     return Segment(Stretch.REFUSED_BY_HOST, Spot(passage, last.interface), ground.onwards, why)
 
 
+def _kept(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None:
+    """A connection that the host accepted for itself. A docker-proxy asks the container for one of its own."""
+    if ground.container is None or any(not one.incoming for one in attempt.question):
+        return None
+    if any(one.asks and one.destination in ground.container.addresses for one in capture.tcp):
+        return None
+    why = f"a program of the host itself accepts it, and asks {ground.answerer} for nothing"
+    last = Spot(Passage.ENTERING, attempt.question[-1].interface)
+    return Segment(Stretch.TAKEN_BY_HOST, last, ground.onwards, why)
+
+
 def _answered(attempt: Attempt, ground: _Ground) -> Segment | None:
     entering = [one.interface for one in attempt.question if one.incoming]
     asked, nic = attempt.question[0].destination, entering[-1]
@@ -332,7 +343,7 @@ def _dropped(attempts: Sequence[Attempt], segment: Segment, drops: Sequence[Drop
 
     Hosts that share a kernel see each other's drops. Some kind may fit by chance, and one that does not is no answer.
     """
-    if segment.stretch is Stretch.AFTER_HOST:
+    if segment.stretch in {Stretch.AFTER_HOST, Stretch.TAKEN_BY_HOST}:
         return None
     times = sorted(one.last.at for one in attempts)
     drops = [one for one in drops if one.protocol == _ETHERNET[by_ipv6]]

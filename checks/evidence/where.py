@@ -30,6 +30,10 @@ _BY_STRETCH = {
         "sudo ss -ltnp   # who listens on {port}, and on which address?",
         "sudo nft list ruleset; sudo iptables-save -c   # which rule rejects?",
     ),
+    Stretch.TAKEN_BY_HOST: (
+        "sudo ss -ltnp sport = :{port}   # whose program accepts it?",
+        "sudo iptables -t nat -S; sudo nft list ruleset   # what should send it on to the container (DNAT)?",
+    ),
     Stretch.ELSEWHERE: (
         "ip rule; ip route get {container} from {client} iif {nic}   # which rule and table send it there?",
     ),

@@ -10,6 +10,7 @@ class Stretch(StrEnum):
     BEFORE_HOST = "before-host"  # it never came in on the host
     INTO_HOST = "into-host"  # it came in, and was neither passed on nor answered
     REFUSED_BY_HOST = "refused-by-host"  # the host itself answered it: with a reset, or with an ICMP error
+    TAKEN_BY_HOST = "taken-by-host"  # a program of the host accepted it, and asked no container
     ELSEWHERE = "elsewhere"  # it left the host by another interface than the container's
     TO_CONTAINER = "to-container"  # the way to the container is known, and it did not get there
     IN_CONTAINER = "in-container"  # it was handed to the container, which did not answer
@@ -64,8 +65,12 @@ class Segment:
     @property
     def says(self) -> str:
         """The segment in a line."""
+        return f"{self.between}: {self.why}" if self.why else self.between
+
+    @property
+    def between(self) -> str:
+        """The two places."""
         packet = "its answer" if self.last_seen.answer else "it"
-        line = f"{packet} was seen {self.last_seen.where}, and not {self.first_missed.where}"
         if self.last_seen.passage is Passage.SENT:
-            line = f"{packet} was {self.last_seen.where}, and not seen {self.first_missed.where}"
-        return f"{line}: {self.why}" if self.why else line
+            return f"{packet} was {self.last_seen.where}, and not seen {self.first_missed.where}"
+        return f"{packet} was seen {self.last_seen.where}, and not {self.first_missed.where}"

@@ -13,10 +13,11 @@ import pytest
 from bot.demo.hosts.endpoint import Endpoint
 from bot.demo.hosts.states import Reachable
 from checks.collect.survey import Survey
+from checks.facts import COUNTING
 from checks.facts.counters import COUNTERS
 from checks.look import Look
 from checks.model import Host, Phase, ReachOutcome, Service, ServiceKind
-from checks.source import Unavailable
+from checks.source import Probe, Unavailable
 from tests.wire.cable import Cable
 from tests.wire.sshd import Sshd, sshd
 
@@ -73,7 +74,8 @@ async def test_a_service_that_does_not_answer_costs_no_second_one_for_the_counte
     assert len(server.commands) == 1
     assert look.recount is not None
     assert look.recount.attempts == 3
-    assert set(look.recount.facts.outputs) == {"counters"}
+    probes = [probe for source in COUNTING for probe in source.probes if isinstance(probe, Probe)]
+    assert set(look.recount.facts.outputs) == {probe.name for probe in probes if not probe.root}
     assert not isinstance(look.recount.facts.get(COUNTERS), Unavailable)
 
 

@@ -3,27 +3,35 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from checks.model import Output
 
 _NAMES = re.compile(r"^names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
+_COUNTED = re.compile(r"^ +names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
 _NOT_FOUND = 127
 _BEGUN = 40.0  # milliseconds until sudo has begun root's session
 
-COUNTED = ("counters",)
-"""The user's own probes among those that count packets."""
+
+@dataclass(frozen=True)
+class Asked:
+    """The user's own probes that a gather script runs, at first and when it is told to count, by their names."""
+
+    names: tuple[str, ...]
+    counted: tuple[str, ...]
 
 
-def asked(command: str) -> tuple[str, ...] | None:
-    """The names of the user's own probes that a gather script runs; None where the command is something else."""
+def asked(command: str) -> Asked | None:
+    """What a gather script asks of the user's own probes; None where the command is something else."""
     if not command.startswith("exec timeout "):
         return None
     try:
         words = shlex.split(command)
-        names = _NAMES.search(words[words.index("-c") + 1])
+        text = words[words.index("-c") + 1]
     except (ValueError, IndexError):
         return None
-    return tuple(names[1].split()) if names else None
+    names, counted = _NAMES.search(text), _COUNTED.search(text)
+    return Asked(tuple(names[1].split()), tuple(counted[1].split()) if counted else ()) if names else None
 
 
 def answer(outputs: Mapping[str, Output], names: Sequence[str]) -> bytes:

@@ -1,7 +1,7 @@
 """A demo host: an SSH server on loopback that answers from a recording, and a port that behaves as the state says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -117,9 +117,9 @@ class DemoHost:
 
     async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         line = process.command or ""
-        probes = frame.asked(line)
-        if probes is not None:
-            await self._be_looked_at(process, probes)
+        asked = frame.asked(line)
+        if asked is not None:
+            await self._be_looked_at(process, asked)
             return
         answer = await self._receipts.answer(line)
         if answer is None:
@@ -129,16 +129,16 @@ class DemoHost:
         process.stdout.write(answer.encode())
         process.exit(0)
 
-    async def _be_looked_at(self, process: asyncssh.SSHServerProcess[bytes], probes: Sequence[str]) -> None:
+    async def _be_looked_at(self, process: asyncssh.SSHServerProcess[bytes], asked: frame.Asked) -> None:
         """Answer a look: first its facts, then what it is told to count after attempts from outside."""
         outputs = self.outputs()
-        process.stdout.write(frame.answer(outputs, probes))
-        process.stdout.write(frame.answer_of_root(outputs, probes))
-        async for asked in process.stdin:
+        process.stdout.write(frame.answer(outputs, asked.names))
+        process.stdout.write(frame.answer_of_root(outputs, asked.names))
+        async for told in process.stdin:
             outputs = self.outputs(again=True)
-            if asked.strip() == b"count":
-                process.stdout.write(frame.answer(outputs, frame.COUNTED))
-            process.stdout.write(frame.answer_of_root(outputs, (*probes, *frame.COUNTED)))
+            if told.strip() == b"count":
+                process.stdout.write(frame.answer(outputs, asked.counted))
+            process.stdout.write(frame.answer_of_root(outputs, asked.names))
         process.exit(0)
 
     async def execute(self, line: str) -> tuple[int, str]:

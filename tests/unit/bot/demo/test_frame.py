@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.demo.hosts.frame import answer, answer_of_root, asked, frame
+from bot.demo.hosts.frame import Asked, answer, answer_of_root, asked, frame
 from checks.collect.gather import script, sort_out, unframe
-from checks.facts import ALL_FACTS
+from checks.facts import ALL_FACTS, COUNTING
 from checks.model import Output, Service
 from checks.source import Probe
 
@@ -30,7 +30,9 @@ def test_the_probes_of_the_user_s_own_that_a_script_asks_for_are_found_in_it() -
     text = script([Service("registry", "http://127.0.0.2:5000/v2/")], "127.0.0.2")
     command = f"exec timeout -k 2 60 /bin/sh -c {shlex.quote(text)}"
     probes = [probe for source in ALL_FACTS for probe in source.probes if isinstance(probe, Probe)]
-    assert asked(command) == tuple(probe.name for probe in probes if not probe.root)
+    counting = {probe.name for source in COUNTING for probe in source.probes if isinstance(probe, Probe)}
+    names = tuple(probe.name for probe in probes if not probe.root)
+    assert asked(command) == Asked(names, tuple(name for name in names if name in counting))
 
 
 @pytest.mark.parametrize("command", ["", "id", "exec timeout 9 /bin/sh -c 'rm -rf /'", "exec timeout 9 'open"])

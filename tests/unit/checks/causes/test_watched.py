@@ -61,6 +61,7 @@ def test_one_that_dies_elsewhere_or_of_something_else_leaves_it_likely(
 def test_where_no_cause_has_a_name_the_place_is_the_answer() -> None:
     found = root(watched(REACH_CONTAINER, BY_A_RULE))
     assert found.cause == UNDETERMINED
+    assert found.title.startswith("cause not determined, but the place: it was seen leaving by veth")
     assert "and not answered by container registry" in found.evidence[0].says
     assert "NETFILTER_DROP" in found.evidence[0].says
     assert found.advice

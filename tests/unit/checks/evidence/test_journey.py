@@ -143,6 +143,15 @@ def test_the_host_resets_it() -> None:
     assert found.why == "the host itself resets it: nothing listens on its port 5000, or a rule rejects it"
 
 
+def test_the_host_itself_accepts_it_and_asks_no_container() -> None:
+    lines = [line for n in ALL for line in (asks(n, "host0 In"), answers(n, "host0 Out", f"{HOST}.5000"))]
+    found = journey(watched(lines, outside=SILENT)).segment
+    assert found is not None
+    assert found.stretch is Stretch.TAKEN_BY_HOST
+    proxied = asks(7, "docker0 Out", f"{CONTAINER}.5000").replace(f"{CLIENT}.40007", "172.17.0.1.40007")
+    assert journey(watched(each(lines, [proxied]), outside=SILENT)).segment is None
+
+
 @pytest.mark.parametrize(
     ("by", "stretch"), [(HOST, Stretch.REFUSED_BY_HOST), (CONTAINER, Stretch.REFUSED_BY_CONTAINER)]
 )
