@@ -63,6 +63,7 @@ from checks.causes.network import (
 )
 from checks.causes.proxy import PROXY_IN_FRONT_FAILS
 from checks.causes.publication import (
+    ADDRESS_NOT_ANSWERING,
     NAME_DOES_NOT_RESOLVE,
     NAME_RESOLVES_ELSEWHERE,
     PORT_CONFLICT,
@@ -153,4 +154,5 @@ ALL_RISKS: tuple[Cause, ...] = (
     CONFIGURED_CONTAINER_MISSING,
     DISK_FILLING,
     CERTIFICATE_EXPIRING,
+    ADDRESS_NOT_ANSWERING,
 )
