@@ -73,6 +73,7 @@ class Look:
     peers: tuple[Peer, ...] = ()  # asked only where the service was not reached
     before: Before = field(default_factory=Before)
     small: Reading | None = None  # the same attempt with small packets, where an accepted one came to nothing
+    each: tuple[Reading, ...] = ()  # a connection to each address of a name that has more than one
 
     def need(self, source: Source[T]) -> T:
         """The value of a fact. Raises MissingError where it could not be had."""

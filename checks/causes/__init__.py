@@ -64,6 +64,7 @@ from checks.causes.network import (
 from checks.causes.own_name import OWN_NAME_UNANSWERED
 from checks.causes.proxy import PROXY_IN_FRONT_FAILS
 from checks.causes.publication import (
+    ADDRESS_NOT_ANSWERING,
     NAME_DOES_NOT_RESOLVE,
     NAME_RESOLVES_ELSEWHERE,
     PORT_CONFLICT,
@@ -155,4 +156,5 @@ ALL_RISKS: tuple[Cause, ...] = (
     DISK_FILLING,
     CERTIFICATE_EXPIRING,
     OWN_NAME_UNANSWERED,
+    ADDRESS_NOT_ANSWERING,
 )

@@ -2,6 +2,7 @@
 
 from checks.causes.cause import BY_A_RULE, UNTRANSLATED, Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, inside
+from checks.evidence.firewall_owner import loaded_from, maker
 from checks.evidence.packet import Owner, agrees, blockers
 from checks.facts.daemon import DAEMON
 from checks.look import Look
@@ -21,12 +22,17 @@ def _docker_user_drop(look: Look) -> Judgement:
         return passed("chain DOCKER-USER lets a client's packet through")
     if blocker.flat and not blocker.stop.certain:
         return passed(f"{blocker.stop.says}: its counter did not rise")
+    made = maker(look, blocker.stop)
     return fail(
         *blocker.evidence,
+        *((made.evidence,) if made else ()),
         Evidence("rules", "DOCKER-USER is the admin's own chain: this is somebody's policy, not a fault of Docker"),
         *inside(look),
         sure=agrees(look, blocker),
-        advice=("# ask who made that rule, and what for, before anybody is let past it",),
+        advice=(
+            *(made.lines if made else loaded_from(look, blocker.stop.place)),
+            "# ask who made that rule, and what for, before anybody is let past it",
+        ),
     )
 
 

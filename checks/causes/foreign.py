@@ -5,6 +5,7 @@ from checks.causes.docker_rules import inside, not_by_iptables
 from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
 from checks.evidence.arrival import arrives_at, asked_address, is_behind_nat
+from checks.evidence.firewall_owner import loaded_from, maker
 from checks.evidence.packet import (
     FAIL2BAN_CHAIN,
     Blocker,
@@ -39,10 +40,11 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
     if not felt and ahead:
         return fail(
             *ahead[0].evidence[:1],
+            *_made_by(look, ahead[0]),
             Evidence("rules", "no packet comes that far now; once Docker's rules translate them again, it ends them"),
             *_firewalls(look),
             sure=False,
-            advice=_advice(look, ahead[0].stop.place),
+            advice=_advice(look, ahead[0].stop),
         )
     if not felt:
         possible = "; ".join(f"{one.stop.says}: its counter did not rise" for one in foreign)
@@ -50,10 +52,11 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
     blocker = next((one for one in felt if agrees(look, one)), felt[0])
     return fail(
         *blocker.evidence,
+        *_made_by(look, blocker),
         *_firewalls(look),
         *inside(look),
         sure=agrees(look, blocker),
-        advice=_advice(look, blocker.stop.place),
+        advice=_advice(look, blocker.stop),
     )
 
 
@@ -215,15 +218,24 @@ def _lift(place: Place) -> str:
     return f"{variant} -t {place.table} {rule}"
 
 
-def _advice(look: Look, place: Place) -> tuple[str, ...]:
+def _made_by(look: Look, blocker: Blocker) -> tuple[Evidence, ...]:
+    made = maker(look, blocker.stop)
+    return (made.evidence,) if made else ()
+
+
+def _advice(look: Look, stop: Stop) -> tuple[str, ...]:
     """Where to look, and whom to ask: a rule of somebody else is not taken away by us."""
-    lines = [f"sudo {_command(place)}   # the rule, among its neighbours"]
-    if place.backend is Backend.NFTABLES:
-        lines.append(
-            "grep -rn 'flush ruleset\\|hook forward' /etc/nftables.conf /etc/nftables.d   # where it may come from"
+    place, made = stop.place, maker(look, stop)
+    lines = (f"sudo {_command(place)}   # the rule, among its neighbours",)
+    if made is not None:
+        return (*lines, *made.lines)
+    files = loaded_from(look, place)
+    if place.backend is Backend.NFTABLES and not files:
+        files = (
+            "grep -rn 'flush ruleset\\|hook forward' /etc/nftables.conf /etc/nftables.d   # where it may come from",
         )
-    lines.append(f"# ask its owner to let port {look.service.port}/tcp in; what it is for is not known here")
-    return tuple(lines)
+    asking = f"# ask its owner to let port {look.service.port}/tcp in; what it is for is not known here"
+    return (*lines, *files, asking)
 
 
 FOREIGN_FIREWALL_DROP = Cause(

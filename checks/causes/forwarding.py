@@ -68,6 +68,7 @@ def _interface_forwarding_off(look: Look) -> Judgement:
         *_ladder(look),
         *_lines_against(look, [name for name, _, _ in off]),
         *_by_networkd(look),
+        *_by_network_manager(look),
         sure=all(_fits(look, route) for _, route, _ in off),
     )
 
@@ -166,6 +167,21 @@ def _by_networkd(look: Look) -> tuple[Evidence, ...]:
     return tuple(
         Evidence("networkd's files", f"{line.says}, which systemd-networkd does whenever it starts") for line in lines
     )
+
+
+def _by_network_manager(look: Look) -> tuple[Evidence, ...]:
+    """What `nmcli device reapply` does to an interface whose profile says nothing (seen with NetworkManager 1.58)."""
+    if not copied_by_network_manager(look):
+        return ()
+    return (
+        Evidence("forwarding", "net.ipv4.conf.default.forwarding = 0, which NetworkManager copies to an interface"),
+    )
+
+
+def copied_by_network_manager(look: Look) -> bool:
+    """Whether NetworkManager switches an interface off again whenever it configures it, for want of a word."""
+    unit, forwarding = look.may_unit("NetworkManager.service"), look.need(FORWARDING)
+    return unit is not None and unit.is_active and not forwarding.interfaces.get("default", True)
 
 
 def _not_kept(files: SysctlFiles) -> str:

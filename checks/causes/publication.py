@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 
-from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
+from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed, risk
 from checks.evidence.arrival import is_public, links_of
 from checks.evidence.inside import is_good, shown
 from checks.evidence.recreate import recreate
@@ -290,6 +290,23 @@ def _name_resolves_elsewhere(look: Look) -> Judgement:
     )
 
 
+def _address_not_answering(look: Look) -> Judgement:
+    """The name has several addresses, and not every one accepts: by IPv6 it is refused, say, and by IPv4 answered."""
+    if not look.each:
+        return passed(f"{look.service.target} has one address that clients go to")
+    failing = [one for one in look.each if not one.ok]
+    answering = ", ".join(one.address or "" for one in look.each if one.ok)
+    if not failing or not answering:
+        return passed(f"all of its addresses: {', '.join(f'{one.address} {one.ended.value}' for one in look.each)}")
+    return risk(
+        *(
+            Evidence("reading", f"{look.service.target} is also {one.address}, which is {one.says.replace('-', ' ')}")
+            for one in failing
+        ),
+        Evidence("reading", f"it answers at {answering}; clients that try the other first wait, or fail"),
+    )
+
+
 def _service_address_gone(look: Look) -> Judgement:
     """The URL's address belongs on a link of the host, and is not the host's: it lost it, or it moved to another.
 
@@ -410,6 +427,9 @@ PORT_NOT_PUBLISHED = Cause(
 PORT_CONFLICT = Cause("port-conflict", "another program holds the container's port", _port_conflict, rank=29)
 SERVICE_ADDRESS_GONE = Cause(
     "service-address-gone", "the address that clients go to is not the host's (any more)", _service_address_gone, rank=5
+)
+ADDRESS_NOT_ANSWERING = Cause(
+    "address-not-answering", "one of the name's addresses does not answer", _address_not_answering
 )
 NAME_DOES_NOT_RESOLVE = Cause(
     "name-does-not-resolve", "the service's name does not resolve", _name_does_not_resolve, rank=5

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from checks.collect.reach import SMALL_SEGMENT, CountedAttempts, attempt_counted, reach
+from checks.collect.reach import SMALL_SEGMENT, CountedAttempts, attempt_counted, reach, reach_each
 from checks.model import Phase, ReachOutcome, Reading, Service, Vantage
 
 _AT_ONCE = 0.3
@@ -24,6 +24,7 @@ class Outside:
         self._group = group
         self._began = time.perf_counter()
         self._attempts = {one.name: group.create_task(reach(one, clock)) for one in services}
+        self._each = {one.name: group.create_task(reach_each(one, clock)) for one in services}
         self._counted: dict[str, CountedAttempts] = {}
         self._silent: dict[str, Reading] = {}
         self._small: dict[str, asyncio.Task[Reading]] = {}
@@ -68,6 +69,11 @@ class Outside:
         """How many connections were asked for beside the attempt; None where none were."""
         made = self._counted.get(service.name)
         return made.asked if made else None
+
+    def each(self, service: Service) -> tuple[Reading, ...]:
+        """Each address for itself, of a name that has more than one."""
+        trying = self._each.get(service.name)
+        return trying.result() if trying else ()
 
     def small(self, service: Service) -> Reading | None:
         """The attempt with small packets, where one was made."""

@@ -33,6 +33,9 @@ SMALL_SEGMENT = 128
 _COUNTED_DEADLINE = 0.35
 """Seconds for them. Less than the second after which Linux repeats a lost SYN: each attempt is exactly one packet."""
 
+_MOST_ADDRESSES, _EACH_DEADLINE = 4, 1.0
+"""How many addresses of a name are tried each for itself, and the seconds that one has."""
+
 _HEAD_LIMIT = 16_384
 _IPV6 = 6
 
@@ -118,6 +121,33 @@ async def reach(
         expires=attempt.expires,
         rejected_by=attempt.rejected_by,
     )
+
+
+async def reach_each(service: Service, clock: Callable[[], datetime]) -> tuple[Reading, ...]:
+    """Whether each address of a name accepts connections: some clients try one alone, or the first one for long.
+
+    Returns nothing for a service with one address. Never raises.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        infos = await loop.getaddrinfo(service.target, service.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    each = list({str(info[4][0]): info for info in infos}.values())[:_MOST_ADDRESSES]  # one, where the URL has it
+    return tuple(await asyncio.gather(*(_reach_one(info, clock) for info in each))) if len(each) > 1 else ()
+
+
+async def _reach_one(info: _AddressInfo, clock: Callable[[], datetime]) -> Reading:
+    """Connect to one address, and no more."""
+    attempt, at = _Attempt(None), clock()
+    attempt.phase, ended, detail = Phase.CONNECT, ReachOutcome.ANSWERED, ""
+    try:
+        async with asyncio.timeout(_EACH_DEADLINE):
+            (await _connect([info], attempt)).close()
+    except OSError as error:
+        ended, detail = _explain(error)
+    ms = _ms_since(attempt.started)
+    return Reading(Vantage.OUTSIDE, Phase.CONNECT, ended, ms, at, address=str(info[4][0]), detail=detail)
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ class Survey:
                 peers=asking.result().get(one.name, ()),
                 before=before[one.name],
                 small=outside.small(one),
+                each=outside.each(one),
             )
             for one in services
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from checks.evidence.arrival import arrives_at
+from checks.evidence.firewall_owner import bans
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.legacy import LEGACY
@@ -193,11 +194,13 @@ def risen(look: Look) -> dict[Place, int]:
     return rises(look.need(RULES), again) if again else {}
 
 
-def _owner(look: Look, stop: Stop) -> Owner:
+def _owner(look: Look, stop: Stop) -> Owner:  # noqa: PLR0911  # one return an owner
     place, netfilter = stop.place, look.may(NETFILTER)
     docker_s = docker_backend(look)
     if place.chain.startswith(FAIL2BAN_CHAIN):
         return Owner.FAIL2BAN
+    if bans(place):  # also below DOCKER-USER: it is about one address, and no policy of the host's
+        return Owner.FOREIGN
     if place.backend is Backend.NFTABLES:
         return _owner_of_table(look, place)
     if place.chain in below(netfilter, "filter", "DOCKER-USER"):

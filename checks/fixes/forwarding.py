@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from checks.causes.forwarding import switched_off
+from checks.causes.forwarding import copied_by_network_manager, switched_off
 from checks.evidence.networkd import KNOWS_FORWARDING, networkd, switched_off_by_networkd
 from checks.evidence.networkd import UNIT as NETWORKD_UNIT
 from checks.facts.addresses import ADDRESSES
@@ -22,6 +22,9 @@ from checks.model import Finding, FixId, Lasts, Risk, Step
 _EVERY_INTERFACE = "sysctl net.ipv4.conf.*.forwarding"
 _NO_INTERFACES = {"all", "default", "lo"}
 _NETWORK_MANAGER = "NetworkManager.service"
+_COPIED = (
+    "One that says nothing gets net.ipv4.conf.default.forwarding at the next `nmcli device reapply`, and that is 0."
+)
 _FILES_OF = {NETWORKD_UNIT: "/etc/systemd/network", _NETWORK_MANAGER: "/etc/NetworkManager"}
 
 
@@ -166,6 +169,7 @@ def _owners(look: Look, names: tuple[str, ...]) -> tuple[str, ...]:
     if _NETWORK_MANAGER in active:
         notes += [
             f"NetworkManager, from 1.54 on, sets it as a profile says: {_written(look, _NETWORK_MANAGER)}.",
+            *((_COPIED,) if copied_by_network_manager(look) else ()),
             *(f"For good: sudo nmcli device modify {name} ipv4.forwarding yes, and in its profile" for name in names),
         ]
     return tuple(notes)

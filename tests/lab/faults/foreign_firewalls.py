@@ -55,7 +55,59 @@ def banned_by_nftables(hook: str) -> Act:
     )
 
 
+_UFW_DOCKER = """
+for chain in ufw-user-forward ufw-docker-logging-deny; do iptables -N $chain; done
+iptables -A ufw-docker-logging-deny -j DROP
+iptables -I DOCKER-USER 1 -j ufw-user-forward
+iptables -I DOCKER-USER 2 -p tcp -m conntrack --ctstate NEW -d 172.16.0.0/12 -j ufw-docker-logging-deny
+"""
+"""What ufw-docker puts into /etc/ufw/after.rules: nobody comes to a container without a `ufw route allow`."""
+
+_UFW_IN_FRONT = """
+iptables -N ufw-before-input; iptables -N ufw-user-input
+iptables -A INPUT -j ufw-before-input
+iptables -A ufw-before-input -i lo -j ACCEPT
+iptables -A ufw-before-input -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+iptables -A ufw-before-input -j ufw-user-input
+iptables -A ufw-user-input -p tcp --dport 22 -j ACCEPT
+iptables -P INPUT DROP
+"""
+"""`ufw enable` with OpenSSH allowed and nothing else."""
+
+_CSF = """
+iptables -N LOCALINPUT; iptables -N DENYIN; iptables -I INPUT -j LOCALINPUT; iptables -A LOCALINPUT -j DENYIN
+iptables -A DENYIN -s $CLIENT -p tcp ! --dport 22 -j DROP
+"""
+
+_CROWDSEC = """
+nft add table ip crowdsec
+nft 'add set ip crowdsec crowdsec-blacklists { type ipv4_addr; flags timeout; }'
+nft 'add chain ip crowdsec crowdsec-chain-forward { type filter hook forward priority -10; }'
+nft 'add rule ip crowdsec crowdsec-chain-forward ip saddr @crowdsec-blacklists counter drop'
+nft "add element ip crowdsec crowdsec-blacklists { $CLIENT timeout 1h }"
+"""
+
+_CROWDSEC_IN_DOCKER_USER = """
+iptables -N CROWDSEC_CHAIN; iptables -I DOCKER-USER -j CROWDSEC_CHAIN
+iptables -A CROWDSEC_CHAIN -s $CLIENT -j DROP
+"""
+
+_SAVED = """
+iptables -t mangle -A FORWARD -p tcp --dport 5000 -j DROP
+mkdir -p /etc/iptables; iptables-save -t mangle > /etc/iptables/rules.v4
+"""
+
 SCENARIOS = (
+    fault("ufw-docker-allows-no-route", typed(_UFW_DOCKER), POLICY),
+    fault(
+        "ufw-allows-ssh-alone",
+        one_after_the_other(on_host_network, typed(_UFW_IN_FRONT)),
+        FOREIGN,
+    ),
+    fault("csf-denies-the-client", one_after_the_other(on_host_network, typed(_CSF)), FOREIGN),
+    fault("crowdsec-bans-the-client", typed(_CROWDSEC), FOREIGN),
+    fault("crowdsec-bans-the-client-in-docker-user", typed(_CROWDSEC_IN_DOCKER_USER), FOREIGN),
+    fault("rule-that-netfilter-persistent-loads", typed(_SAVED), FOREIGN),
     fault("banned-by-fail2ban", banned("DOCKER-USER"), BANNED, outside="refused"),
     fault(
         "banned-by-fail2ban-on-the-host-s-network",

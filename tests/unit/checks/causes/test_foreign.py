@@ -57,3 +57,47 @@ def test_nor_where_it_would_take_away_what_docker_proxy_serves(platform: str) ->
     seen = recorded(platform, "ruleset-replaced-and-served-by-proxy")
     assert "chains-missing-but-served" in risks(seen)
     assert refusal_of(seen, "restart-docker").why.startswith("it would not help: ")
+
+
+@pytest.mark.parametrize("platform", BOTH)
+@pytest.mark.parametrize(
+    ("state", "cause", "made_by", "remedy"),
+    [
+        (
+            "ufw-docker-allows-no-route",
+            "docker-user-drop",
+            "it is one of ufw",
+            "sudo ufw route allow proto tcp from any to 172.17.0.2 port 5000",
+        ),
+        ("ufw-allows-ssh-alone", "foreign-firewall-drop", "it is one of ufw", "sudo ufw allow 5000/tcp"),
+        ("csf-denies-the-client", "foreign-firewall-drop", "it is one of CSF", "sudo csf -dr 10.77.0.1"),
+        (
+            "crowdsec-bans-the-client",
+            "foreign-firewall-drop",
+            "it is one of CrowdSec",
+            "sudo cscli decisions delete --ip 10.77.0.1",
+        ),
+        (
+            "rule-that-netfilter-persistent-loads",
+            "foreign-firewall-drop",
+            "table mangle, chain FORWARD",
+            "grep -n -e FORWARD /etc/iptables/rules.v4",
+        ),
+    ],
+)
+def test_a_rule_s_owner_is_named_and_the_remedy_is_in_its_own_terms(
+    platform: str, state: str, cause: str, made_by: str, remedy: str
+) -> None:
+    seen = recorded(platform, state)
+    assert causes(seen) == (cause,)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert made_by in told(seen)
+    assert remedy in told(seen)
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_ban_below_docker_user_is_the_banning_program_s_and_no_network_is_let_past_it(platform: str) -> None:
+    seen = recorded(platform, "crowdsec-bans-the-client-in-docker-user")
+    assert causes(seen) == ("foreign-firewall-drop",)
+    assert "sudo cscli decisions delete --ip 10.77.0.1" in told(seen)
+    assert "allow-in-docker-user" not in {plan.fix for plan in reported(seen).plans}

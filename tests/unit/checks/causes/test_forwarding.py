@@ -3,11 +3,12 @@
 import pytest
 
 from checks.causes.cause import examine
-from checks.causes.forwarding import FORWARD_POLICY_OPEN
+from checks.causes.forwarding import FORWARD_POLICY_OPEN, INTERFACE_FORWARDING_OFF
 from checks.look import Look
 from checks.model import Finding, Verdict
 from tests import recordings
 from tests.looks import changed, without
+from tests.unit.checks.fixes.plans import plan_of
 
 PLATFORMS = ["debian12-docker20.10.24", "debian13-docker26.1.5"]
 
@@ -69,3 +70,24 @@ def test_a_rule_that_may_end_it_leaves_it_untold() -> None:
 
 def test_without_the_rules_it_is_not_told() -> None:
     assert policy_open(without(recorded(PLATFORMS[0], "healthy"), "iptables", "sudo-refused")).verdict is Verdict.SKIP
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("default", ["0", "1"])
+def test_what_networkmanager_copies_to_an_interface_is_told_where_it_is_off(platform: str, default: str) -> None:
+    """Seen with NetworkManager 1.58: a profile that says nothing gets conf.default.forwarding at each reapply."""
+    seen = recorded(platform, "host0-forwarding-off")
+    managed = changed(
+        changed(seen, "forwarding", "conf/default/forwarding:1", f"conf/default/forwarding:{default}"),
+        "units",
+        "Id=NetworkManager.service\nLoadState=not-found\nActiveState=inactive",
+        "Id=NetworkManager.service\nLoadState=loaded\nActiveState=active",
+    )
+    for one in (seen, managed):
+        found = examine(INTERFACE_FORWARDING_OFF, one)
+        assert found.verdict is Verdict.FAIL
+        said = "\n".join(evidence.says for evidence in found.evidence)
+        assert ("which NetworkManager copies to an interface" in said) is (one is managed and default == "0")
+    plan = plan_of(managed, "enable-interface-forwarding")
+    assert any("nmcli device reapply" in note for note in plan.notes) is (default == "0")
+    assert any("ipv4.forwarding yes" in note for note in plan.notes)
