@@ -30,10 +30,4 @@ SCENARIOS = (
         outside="refused",
         segment=Stretch.REFUSED_BY_CONTAINER,
     ),
-    fault(
-        "container-has-lost-its-way-back",
-        one_after_the_other(_noted, typed(f"{_INSIDE} ip route del default")),
-        UNDETERMINED,
-        segment=Stretch.IN_CONTAINER,
-    ),
 )

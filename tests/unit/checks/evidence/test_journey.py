@@ -227,7 +227,7 @@ def test_what_was_not_wholly_seen_is_not_told() -> None:
     [
         ("container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
         ("container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),
-        ("container-has-lost-its-way-back", Stretch.IN_CONTAINER, ""),
+        ("container-without-default-route", Stretch.IN_CONTAINER, ""),
         ("docker0-forwarding-off", Stretch.BACK_INTO_HOST, "IP_INADDRERRORS"),
         ("docker-user-drops", Stretch.INTO_HOST, "NETFILTER_DROP"),
         ("rule-sends-what-is-for-containers-to-a-vpn", Stretch.INTO_HOST, "NETFILTER_DROP"),
