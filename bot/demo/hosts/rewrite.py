@@ -4,7 +4,8 @@ Rewritten are:
 
 - the host's address and the client's, wherever they stand as a whole;
 - the published port: in the sections of the path probe, where it stands beside 127.0.0.1 or the host's address, in the
-  DNAT rule, in the listening sockets and in what Docker says of its bindings. The container's own port stays;
+  DNAT rule, in the packets that were watched, in the listening sockets and in what Docker says of its bindings. The
+  container's own port stays;
 - times of units (``Mon 2026-11-23 04:14:22 UTC``), of Docker (RFC 3339), of the journal (microseconds) and of
   configuration files (seconds), by as much as the state of the demo's host began later than the recording was taken;
   and the host's clock.
@@ -91,6 +92,7 @@ def _published(name: str, address: str) -> tuple[str, ...]:
     places = {
         "path": (rf"^(@ ){PORT}\b", rf"({own}:){PORT}\b", rf"(\({own}\) port ){PORT}\b"),
         "iptables": (rf"( --dport ){PORT}(?= -j DNAT )",),
+        "capture": (rf"({own}\.){PORT}\b",),
         "sockets": (rf"((?:0\.0\.0\.0|\[::\]|\*):){PORT}\b",),
         "engine-containers": (rf'("HostPort": "){PORT}\b',),
     }
