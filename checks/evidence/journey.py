@@ -373,6 +373,8 @@ def _with_reason(segment: Segment, dropped: Dropped | None, attempts: int) -> Se
     if dropped is None:
         return segment
     words = plain_words(dropped.kind.reason)
-    said = f"the kernel dropped {dropped.count} of {attempts}, {dropped.kind.says}" + (f" ({words})" if words else "")
+    inside = " in the container" if segment.stretch in {Stretch.IN_CONTAINER, Stretch.REFUSED_BY_CONTAINER} else ""
+    said = f"the kernel dropped {dropped.count} of {attempts}{inside}, {dropped.kind.says}"
+    said += f" ({words})" if words else ""
     reason = dropped.kind.reason if dropped.sure and dropped.kind.reason not in _UNTOLD else ""
     return replace(segment, why=f"{segment.why}; {said}" if segment.why else said, reason=reason)

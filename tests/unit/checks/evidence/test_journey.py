@@ -259,5 +259,14 @@ def test_the_kernel_s_reason_says_what_to_look_at_first() -> None:
     assert where_to_look(blocked)[0].startswith("sudo ip xfrm policy")
 
 
+def test_a_drop_in_the_container_is_looked_for_there() -> None:
+    reached = [line for number in ALL for line in inwards(number)]
+    own = watched(reached, [dropped(number, "nft_do_chain NETFILTER_DROP") for number in ALL])
+    found = journey(own).segment
+    assert found is not None
+    assert "dropped 3 of 3 in the container, reason NETFILTER_DROP" in found.why
+    assert where_to_look(own)[0].startswith("sudo nsenter")
+
+
 def test_where_nobody_watched_there_is_no_place_to_look_at() -> None:
     assert where_to_look(recordings.replay(recordings.FOLDER / PLATFORM / "healthy.json")) == ()
