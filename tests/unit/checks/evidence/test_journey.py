@@ -105,6 +105,10 @@ def test_nobody_answers_for_the_container_s_hardware_address() -> None:
     assert found is not None
     assert found.stretch is Stretch.TO_CONTAINER
     assert found.why == f"the host asks on docker0 who has {CONTAINER}, and nobody answers"
+    elsewhere = question.replace("docker0 Out", "wg0 Out    ")
+    vpn = journey(watched(each(arrive(), [elsewhere]))).segment
+    assert vpn is not None
+    assert (vpn.stretch, vpn.first_missed.name) == (Stretch.ELSEWHERE, "docker0")
     told = said(0, "docker0 In", f"Reply {CONTAINER} is-at 02:42:ac:11:00:02, length 28", "ARP (0x0806)")
     answered = journey(watched(each(arrive(), [question, told]))).segment
     assert answered is not None
@@ -178,6 +182,15 @@ def test_the_answer_left_by_another_interface() -> None:
     assert found is not None
     assert found.stretch is Stretch.BACK_ELSEWHERE
     assert found.says == "its answer was seen leaving by wg0, and not leaving by host0: the question came in by host0"
+
+
+def test_nobody_answers_for_the_client_s_hardware_address_where_the_answer_is_to_leave() -> None:
+    lines = [line for n in ALL for line in (*inwards(n), *back(n, f"{CABLE} P", "docker0 In"))]
+    question = said(0, "wg0 Out", f"Request who-has {CLIENT} tell {HOST}, length 28", "ARP (0x0806)")
+    found = journey(watched(each(lines, [question]))).segment
+    assert found is not None
+    assert found.stretch is Stretch.BACK_ELSEWHERE
+    assert found.why == f"the host asks on wg0 who has {CLIENT}, and nobody answers"
 
 
 def test_the_answer_left_as_from_an_address_that_nobody_asked() -> None:

@@ -112,8 +112,9 @@ def test_a_kernel_that_names_no_function_still_gives_its_reason() -> None:
     assert found[0].kind.says == "reason IP_INADDRERRORS"
 
 
-def test_copies_for_tcpdump_are_no_drops() -> None:
-    assert parse_drops({"drops": drops(MARK, EVENT.format("packet_rcv+0x1/0x2"))}) == ()
+@pytest.mark.parametrize("location", ["packet_rcv", "tpacket_rcv", "__udp4_lib_rcv", "icmp_rcv", "arp_rcv"])
+def test_copies_for_tcpdump_and_other_protocols_are_no_drops_of_ours(location: str) -> None:
+    assert parse_drops({"drops": drops(MARK, EVENT.format(f"{location}+0x1/0x2"))}) == ()
 
 
 def test_a_kernel_without_the_event_says_so() -> None:
