@@ -235,19 +235,27 @@ def test_what_was_not_wholly_seen_is_not_told() -> None:
         journey(lost)
 
 
+TRIXIE, BOOKWORM = PLATFORM, "debian12-docker20.10.24"
+
+
 @pytest.mark.parametrize(
-    ("state", "stretch", "reason"),
+    ("platform", "state", "stretch", "reason"),
     [
-        ("container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
-        ("container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),
-        ("container-has-lost-its-way-back", Stretch.IN_CONTAINER, ""),
-        ("docker0-forwarding-off", Stretch.BACK_INTO_HOST, "IP_INADDRERRORS"),
-        ("docker-user-drops", Stretch.INTO_HOST, "NETFILTER_DROP"),
-        ("rule-sends-what-is-for-containers-to-a-vpn", Stretch.INTO_HOST, "NETFILTER_DROP"),
+        (TRIXIE, "container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
+        (BOOKWORM, "container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
+        (TRIXIE, "container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),
+        (BOOKWORM, "container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),
+        (TRIXIE, "container-has-lost-its-way-back", Stretch.IN_CONTAINER, ""),
+        (BOOKWORM, "container-has-lost-its-way-back", Stretch.IN_CONTAINER, ""),
+        (TRIXIE, "docker0-forwarding-off", Stretch.BACK_INTO_HOST, "IP_INADDRERRORS"),
+        (BOOKWORM, "docker0-forwarding-off", Stretch.BACK_INTO_HOST, "IP_INADDRERRORS"),
+        (TRIXIE, "docker-user-drops", Stretch.INTO_HOST, "NETFILTER_DROP"),
+        (TRIXIE, "rule-sends-what-is-for-containers-to-a-vpn", Stretch.INTO_HOST, "NETFILTER_DROP"),
+        (BOOKWORM, "dropped-before-the-host", Stretch.BEFORE_HOST, ""),
     ],
 )
-def test_recorded_hosts_say_where_the_packet_died(state: str, stretch: Stretch, reason: str) -> None:
-    found = journey(recordings.replay(recordings.FOLDER / PLATFORM / f"{state}.json")).segment
+def test_recorded_hosts_say_where_the_packet_died(platform: str, state: str, stretch: Stretch, reason: str) -> None:
+    found = journey(recordings.replay(recordings.FOLDER / platform / f"{state}.json")).segment
     assert found is not None
     assert (found.stretch, found.reason) == (stretch, reason)
 
