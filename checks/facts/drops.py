@@ -52,7 +52,7 @@ def parse(outputs: Outputs) -> tuple[Drop, ...] | Unavailable:
     if output.status != 0:
         said = output.stderr.strip().splitlines() or [f"status {output.status}"]
         return Unavailable(f"what the kernel drops could not be traced: {said[-1][:200]}")
-    lines = output.stdout.splitlines()
+    lines = output.stdout.rpartition("\n")[0].splitlines()  # the last one may be cut off
     marks = [mark for line in lines if (mark := _MARK.match(line))]
     if not marks:
         raise UnparsableError("the trace has no mark of its own")
