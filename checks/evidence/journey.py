@@ -261,6 +261,8 @@ def _unanswered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment:
 def _left(left: Sequence[TcpSighting], last: Spot, ground: _Ground) -> Segment:
     """It went on, and no answer was seen."""
     bridges, cables, to = ground.bridges, ground.cables, left[-1].destination
+    if not bridges:  # whose it is is not known: a task of a Swarm, say, or Docker could not be asked
+        return Segment(Stretch.IN_CONTAINER, last, Spot(Passage.ANSWERED, to), f"{to} is silent")
     if not {*bridges, *cables} & {one.interface for one in left}:
         return Segment(Stretch.ELSEWHERE, last, ground.onwards, f"it is sent to {to} by {last.name}")
     if last.name in bridges and cables:
@@ -295,8 +297,8 @@ def _reset(attempt: Attempt, ground: _Ground) -> Segment:
 
 def _kept(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None:
     """A connection that the host accepted for itself. A docker-proxy asks the container for one of its own."""
-    if ground.container is None or any(not one.incoming for one in attempt.question):
-        return None
+    if ground.container is None or not ground.cables or any(not one.incoming for one in attempt.question):
+        return None  # without cables of its container here (a rootless engine) nothing of what it asks is seen
     if any(one.asks and one.destination in ground.container.addresses for one in capture.tcp):
         return None
     why = f"a program of the host itself accepts it, and asks {ground.answerer} for nothing"

@@ -1,5 +1,7 @@
 """Where a packet died, by what was seen of it at each interface, and by the kernel's own word."""
 
+from dataclasses import replace
+
 import pytest
 
 from checks.evidence.journey import journey, may_journey
@@ -7,6 +9,7 @@ from checks.evidence.where import where_to_look
 from checks.look import MissingError
 from checks.model import Phase, ReachOutcome, Reading, Stretch, Vantage
 from tests import recordings
+from tests.looks import without
 from tests.unit.checks.watched_looks import (
     CABLE,
     CLIENT,
@@ -154,6 +157,14 @@ def test_the_host_itself_accepts_it_and_asks_no_container() -> None:
     assert found.stretch is Stretch.TAKEN_BY_HOST
     proxied = asks(7, "docker0 Out", f"{CONTAINER}.5000").replace(f"{CLIENT}.40007", "172.17.0.1.40007")
     assert journey(watched(each(lines, [proxied]), outside=SILENT)).segment is None
+
+
+def test_where_the_container_is_not_known_it_is_who_was_sent_to_that_is_silent() -> None:
+    seen = watched([line for number in ALL for line in inwards(number)])
+    blind = replace(without(seen, "engine-containers", "no answer"), recount=seen.recount)
+    found = journey(blind).segment
+    assert found is not None
+    assert (found.stretch, found.first_missed.says) == (Stretch.IN_CONTAINER, f"answered by {CONTAINER}")
 
 
 @pytest.mark.parametrize(
