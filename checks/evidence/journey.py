@@ -1,7 +1,7 @@
 """A client's packet as it was watched: where it was last seen, where missed, and what the kernel says of that."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from checks.evidence.reasons import plain_words
@@ -18,6 +18,9 @@ _BEFORE, _AFTER = 0.002, 0.005
 
 _ALIKE = 0.0003
 """Seconds: of two kinds of drops that differ by less in how soon they come, none is the sure one."""
+
+_NOT_DROPPED = {Stretch.AFTER_HOST, Stretch.BACK_UNTRANSLATED, Stretch.TAKEN_BY_HOST}
+"""Where the host itself has done with a packet what it wanted to."""
 
 _AN_ERROR = ("unreachable", "exceeded", "prohibited", "filtered")
 _NUMBERS = 1 << 32
@@ -103,6 +106,7 @@ class _Ground:
     bridges: tuple[str, ...]  # of that container
     cables: frozenset[str]  # the ports of those bridges
     own: frozenset[str]  # addresses of the host
+    ways_back: frozenset[str]  # next hops of an answer: the client itself, or a router
     came: bool  # whether the client is known to have got an answer
 
     @property
@@ -169,6 +173,7 @@ def _ground(look: Look) -> _Ground:
     except MissingError:
         container = None
     networks = container.networks if container is not None and container.running else ()
+    outbound = look.way.outbound
     bridges = tuple(addresses.owner_of(network.gateway) or network.bridge for network in networks)
     return _Ground(
         port=look.service.port,
@@ -179,6 +184,7 @@ def _ground(look: Look) -> _Ground:
         bridges=bridges,
         cables=frozenset(port.name for bridge in bridges for port in addresses.ports_of(bridge)),
         own=addresses.every_address | {target},
+        ways_back=frozenset((*(outbound.answer.split() if outbound else ()), look.way.client or "")),
         came=look.outside.ok or look.outside.phase in {Phase.TLS, Phase.HTTP},
     )
 
@@ -231,17 +237,19 @@ def _segment(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | N
         return _unanswered(attempt, capture, ground)
     if attempt.answer[0].refuses:
         return _reset(attempt, ground)
-    return _kept(attempt, capture, ground) or _answered(attempt, ground)
+    return _kept(attempt, capture, ground) or _answered(attempt, capture, ground)
 
 
 def _unanswered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment:
     question = attempt.question
     left = [one for one in question if not one.incoming]
     last = Spot(Passage.LEAVING if left else Passage.ENTERING, question[-1].interface)
-    asked = _asked_in_vain(capture, ground, question)
+    to = {*(ground.container.addresses if ground.container else ()), *(one.destination for one in question)}
+    asked = _asked_in_vain(capture, ground, to)
     if asked is not None:
-        why = f"the host asks on {asked.interface} who has {asked.address}, and nobody answers"
-        return Segment(Stretch.TO_CONTAINER, last, Spot(Passage.LEAVING, asked.interface), why)
+        elsewhere = bool(ground.bridges) and asked.interface not in ground.bridges
+        stretch = Stretch.ELSEWHERE if elsewhere else Stretch.TO_CONTAINER
+        return Segment(stretch, last, ground.onwards, _in_vain(asked))
     error = next(_errors(capture, question), None)
     if error is not None:
         return _icmp_error(error, last, ground)
@@ -253,6 +261,8 @@ def _unanswered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment:
 def _left(left: Sequence[TcpSighting], last: Spot, ground: _Ground) -> Segment:
     """It went on, and no answer was seen."""
     bridges, cables, to = ground.bridges, ground.cables, left[-1].destination
+    if not bridges:  # whose it is is not known: a task of a Swarm, say, or Docker could not be asked
+        return Segment(Stretch.IN_CONTAINER, last, Spot(Passage.ANSWERED, to), f"{to} is silent")
     if not {*bridges, *cables} & {one.interface for one in left}:
         return Segment(Stretch.ELSEWHERE, last, ground.onwards, f"it is sent to {to} by {last.name}")
     if last.name in bridges and cables:
@@ -287,8 +297,8 @@ def _reset(attempt: Attempt, ground: _Ground) -> Segment:
 
 def _kept(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None:
     """A connection that the host accepted for itself. A docker-proxy asks the container for one of its own."""
-    if ground.container is None or any(not one.incoming for one in attempt.question):
-        return None
+    if ground.container is None or not ground.cables or any(not one.incoming for one in attempt.question):
+        return None  # without cables of its container here (a rootless engine) nothing of what it asks is seen
     if any(one.asks and one.destination in ground.container.addresses for one in capture.tcp):
         return None
     why = f"a program of the host itself accepts it, and asks {ground.answerer} for nothing"
@@ -296,13 +306,18 @@ def _kept(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None
     return Segment(Stretch.TAKEN_BY_HOST, last, ground.onwards, why)
 
 
-def _answered(attempt: Attempt, ground: _Ground) -> Segment | None:
+def _answered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None:
     entering = [one.interface for one in attempt.question if one.incoming]
     asked, nic = attempt.question[0].destination, entering[-1]
     leaving = [one for one in attempt.answer if not one.incoming]
     home = Spot(Passage.LEAVING, nic, answer=True)
     if not leaving:
-        return Segment(Stretch.BACK_INTO_HOST, Spot(Passage.ENTERING, attempt.last.interface, answer=True), home)
+        last = Spot(Passage.ENTERING, attempt.last.interface, answer=True)
+        vain = _asked_in_vain(capture, ground, ground.ways_back)
+        if vain is None:
+            return Segment(Stretch.BACK_INTO_HOST, last, home)
+        stretch = Stretch.BACK_INTO_HOST if vain.interface in entering else Stretch.BACK_ELSEWHERE
+        return Segment(stretch, last, home, _in_vain(vain))
     same = next((one for one in leaving if one.interface in entering), None)
     if same is None:
         last = Spot(Passage.LEAVING, leaving[-1].interface, answer=True)
@@ -319,13 +334,16 @@ def _arriving(attempt: Attempt) -> Spot:
     return Spot(Passage.ARRIVING, attempt.question[0].source, answer=True)
 
 
-def _asked_in_vain(capture: Capture, ground: _Ground, question: Sequence[TcpSighting]) -> NeighbourSighting | None:
-    """The question for the hardware address of the container that nobody answered."""
+def _asked_in_vain(capture: Capture, ground: _Ground, wanted: Collection[str]) -> NeighbourSighting | None:
+    """The host's own question for the hardware address of a next hop, which nobody answered."""
     known = {one.address for one in capture.neighbours if one.is_answer}
-    wanted = {*(ground.container.addresses if ground.container else ()), *(one.destination for one in question)}
     asked = (one for one in capture.neighbours if not one.is_answer and not one.incoming)
     vain = (one for one in asked if one.address not in known and one.address not in ground.own)
-    return next((one for one in vain if one.interface in ground.bridges or one.address in wanted), None)
+    return next((one for one in vain if one.address in wanted), None)
+
+
+def _in_vain(asked: NeighbourSighting) -> str:
+    return f"the host asks on {asked.interface} who has {asked.address}, and nobody answers"
 
 
 def _errors(capture: Capture, question: Sequence[TcpSighting]) -> Iterator[IcmpSighting]:
@@ -343,7 +361,7 @@ def _dropped(attempts: Sequence[Attempt], segment: Segment, drops: Sequence[Drop
 
     Hosts that share a kernel see each other's drops. Some kind may fit by chance, and one that does not is no answer.
     """
-    if segment.stretch in {Stretch.AFTER_HOST, Stretch.TAKEN_BY_HOST}:
+    if segment.stretch in _NOT_DROPPED:
         return None
     times = sorted(one.last.at for one in attempts)
     drops = [one for one in drops if one.protocol == _ETHERNET[by_ipv6]]
@@ -373,6 +391,8 @@ def _with_reason(segment: Segment, dropped: Dropped | None, attempts: int) -> Se
     if dropped is None:
         return segment
     words = plain_words(dropped.kind.reason)
-    said = f"the kernel dropped {dropped.count} of {attempts}, {dropped.kind.says}" + (f" ({words})" if words else "")
+    inside = " in the container" if segment.stretch in {Stretch.IN_CONTAINER, Stretch.REFUSED_BY_CONTAINER} else ""
+    said = f"the kernel dropped {dropped.count} of {attempts}{inside}, {dropped.kind.says}"
+    said += f" ({words})" if words else ""
     reason = dropped.kind.reason if dropped.sure and dropped.kind.reason not in _UNTOLD else ""
     return replace(segment, why=f"{segment.why}; {said}" if segment.why else said, reason=reason)

@@ -60,6 +60,13 @@ _BY_STRETCH = {
     ),
 }
 _BY_STRETCH[Stretch.REFUSED_BY_CONTAINER] = _BY_STRETCH[Stretch.IN_CONTAINER]
+_INSIDE = {
+    "NETFILTER_DROP": (
+        "sudo nsenter -n -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) iptables-save -c   # its own firewall",
+    ),
+    "OTHERHOST": _BY_REASON["OTHERHOST"],
+}
+"""Reasons of what is dropped in the container's own network namespace."""
 
 
 def where_to_look(look: Look) -> tuple[str, ...]:
@@ -69,7 +76,9 @@ def where_to_look(look: Look) -> tuple[str, ...]:
 
 
 def _lines(found: Segment) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*_BY_REASON.get(found.reason, ()), *_BY_STRETCH[found.stretch])))
+    inside = found.stretch in {Stretch.IN_CONTAINER, Stretch.REFUSED_BY_CONTAINER}
+    by_reason = _INSIDE if inside else _BY_REASON
+    return tuple(dict.fromkeys((*by_reason.get(found.reason, ()), *_BY_STRETCH[found.stretch])))
 
 
 def _names(look: Look) -> dict[str, object]:

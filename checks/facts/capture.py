@@ -107,7 +107,8 @@ def parse(outputs: Outputs) -> Capture | Unavailable:
         return Unavailable(f"tcpdump did not start (status {output.status}): {said[-1][:200]}")
     if "LINUX_SLL2" not in output.stderr:
         return Unavailable("tcpdump is too old to name interfaces: that takes libpcap 1.10")
-    lines = output.stdout.splitlines()
+    told = output.stdout.rpartition("\n")[0].splitlines()  # what comes behind is cut off
+    lines = [line for line in told if line]  # an empty one is its farewell when it is ended
     seen = [sighting for line in lines if (sighting := _sighting(line)) is not None]
     if lines and not seen:
         raise UnparsableError(f"cannot read the line {lines[0][:120]!r} of tcpdump")

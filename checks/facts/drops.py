@@ -11,8 +11,8 @@ _EVENT = re.compile(
 )
 _MARK = re.compile(r".*\s(?P<at>\d+\.\d+): tracing_mark_write: dockerhealth (?P<clock>\d+\.\d+)(?P<tai> tai)?")
 _ADDRESS = re.compile(r"(0x)?[0-9a-f]{8,16}")
-_ITS_OWN = {"packet_rcv", "tpacket_rcv", "sk_stream_kill_queues", "skb_queue_purge_reason"}
-"""Where packets end that were delivered all the same: copies for tcpdump, what a socket had left when it was closed."""
+_NO_LOSS = re.compile(r"t?packet_rcv|sk_stream_kill_queues|skb_queue_purge_reason|\w*(udp|icmp|igmp|arp)_?\w*")
+"""Where packets end that were delivered, as copies for tcpdump and what a socket had left; and others than TCP's."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def parse(outputs: Outputs) -> tuple[Drop, ...] | Unavailable:
     if output.status != 0:
         said = output.stderr.strip().splitlines() or [f"status {output.status}"]
         return Unavailable(f"what the kernel drops could not be traced: {said[-1][:200]}")
-    lines = output.stdout.splitlines()
+    lines = output.stdout.rpartition("\n")[0].splitlines()  # the last one may be cut off
     marks = [mark for line in lines if (mark := _MARK.match(line))]
     if not marks:
         raise UnparsableError("the trace has no mark of its own")
@@ -61,7 +61,7 @@ def parse(outputs: Outputs) -> tuple[Drop, ...] | Unavailable:
         offset = round(offset)
     events = [event for line in lines if (event := _EVENT.match(line))]
     drops = [_drop(event, offset) for event in events]
-    return tuple(drop for drop in drops if drop.kind.location not in _ITS_OWN)
+    return tuple(drop for drop in drops if not _NO_LOSS.fullmatch(drop.kind.location))
 
 
 def _drop(event: re.Match[str], offset: float) -> Drop:

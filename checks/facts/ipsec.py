@@ -3,9 +3,12 @@
 Policies themselves are root's to read, and the keys beside them nobody's business.
 """
 
+import re
 from collections.abc import Mapping
 
-from checks.source import Outputs, Probe, Source
+from checks.source import Outputs, Probe, Source, UnparsableError
+
+_ROW = re.compile(r"(?P<name>Xfrm[A-Za-z]+)\s+(?P<count>\d+)")
 
 Ipsec = Mapping[str, int]
 """The kernel's names to their counts since boot: ``XfrmOutNoStates``... Empty for a kernel without IPsec."""
@@ -13,8 +16,11 @@ Ipsec = Mapping[str, int]
 
 def parse(outputs: Outputs) -> Ipsec:
     """Lines of a name and a number (Documentation/networking/xfrm_proc.rst)."""
-    rows = (line.split() for line in outputs["ipsec"].stdout.splitlines())
-    return {name: int(value) for name, value in rows}
+    lines = outputs["ipsec"].stdout.splitlines()
+    rows = [_ROW.fullmatch(line) for line in lines]
+    if None in rows:
+        raise UnparsableError(f"cannot read {lines[rows.index(None)][:80]!r}")
+    return {row["name"]: int(row["count"]) for row in rows if row is not None}
 
 
 _COMMAND = "[ ! -e /proc/net/xfrm_stat ] || cat /proc/net/xfrm_stat"

@@ -1,5 +1,7 @@
 """Where a packet died, by what was seen of it at each interface, and by the kernel's own word."""
 
+from dataclasses import replace
+
 import pytest
 
 from checks.evidence.journey import journey, may_journey
@@ -7,6 +9,7 @@ from checks.evidence.where import where_to_look
 from checks.look import MissingError
 from checks.model import Phase, ReachOutcome, Reading, Stretch, Vantage
 from tests import recordings
+from tests.looks import without
 from tests.unit.checks.watched_looks import (
     CABLE,
     CLIENT,
@@ -105,6 +108,10 @@ def test_nobody_answers_for_the_container_s_hardware_address() -> None:
     assert found is not None
     assert found.stretch is Stretch.TO_CONTAINER
     assert found.why == f"the host asks on docker0 who has {CONTAINER}, and nobody answers"
+    elsewhere = question.replace("docker0 Out", "wg0 Out    ")
+    vpn = journey(watched(each(arrive(), [elsewhere]))).segment
+    assert vpn is not None
+    assert (vpn.stretch, vpn.first_missed.name) == (Stretch.ELSEWHERE, "docker0")
     told = said(0, "docker0 In", f"Reply {CONTAINER} is-at 02:42:ac:11:00:02, length 28", "ARP (0x0806)")
     answered = journey(watched(each(arrive(), [question, told]))).segment
     assert answered is not None
@@ -152,6 +159,14 @@ def test_the_host_itself_accepts_it_and_asks_no_container() -> None:
     assert journey(watched(each(lines, [proxied]), outside=SILENT)).segment is None
 
 
+def test_where_the_container_is_not_known_it_is_who_was_sent_to_that_is_silent() -> None:
+    seen = watched([line for number in ALL for line in inwards(number)])
+    blind = replace(without(seen, "engine-containers", "no answer"), recount=seen.recount)
+    found = journey(blind).segment
+    assert found is not None
+    assert (found.stretch, found.first_missed.says) == (Stretch.IN_CONTAINER, f"answered by {CONTAINER}")
+
+
 @pytest.mark.parametrize(
     ("by", "stretch"), [(HOST, Stretch.REFUSED_BY_HOST), (CONTAINER, Stretch.REFUSED_BY_CONTAINER)]
 )
@@ -178,6 +193,15 @@ def test_the_answer_left_by_another_interface() -> None:
     assert found is not None
     assert found.stretch is Stretch.BACK_ELSEWHERE
     assert found.says == "its answer was seen leaving by wg0, and not leaving by host0: the question came in by host0"
+
+
+def test_nobody_answers_for_the_client_s_hardware_address_where_the_answer_is_to_leave() -> None:
+    lines = [line for n in ALL for line in (*inwards(n), *back(n, f"{CABLE} P", "docker0 In"))]
+    question = said(0, "wg0 Out", f"Request who-has {CLIENT} tell {HOST}, length 28", "ARP (0x0806)")
+    found = journey(watched(each(lines, [question]))).segment
+    assert found is not None
+    assert found.stretch is Stretch.BACK_ELSEWHERE
+    assert found.why == f"the host asks on wg0 who has {CLIENT}, and nobody answers"
 
 
 def test_the_answer_left_as_from_an_address_that_nobody_asked() -> None:
@@ -222,19 +246,27 @@ def test_what_was_not_wholly_seen_is_not_told() -> None:
         journey(lost)
 
 
+TRIXIE, BOOKWORM = PLATFORM, "debian12-docker20.10.24"
+
+
 @pytest.mark.parametrize(
-    ("state", "stretch", "reason"),
+    ("platform", "state", "stretch", "reason"),
     [
-        ("container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
-        ("container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),
-        ("container-without-default-route", Stretch.IN_CONTAINER, ""),
-        ("docker0-forwarding-off", Stretch.BACK_INTO_HOST, "IP_INADDRERRORS"),
-        ("docker-user-drops", Stretch.INTO_HOST, "NETFILTER_DROP"),
-        ("rule-sends-what-is-for-containers-to-a-vpn", Stretch.INTO_HOST, "NETFILTER_DROP"),
+        (TRIXIE, "container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
+        (BOOKWORM, "container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
+        (TRIXIE, "container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),
+        (BOOKWORM, "container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),
+        (TRIXIE, "container-without-default-route", Stretch.IN_CONTAINER, ""),
+        (BOOKWORM, "container-without-default-route", Stretch.IN_CONTAINER, ""),
+        (TRIXIE, "docker0-forwarding-off", Stretch.BACK_INTO_HOST, "IP_INADDRERRORS"),
+        (BOOKWORM, "docker0-forwarding-off", Stretch.BACK_INTO_HOST, "IP_INADDRERRORS"),
+        (TRIXIE, "docker-user-drops", Stretch.INTO_HOST, "NETFILTER_DROP"),
+        (TRIXIE, "rule-sends-what-is-for-containers-to-a-vpn", Stretch.INTO_HOST, "NETFILTER_DROP"),
+        (BOOKWORM, "dropped-before-the-host", Stretch.BEFORE_HOST, ""),
     ],
 )
-def test_recorded_hosts_say_where_the_packet_died(state: str, stretch: Stretch, reason: str) -> None:
-    found = journey(recordings.replay(recordings.FOLDER / PLATFORM / f"{state}.json")).segment
+def test_recorded_hosts_say_where_the_packet_died(platform: str, state: str, stretch: Stretch, reason: str) -> None:
+    found = journey(recordings.replay(recordings.FOLDER / platform / f"{state}.json")).segment
     assert found is not None
     assert (found.stretch, found.reason) == (stretch, reason)
 
@@ -257,6 +289,15 @@ def test_where_it_died_is_where_to_look(lines: list[str]) -> None:
 def test_the_kernel_s_reason_says_what_to_look_at_first() -> None:
     blocked = watched(arrive(), [dropped(number, "ip_forward XFRM_POLICY") for number in ALL])
     assert where_to_look(blocked)[0].startswith("sudo ip xfrm policy")
+
+
+def test_a_drop_in_the_container_is_looked_for_there() -> None:
+    reached = [line for number in ALL for line in inwards(number)]
+    own = watched(reached, [dropped(number, "nft_do_chain NETFILTER_DROP") for number in ALL])
+    found = journey(own).segment
+    assert found is not None
+    assert "dropped 3 of 3 in the container, reason NETFILTER_DROP" in found.why
+    assert where_to_look(own)[0].startswith("sudo nsenter")
 
 
 def test_where_nobody_watched_there_is_no_place_to_look_at() -> None:

@@ -1,13 +1,17 @@
 """What tcpdump and the kernel write while known attempts are watched."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from checks.facts import ALL_FACTS, WATCHING
-from checks.facts.capture import MOST_PORTS, Capture, parse, ports_to_watch
-from checks.facts.drops import DropKind
+from checks.facts.capture import CAPTURE, MOST_PORTS, Capture, parse, ports_to_watch
+from checks.facts.drops import DROPS, DropKind
 from checks.facts.drops import parse as parse_drops
 from checks.model import Output, Service
-from checks.source import Unavailable, UnparsableError, WatchProbe
+from checks.source import Facts, Unavailable, UnparsableError, WatchProbe
 from tests import recordings
 from tests.unit.checks.watched_looks import LISTENING, NONE_LOST, PLATFORM
 
@@ -59,6 +63,7 @@ def test_a_last_line_that_was_cut_off_is_left_out() -> None:
 
 def test_silence_is_an_observation() -> None:
     assert seen() == Capture((), (), (), whole=True)
+    assert seen("") == Capture((), (), (), whole=True)  # tcpdump 4.99 ends a line that it may not have ended
 
 
 def test_what_may_not_be_all_says_so() -> None:
@@ -112,13 +117,30 @@ def test_a_kernel_that_names_no_function_still_gives_its_reason() -> None:
     assert found[0].kind.says == "reason IP_INADDRERRORS"
 
 
-def test_copies_for_tcpdump_are_no_drops() -> None:
-    assert parse_drops({"drops": drops(MARK, EVENT.format("packet_rcv+0x1/0x2"))}) == ()
+@pytest.mark.parametrize("location", ["packet_rcv", "tpacket_rcv", "__udp4_lib_rcv", "icmp_rcv", "arp_rcv"])
+def test_copies_for_tcpdump_and_other_protocols_are_no_drops_of_ours(location: str) -> None:
+    assert parse_drops({"drops": drops(MARK, EVENT.format(f"{location}+0x1/0x2"))}) == ()
 
 
 def test_a_kernel_without_the_event_says_so() -> None:
     found = parse_drops({"drops": drops(status=69, said="the kernel has no event skb:kfree_skb\n")})
     assert found == Unavailable("what the kernel drops could not be traced: the kernel has no event skb:kfree_skb")
+
+
+@given(st.data())
+def test_what_is_cut_off_anywhere_is_a_fact_or_a_reason_and_never_more_than_there_was(data: st.DataObject) -> None:
+    counted = recordings.replay(recordings.FOLDER / PLATFORM / "container-rejects-by-its-own-firewall.json").recount
+    assert counted is not None
+    whole = counted.facts.outputs
+    ends = {name: data.draw(st.integers(0, len(whole[name].stdout))) for name in ("capture", "drops")}
+    cut = {name: replace(whole[name], stdout=whole[name].stdout[:end]) for name, end in ends.items()}
+    was, now = (Facts("host1", counted.facts.at, outputs) for outputs in (whole, cut))
+    tcp_before, tcp_after = was.get(CAPTURE), now.get(CAPTURE)
+    if not isinstance(tcp_after, Unavailable) and not isinstance(tcp_before, Unavailable):
+        assert len(tcp_after.tcp) <= len(tcp_before.tcp)
+    drops_before, drops_after = was.get(DROPS), now.get(DROPS)
+    if not isinstance(drops_after, Unavailable) and not isinstance(drops_before, Unavailable):
+        assert len(drops_after) <= len(drops_before)
 
 
 def test_they_are_asked_of_known_attempts_only() -> None:
