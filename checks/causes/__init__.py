@@ -63,7 +63,7 @@ from checks.causes.publication import (
     PUBLISHED_ON_ANOTHER_ADDRESS,
     PUBLISHED_ON_LOOPBACK,
 )
-from checks.causes.registry import NOT_A_REGISTRY, REGISTRY_ERROR, SCHEME_MISMATCH
+from checks.causes.registry import NOT_A_REGISTRY, REGISTRY_ERROR, SCHEME_MISMATCH, TLS_REFUSED
 from checks.causes.routing import CONTAINER_UNROUTABLE
 
 ALL_CAUSES: tuple[Cause, ...] = (
@@ -115,6 +115,7 @@ ALL_CAUSES: tuple[Cause, ...] = (
     PORT_NOT_PUBLISHED,
     MTU_BLACK_HOLE,
     SCHEME_MISMATCH,
+    TLS_REFUSED,
     CERTIFICATE_EXPIRED,
     CERTIFICATE_NOT_YET_VALID,
     CERTIFICATE_OF_ANOTHER_NAME,
