@@ -2,7 +2,8 @@
 
 The ladder reaches each service from the host by 127.0.0.1, by its LAN address and by the container's own address.
 Where it connects and comes to nothing, the other scheme is tried too. What listens inside the container is read from
-the kernel (proc(5): /proc/PID/net/tcp is that of the process's own network namespace, and any user may read it).
+the kernel (proc(5): /proc/PID/net/tcp is that of the process's own network namespace, and any user may read it), and
+from the same place by which routes the container answers: /proc/PID/net/route, its main table.
 The route oracle asks the kernel what it would do with a client's packet: ``ip route get CONTAINER from CLIENT iif
 NIC`` answers with a route where it would be forwarded, "No route to host" where forwarding is off on the way in, and
 "Invalid argument" (older kernels: "Invalid cross-device link") where the reverse path filter would drop it.
@@ -41,6 +42,7 @@ _BY_STATUS = {
     124: ReachOutcome.TIMED_OUT,
 }  # curl(1), timeout(1)
 _TLS_STATUS = 35
+_RTF_GATEWAY, _RTF_REJECT = 0x2, 0x200  # linux: include/uapi/linux/route.h
 _ERRORS = (
     ("Connection refused", ReachOutcome.REFUSED),
     ("No route to host", ReachOutcome.NO_ROUTE),
@@ -81,10 +83,14 @@ class Rung:
 
 @dataclass(frozen=True)
 class Listener:
-    """A TCP socket that accepts connections inside a container."""
+    """A TCP socket that accepts connections inside a container.
+
+    ``waiting``: connections that its program has not accepted yet; None where that was not asked.
+    """
 
     address: ipaddress.IPv4Address | ipaddress.IPv6Address
     port: int
+    waiting: int | None = None
 
     @property
     def says(self) -> str:
@@ -110,6 +116,25 @@ class Route:
 
 
 @dataclass(frozen=True)
+class InnerRoute:
+    """One line of a container's own main routing table. ``gateway`` is None for what is on its link.
+
+    ``interface`` is None where packets end: unreachable, blackhole...
+    """
+
+    network: ipaddress.IPv4Network
+    interface: str | None
+    gateway: str | None
+    metric: int
+
+    @property
+    def says(self) -> str:
+        where = "nowhere" if self.interface is None else f"dev {self.interface}"
+        to = "default" if not self.network.prefixlen else str(self.network)
+        return f"{to} via {self.gateway} {where}" if self.gateway else f"{to} {where}"
+
+
+@dataclass(frozen=True)
 class Way:
     """All that was asked for one service port. ``client`` is the bot's address, as the host sees it."""
 
@@ -122,6 +147,7 @@ class Way:
     other_scheme: Rung | None = None  # https where the URL says http, or the reverse; tried where that one is no good
     inner: Rung | None = None  # the configured container by its own address, where it does not publish the port itself
     listening: tuple[Listener, ...] | None = None  # in the container; None where it could not be read
+    routes: tuple[InnerRoute, ...] | None = None  # of the container; None where they could not be read
     gaps: Gaps = field(default_factory=dict)  # attempts that were made and cannot be read
 
 
@@ -171,6 +197,8 @@ def _add(way: Way, kind: str, rest: list[str], text: str) -> Way:  # noqa: PLR09
             return way
         case "listening", []:
             return replace(way, listening=tuple(_listener(word) for word in text.split()))
+        case "routes", []:
+            return replace(way, routes=tuple(_inner_route(line) for line in text.splitlines()[1:] if line.strip()))
         case "arrival", question:
             return replace(way, arrival=_route(question, text))
         case "back", question:
@@ -224,11 +252,27 @@ def _certificate(text: str) -> Certificate | None:
 
 
 def _listener(word: str) -> Listener:
-    """``0100007F:1388``: the address in words of the machine's byte order, little-endian, and the port, in hex."""
-    address, _, port = word.partition(":")
+    """``0100007F:1388=00000002``: address, port and waiting connections, in hex.
+
+    The address is in words of the machine's byte order, little-endian.
+    """
+    socket, _, waiting = word.partition("=")
+    address, _, port = socket.partition(":")
     words = bytes.fromhex(address)
     turned = b"".join(words[start : start + 4][::-1] for start in range(0, len(words), 4))
-    return Listener(ipaddress.ip_address(turned), int(port, 16))
+    return Listener(ipaddress.ip_address(turned), int(port, 16), int(waiting, 16) if waiting else None)
+
+
+def _inner_route(line: str) -> InnerRoute:
+    """A line of proc(5)'s net/route: ``eth0 00000000 010011AC 0003 0 0 0 00000000 0 0 0``."""
+    interface, to, by, flags, _, _, metric, mask, *_ = line.split()
+    network = ipaddress.IPv4Network((_little(to), str(_little(mask))), strict=False)
+    has_gateway, ends = int(flags, 16) & _RTF_GATEWAY, int(flags, 16) & _RTF_REJECT
+    return InnerRoute(network, None if ends else interface, str(_little(by)) if has_gateway else None, int(metric))
+
+
+def _little(text: str) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(bytes.fromhex(text)[::-1])
 
 
 def _route(question: list[str], text: str) -> Route:
@@ -294,15 +338,16 @@ inside() {
     esac
   done
 }
-# listening PID: what listens in that process's network
+# listening PID: what listens in that process's network, and how many connections wait there to be accepted
 listening() {
-  awk '$4 == "0A" { print $2 }' "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null  # no tcp6 where IPv6 is off
+  awk '$4 == "0A" { print $2 "=" substr($5, 10) }' "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null  # or no IPv6
 }
 # Where the container does not publish the port somebody else may answer in its place: the first of the ports on which
 # it listens for others, in plain HTTP as behind a proxy, else in TLS.
 inner() {
   first=$(grep -v -e '^0100007F:' -e '^0*1000000:' "behind.$1" | sort | head -n 1)
   [ -n "$first" ] || return
+  first=${first%=*}
   for scheme in http https; do
     try "$1" inner "$scheme" "$2" "$((0x${first##*:}))" "$3" "$4"
     grep -qE '^=> (000|400) ' "path.$1.inner" || return
@@ -344,7 +389,7 @@ service() {
     [ -n "$name" ] && inside "$1" "$name"
   fi
   [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/tcp" ] &&
-    { echo "@ $1 listening"; listening "$pid"; } >"path.$1.listening"
+    { echo "@ $1 listening"; listening "$pid"; echo "@ $1 routes"; cat "/proc/$pid/net/route"; } >"path.$1.listening"
   [ -n "$behind" ] && [ "$2" != tcp ] && inner "$1" "$behind" "$3" "$asked" &
   if [ -n "$ip" ] && [ -n "$port" ]; then
     echo "@ $1 container $ip" >"path.$1.address"
