@@ -34,6 +34,14 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where people told in public of a fault, and what they told, in our words."""
+
+    url: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Scenario:
     """``causes``: what a right diagnosis names, the root first; of a pair either may be the root.
 
@@ -51,6 +59,7 @@ class Scenario:
     cold: bool = False  # the look's login is made after the break, not before
     core: bool = False  # one of the few that CI runs, which together touch every family
     not_on: Mapping[str, str] = field(default_factory=dict)
+    source: Source | None = None
 
     def applies_to(self, host: LabHost) -> bool:
         return host.generation not in self.not_on

@@ -14,6 +14,7 @@ from tests.lab.faults import (
     publication,
     publishers,
     registries,
+    reported,
     routes,
 )
 from tests.lab.faults.containers import container_removed, container_stopped, dockerd_stopped
@@ -40,6 +41,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *containers.SCENARIOS,
     *registries.SCENARIOS,
     *routes.SCENARIOS,
+    *reported.SCENARIOS,
     *pairs.SCENARIOS,
 )
 
