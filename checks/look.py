@@ -146,7 +146,7 @@ class Look:
         except MissingError:
             return ""
         name, port = self.service.container, self.service.port
-        if container is None or name is None or container.name == name:
+        if container is None or name is None or name in {container.name, container.made.service}:
             return ""
         state = "" if container.running else f", which is {container.status},"
         publishes = f"container {container.name}{state} publishes {port}"

@@ -2,10 +2,12 @@
 
 import shlex
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address
 
 from checks.causes.cause import Cause, Judgement, fail, passed
+from checks.causes.container_network import left_behind
 from checks.causes.disk import is_out_of_room
-from checks.evidence.inside import ending, innermost, says, shown, was_accepted
+from checks.evidence.inside import ending, innermost, rung, says, shown, was_accepted
 from checks.evidence.recreate import recreate
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.engine import Container
@@ -17,6 +19,7 @@ from checks.model import Evidence, FixId, ReachOutcome, ServiceKind, Vantage
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
 _NO_ANSWER = {ReachOutcome.TIMED_OUT, ReachOutcome.RESET}
 _STARTING = timedelta(seconds=10)
+_EVERY_IPV4 = IPv4Address(0)
 
 
 def _container_unhealthy(look: Look) -> Judgement:
@@ -26,7 +29,8 @@ def _container_unhealthy(look: Look) -> Judgement:
     if other is not None or container is None:
         return other or passed("there is no container")
     nearest = innermost(look)
-    if not _is_no_answer(look, nearest):
+    waiting = _waiting(look, container)
+    if not waiting and not _is_no_answer(look, nearest):
         return passed(f"at {nearest.address}, where no rule is in the way, it {says(look, nearest)}")
     if look.outside.ok or (look.small is not None and look.small.ok):
         return passed(f"it {look.outside.says} from outside" if look.outside.ok else "it answers in small packets")
@@ -37,6 +41,7 @@ def _container_unhealthy(look: Look) -> Judgement:
         look.need_rules_in_iptables()  # Podman's conmon accepts a port whose rules are gone, and is silent (5.4.2)
     return fail(
         *shown(look, *_ALL),
+        *((Evidence("sockets", waiting),) if waiting else ()),
         Evidence(
             "containers", f"container {container.name} runs since {container.started_at[:19].replace('T', ' ')} UTC"
         ),
@@ -47,6 +52,20 @@ def _container_unhealthy(look: Look) -> Judgement:
             f"docker top {shlex.quote(container.name)}",
         ),
     )
+
+
+def _waiting(look: Look, container: Container) -> str:
+    """What tells that the program listens and accepts nothing: the kernel's queue is full, and it drops who knocks.
+
+    Empty where a connection was made, or nobody waits for one.
+    """
+    nearest, port = innermost(look), _port(look, container)
+    if nearest.ended is not ReachOutcome.TIMED_OUT or was_accepted(look, nearest):
+        return ""
+    queues = [one for one in look.way.listening or () if one.port == port and one.waiting]
+    if not queues:
+        return ""
+    return f"{queues[0].waiting} connections wait at {queues[0].says} for the program to accept them: it does not"
 
 
 def _is_no_answer(look: Look, nearest: Rung) -> bool:
@@ -71,10 +90,14 @@ def _container_not_listening(look: Look) -> Judgement:
         return passed(f"container {container.name} does not publish {look.service.port}")
     listening = _listening(look)
     there = [one for one in listening if one.port == port]
-    if there:
-        return passed(f"in container {container.name} a program listens on {_named(there)}")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
+    if there:
+        return _not_for_docker(look, container, there) or passed(
+            f"in container {container.name} a program listens on {_named(there)}"
+        )
+    if left_behind(look) is not None:
+        return passed("its program is in another network: see shared-network-lost")
     else_where = sorted({one.port for one in listening}) if not container.on_host_network else []
     heard = f"only on {', '.join(map(str, else_where))}" if else_where else "on nothing at all"
     what = "" if container.on_host_network else f"; it listens {heard}"
@@ -86,6 +109,31 @@ def _container_not_listening(look: Look) -> Judgement:
         *shown(look, *_ALL),
         sure=bool(else_where) or not _just_started(look, container),
         advice=advice,
+    )
+
+
+def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> Judgement | None:
+    """It listens on the port, and not at the address to which Docker sends packets: for IPv6 alone, or at another one.
+
+    None where it does, or the attempt at the container's own address was not refused. A socket on ``::`` takes IPv4 as
+    well, unless its program or net.ipv6.bindv6only says no (ipv6(7)); that it refuses is how that is known.
+    """
+    tried = rung(look, Vantage.CONTAINER)
+    outside_of_it = [one for one in there if not one.address.is_loopback]
+    if tried is None or tried.ended is not ReachOutcome.REFUSED or not outside_of_it:
+        return None
+    heard = {str(one.address) for one in outside_of_it}
+    if heard & {tried.address, str(_EVERY_IPV4)}:
+        return None
+    only = "for IPv6 alone" if all(isinstance(one.address, IPv6Address) for one in outside_of_it) else "for others"
+    return fail(
+        Evidence(
+            "sockets",
+            f"in container {container.name} the program listens on {_named(outside_of_it)}, {only}:"
+            f" Docker sends clients to {tried.address}, where that is refused",
+        ),
+        *shown(look, *_ALL),
+        advice=(f"# let the program listen on 0.0.0.0:{there[0].port} (or, of IPv6, with IPV6_V6ONLY off)",),
     )
 
 

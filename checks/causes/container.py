@@ -11,6 +11,7 @@ from checks.model import Evidence, FixId, Phase
 
 _KILLED = 137  # 128 + SIGKILL
 _MOST_NAMED = 10
+_ROOT = "/var/lib/docker"
 
 
 def _container_stopped(look: Look) -> Judgement:
@@ -159,6 +160,31 @@ def _container_missing(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"there is no container {name}, and something else answers in its place")
     others = ", ".join(sorted(container.name for container in containers)[:_MOST_NAMED]) or "none at all"
+    engine = look.may(ENGINE)
+    moved = engine is not None and engine.is_docker and not containers and engine.root != _ROOT
+    if engine is not None and moved:
+        return fail(
+            Evidence("containers", f"Docker knows no container at all, so none named {name}"),
+            Evidence("Docker Engine", f"it keeps its containers in {engine.root}, not in {_ROOT}, where most do"),
+            advice=(
+                f"sudo ls {_ROOT}/containers   # the old ones, if `data-root` was changed, or Docker came another way",
+                "grep -s data-root /etc/docker/daemon.json; snap list docker   # what changed it",
+                f"# if they are there: set data-root back to {_ROOT}, or move its content, and restart dockerd",
+            ),
+        )
+    if engine is not None and engine.swarm:
+        return fail(
+            Evidence("containers", f"Docker knows no container {name}; it has: {others}"),
+            Evidence(
+                "Docker Engine",
+                f"this host is part of a swarm: {name} may be a service, whose tasks are named otherwise",
+            ),
+            sure=False,
+            advice=(
+                f"docker service ps --no-trunc {shlex.quote(name)}   # on a manager: what keeps its tasks down",
+                f"docker service inspect --pretty {shlex.quote(name)}   # replicas, placement, ports",
+            ),
+        )
     events = f"docker events --since 24h --until 0s --filter container={shlex.quote(name)} --filter event=destroy"
     return fail(
         Evidence("containers", f"Docker knows no container {name}; it has: {others}"),

@@ -1,13 +1,11 @@
-"""The last yard: the host's link to the container, and the container's own routes back."""
+"""The last yard: the host's link to the container."""
 
-import ipaddress
 import shlex
 from collections.abc import Iterator
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of, wrong_with
 from checks.evidence.inside import shown
-from checks.evidence.packet import followed
 from checks.facts.addresses import ADDRESSES, Addresses, Neighbour
 from checks.facts.engine import CONTAINERS, Container, Network
 from checks.facts.nftables import NFTABLES, Nftables
@@ -158,66 +156,10 @@ def _by_another_port(
     )
 
 
-def _container_route_missing(look: Look) -> Judgement:
-    """The container's own routes do not lead its answers back to the host; what is on its link is answered still.
-
-    None at all, or one by another gateway than the host: that of a macvlan which the container is in too, mostly.
-    """
-    container = look.bridged
-    if container is None or not container.running:
-        return passed("no running container publishes the port through a bridge")
-    if look.outside.ok:
-        return passed(f"it {look.outside.says} from outside")
-    look.need(PATH)
-    inside, client = look.way.inside, look.way.client
-    if inside is None or client is None:
-        raise MissingError(PATH.name, f"the routes within container {container.name} could not be read")
-    trace, addresses = followed(look), look.need(ADDRESSES)
-    if trace.translated is None:
-        return passed("what clients send is not sent on to the container as theirs")
-    route = inside.route_to(client)
-    if route is not None and route.device is not None:
-        if route.gateway in addresses.every_address:
-            return passed(f"in container {container.name}: {route.says}, which is the host")
-        bridge = bridge_of(look, container)
-        networks = addresses.networks.get(bridge or "", ())
-        if route.gateway is None and any(ipaddress.IPv4Address(client) in network for network in networks):
-            return passed(f"in container {container.name}: {route.says}, which the client is on")
-    if not trace.clear:
-        raise MissingError("rules", "what clients send, or its answer, may end at a rule before")
-    name = shlex.quote(container.name)
-    says = "no route" if route is None else f"a route that is not by the host: {route.says}"
-    return fail(
-        Evidence("container's network", f"container {container.name} has {says}, to {client}"),
-        *_own_networks(container),
-        *shown(look, Vantage.CONTAINER),
-        sure=look.outside.ended is ReachOutcome.TIMED_OUT and look.answers_at(Vantage.CONTAINER) is True,
-        advice=(
-            f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) -n ip route   # its own routes",
-            f"docker restart {name}   # Docker gives it its routes when it starts; none if each network is internal",
-            *(_PRIORITY if len(container.networks) > 1 else ()),
-        ),
-    )
-
-
-def _own_networks(container: Container) -> tuple[Evidence, ...]:
-    if len(container.networks) < 2:  # noqa: PLR2004  # that it is in several
-        return ()
-    names = ", ".join(f"{one.name} ({one.address})" for one in container.networks)
-    return (Evidence("containers", f"it is in the networks {names}"),)
-
-
 CONTAINER_NEIGHBOUR_WRONG = Cause(
     "container-neighbour-wrong",
     "the host does not find the container on its link",
     _container_neighbour_wrong,
     rank=36,
     death=died(Stretch.TO_CONTAINER, Stretch.IN_CONTAINER, Stretch.ELSEWHERE, *IN_HOST),
-)
-CONTAINER_ROUTE_MISSING = Cause(
-    "container-route-missing",
-    "the container has no route back by the host",
-    _container_route_missing,
-    rank=36,
-    death=died(Stretch.IN_CONTAINER),
 )

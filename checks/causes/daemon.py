@@ -1,6 +1,7 @@
 """dockerd itself, and the proxy that it starts for each published port."""
 
 import ipaddress
+from datetime import timedelta
 
 from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
 from checks.evidence.front import listeners
@@ -8,10 +9,16 @@ from checks.evidence.inside import is_good, shown
 from checks.evidence.origin import who_stopped
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
+from checks.facts.journal import JOURNAL, NOT_STARTED, EventKind
 from checks.facts.sockets import SOCKETS
+from checks.facts.system import SYSTEM
+from checks.facts.units import Unit
 from checks.look import Look, MissingError
-from checks.model import Evidence, FixId, Vantage
+from checks.model import Evidence, FixId, Phase, Vantage
 from checks.source import Unavailable
+
+_A_LOOK = timedelta(seconds=6)
+"""What a look takes at most, from the first attempt to the last answer."""
 
 
 def _dockerd_down(look: Look) -> Judgement:
@@ -19,7 +26,7 @@ def _dockerd_down(look: Look) -> Judgement:
     if not docker.installed:
         return passed("docker.service is not installed")
     if docker.is_active:
-        return passed(f"docker.service is {docker.active} ({docker.sub})")
+        return _woken(look, docker) or passed(f"docker.service is {docker.active} ({docker.sub})")
     if look.may(ENGINE) is not None:
         return passed(f"docker.service is {docker.active}, and yet the Engine answers: something else runs it")
     if look.outside.ok:
@@ -35,8 +42,53 @@ def _dockerd_down(look: Look) -> Judgement:
     configuration = look.may(DAEMON_CONFIGURATION)
     if configuration is not None and configuration.problem:
         evidence.append(Evidence("dockerd's configuration", configuration.problem))
+    said = why_not_started(look)
+    if said:
+        evidence.append(Evidence("journal", f"dockerd said: {said}"))
     evidence += who_stopped(look, "docker.service")
     return fail(*evidence, advice=("journalctl -u docker.service -n 30 --no-pager   # what it said",))
+
+
+def _woken(look: Look, docker: Unit) -> Judgement | None:
+    """Whether it was down until this very look asked it something: its socket starts it at the first question.
+
+    So it is after a boot where only docker.socket is enabled: no container runs until somebody types `docker ps`.
+    """
+    system, socket = look.may(SYSTEM), look.may_unit("docker.socket")
+    if system is None or socket is None or docker.active_since is None:
+        return None
+    if not socket.is_active or docker.enabled == "enabled":  # enabled, it is up since boot: somebody restarted it
+        return None
+    ended_before = look.outside.phase is Phase.CONNECT and not look.outside.ok
+    if not ended_before or system.clock - docker.active_since > _A_LOOK or not is_good(look, Vantage.HOST):
+        return None
+    return fail(
+        Evidence(
+            "units", f"docker.service is active since {docker.active_since:%Y-%m-%d %H:%M:%S} UTC: since this look"
+        ),
+        Evidence(
+            "units", f"docker.service is {docker.enabled}; docker.socket starts it when it is asked something first"
+        ),
+        *shown(look, Vantage.HOST),
+        sure=False,
+        advice=("sudo systemctl enable docker.service   # or no container runs after the next boot either",),
+    )
+
+
+def why_not_started(look: Look) -> str:
+    """Dockerd's own last words, where its last start failed; empty where it did not, or nobody knows."""
+    journal, docker = look.may(JOURNAL), look.may_unit("docker.service")
+    if journal is None or docker is None or docker.result in {"", "success"}:
+        return ""
+    last = next(
+        (
+            event
+            for event in reversed(journal.events)
+            if event.what.startswith(NOT_STARTED) or (event.unit == docker.name and event.kind is EventKind.STARTED)
+        ),
+        None,
+    )
+    return last.what if last is not None and not last.unit else ""
 
 
 def _dockerd_hung(look: Look) -> Judgement:

@@ -3,13 +3,15 @@
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.docker_rules import answers_inside, instead, not_by_iptables
 from checks.evidence.packet import followed, packet_of
+from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD
+from checks.facts.netfilter import Rule
 from checks.look import Look
-from checks.model import Evidence, FixId
+from checks.model import Evidence, FixId, Vantage
 from checks.walk import Hook
 
 
-def _docker_nat_rule_bypassed(look: Look) -> Judgement:
+def _docker_nat_rule_bypassed(look: Look) -> Judgement:  # noqa: PLR0911  # one return a way past the rule
     """An ACCEPT in nat PREROUTING ends the table for the packet, before Docker's jump is asked; or it is not tracked.
 
     Seen on Docker 28.5 with firewalld 2.5 and its iptables backend: the zone's chain ends with ACCEPT, and dockerd
@@ -26,6 +28,9 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:
         return passed(f"it {look.outside.says} from outside")
     trace, meant = followed(look), rule.option("-d", "--destination")
     other = meant is not None and meant.partition("/")[0] != packet_of(look).destination
+    targets = {one.option("--to-destination") for one in netfilter.dnat(look.service.port)}
+    if trace.translated is not None and trace.complete and "{}:{}".format(*trace.translated) not in targets:
+        return _taken_before(look, rule, trace.translated)
     in_time = trace.translated is not None or trace.hook_reached in {Hook.INGRESS, Hook.PREROUTING}
     if other or in_time or not trace.complete:
         return passed(f"nat: {rule.says}{': for another address' if other else ''}")
@@ -52,6 +57,26 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:
         )
         if firewalld is not None and firewalld.running and firewalld.backend == "iptables"
         else ("sudo iptables -t nat -nvL PREROUTING --line-numbers   # what stands before Docker's jump",),
+    )
+
+
+def _taken_before(look: Look, rule: Rule, elsewhere: tuple[str, int]) -> Judgement:
+    """Another rule sends the packets on first: Kubernetes' for a host port, a transparent proxy's, one left behind."""
+    address, port = elsewhere
+    rules = look.docker_rules.rules("nat", "PREROUTING")
+    before = rules[: next(number for number, one in enumerate(rules) if one.target == "DOCKER")]
+    whose = ", a port of the host itself" if address in look.need(ADDRESSES).every_address else ""
+    return fail(
+        Evidence("netfilter", f"nat: {rule.says}, and no packet comes to it"),
+        Evidence("rules", f"another rule sends it to {address}:{port} first{whose}"),
+        Evidence("netfilter", f"before Docker's jump stands: {'; '.join(one.says for one in before) or 'nothing'}"),
+        *instead(look),
+        sure=look.answers_at(Vantage.CONTAINER) is True and bool(before),
+        advice=(
+            "sudo iptables -t nat -nvL PREROUTING --line-numbers   # which rule stands before Docker's jump, and whose",
+            "# KUBE-, CNI-: Kubernetes has that port (k3s: its service load balancer); REDIRECT: a transparent proxy;",
+            "# a rule of nobody's: the owner's script or saved rules bring it back",
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Iterator
 
 from checks.causes.cause import BY_A_RULE, Cause, Judgement, fail, passed, risk
@@ -19,6 +20,7 @@ from checks.walk import Hook
 
 _BRIDGE = re.compile(r"docker0|br-[0-9a-f]{12}")
 _PANIC = "firewalld_policy_drop"  # the table that firewall-cmd --panic-on makes (nftables backend)
+_RICH = re.compile(r"(filter_)?IN_\w+_(deny|pre|post)")  # chains of both backends
 _AS_A_FIREWALL_DOES = {ReachOutcome.NO_ROUTE, ReachOutcome.TIMED_OUT, ReachOutcome.REFUSED}
 
 
@@ -43,6 +45,8 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     admitted = firewalld.admits(zone, port)
     if admitted and blocker is None:
         return passed(f"open: {admitted}")
+    if blocker is not None and _is_of_a_rich_rule(blocker, zone):
+        return passed("a rich rule goes before the zone's ports: see firewalld-rich-rule")
     evidence = (
         Evidence("firewalld", _shown(zone, interface)),
         Evidence("path", f"nothing translates port {port}: its packets meet the host's own firewall"),
@@ -52,6 +56,51 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     fits = look.outside.ended in _AS_A_FIREWALL_DOES and look.answers_at(Vantage.HOST) is True
     proven = agrees(look, blocker) if blocker else not any(str(port) in rule for rule in zone.rich_rules)
     return fail(*evidence, sure=sure and fits and proven)
+
+
+def _firewalld_rich_rule(look: Look) -> Judgement:
+    """A rich rule of the zone turns these clients away. It goes before the zone's ports: whether those are open or not.
+
+    As of firewalld(5.richlanguage): what rejects or drops stands in the zone's chain ``deny``, or by its priority in
+    ``pre`` or ``post``. Behind Docker's DNAT it is not asked: those packets are forwarded.
+    """
+    firewalld = look.need(FIREWALLD)
+    look.need_ipv4(FIREWALLD.name)
+    not_met = _not_met(look, firewalld)
+    if not_met:
+        return passed(not_met)
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    _, zone, _ = ruling_zone(look, firewalld)
+    blocker = _of_firewalld(look, Hook.INPUT)
+    if blocker is None or not _is_of_a_rich_rule(blocker, zone):
+        return passed(f"no rich rule of zone {zone.name} ends a client's packet")
+    denying = [rule for rule in zone.rich_rules if _denies(rule)]
+    return fail(
+        *blocker.evidence,
+        *(Evidence("firewalld", f"zone {zone.name}: {rule}") for rule in denying),
+        Evidence(
+            "firewalld", f"the port itself is {'open' if firewalld.admits(zone, look.service.port) else 'closed'}"
+        ),
+        Evidence("path", f"from outside: {look.outside.says}; on the host: {_inside(look)}"),
+        sure=agrees(look, blocker) and look.answers_at(Vantage.HOST) is True,
+        advice=(
+            "# somebody's policy: ask who made that rule, and what for. To take it away, now and for the next starts:",
+            *(
+                f"sudo firewall-cmd --zone={zone.name} --remove-rich-rule={shlex.quote(rule)}{kept}"
+                for rule in denying
+                for kept in ("", " --permanent")
+            ),
+        ),
+    )
+
+
+def _is_of_a_rich_rule(blocker: Blocker, zone: Zone) -> bool:
+    return bool(_RICH.fullmatch(blocker.stop.place.chain)) and any(_denies(rule) for rule in zone.rich_rules)
+
+
+def _denies(rich_rule: str) -> bool:
+    return rich_rule.rsplit(" ", maxsplit=1)[-1] in {"reject", "drop"} or " reject " in rich_rule
 
 
 def _not_met(look: Look, firewalld: Firewalld) -> str:
@@ -259,6 +308,9 @@ def _inside(look: Look) -> str:
     return {True: "it answers", False: "it does not answer either", None: "not tried"}[answers]
 
 
+FIREWALLD_RICH_RULE = Cause(
+    "firewalld-rich-rule", "a rich rule of firewalld keeps clients out", _firewalld_rich_rule, rank=50
+)
 FIREWALLD_PORT_CLOSED = Cause(
     "firewalld-port-closed",
     "firewalld does not admit the port",

@@ -123,6 +123,8 @@ def _port_not_published(look: Look) -> Judgement:
             sure=look.outside.ended is ReachOutcome.REFUSED,
         )
     places = _places(container.published) or "nothing"
+    if not container.published and port in container.udp_ports:
+        places = f"{port} for UDP alone"
     told = f", though {port} was asked for" if _is_asked_for(look, container) else ""
     silent = _silent_networks(look, container)
     return fail(

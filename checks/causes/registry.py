@@ -126,6 +126,53 @@ def _scheme_mismatch(look: Look) -> Judgement:
     )
 
 
+def _tls_refused(look: Look) -> Judgement:
+    """TLS is spoken, and the handshake ends: the server says by an alert what it misses, or no version is common.
+
+    Words as OpenSSL has them for the alerts of RFC 8446, section 6.
+    """
+    if look.outside.ended is not ReachOutcome.TLS_FAILED:
+        return passed(f"it {look.outside.says}")
+    look.need(PATH)
+    if _speaks_other_scheme(look):
+        return passed("it speaks another scheme: see scheme-mismatch")
+    known = next((one for words, one in _ALERTS.items() if words in look.outside.detail), None)
+    if known is None:
+        raise MissingError("reading", f"TLS ends with {look.outside.detail}, which does not say what is missed")
+    why, advice = known
+    return fail(
+        Evidence("reading", f"TLS ends with {look.outside.detail}: {why}"),
+        *shown(look, *_ALL),
+        advice=(
+            advice,
+            f"openssl s_client -connect {look.service.target}:{look.service.port} </dev/null   # once more",
+        ),
+    )
+
+
+_WANTS_A_CERTIFICATE = (
+    "the server wants a certificate of the client",
+    "# clients need client.cert and client.key in /etc/docker/certs.d/HOST:PORT; dockerhealth has none to show",
+)
+_ALERTS = {
+    "UNRECOGNIZED_NAME": (
+        "the server has no site of the name that was asked for",
+        "# clients, and dockerhealth's URL, have to use the name that the server knows (server_name, SNI)",
+    ),
+    "CERTIFICATE_REQUIRED": _WANTS_A_CERTIFICATE,
+    "BAD_CERTIFICATE": _WANTS_A_CERTIFICATE,  # Go before it had the other alert
+    "PROTOCOL": (
+        "the two have no version of TLS in common",
+        "# let the server speak TLS 1.2 or newer (a registry: http.tls.minimumtls; nginx: ssl_protocols)",
+    ),
+    "NO_SHARED_CIPHER": (
+        "the two have no cipher in common",
+        "# the server's list of ciphers, or its kind of key, is one that today's clients have left",
+    ),
+}
+"""By a part of OpenSSL's words for what ended a handshake: what that means, and what mends it."""
+
+
 def _may_be_misunderstood(look: Look) -> bool:
     """Whether the attempt ended as one in the wrong scheme may: TLS servers answer plain HTTP with 400, or hang up."""
     if look.outside.ok or look.outside.phase not in {Phase.TLS, Phase.HTTP}:
@@ -155,9 +202,12 @@ def _secure(look: Look, right: str) -> tuple[str, ...]:
 
 
 def _speaks_other_scheme(look: Look) -> bool:
-    return look.way.other_scheme is not None and look.way.other_scheme.status is not None
+    """Whether it answers in the other scheme. 400 is how a TLS server tells plain HTTP that it wants TLS."""
+    other = look.way.other_scheme
+    return other is not None and other.status is not None and not (look.service.tls and other.status == _WRONG_SCHEME)
 
 
 REGISTRY_ERROR = Cause("registry-error", "the registry answers with an error", _registry_error, rank=70)
 NOT_A_REGISTRY = Cause("not-a-registry", "what answers is no registry", _not_a_registry, rank=71)
 SCHEME_MISMATCH = Cause("scheme-mismatch", "the port speaks another scheme than its URL", _scheme_mismatch, rank=70)
+TLS_REFUSED = Cause("tls-refused", "the TLS handshake is refused", _tls_refused, rank=69)

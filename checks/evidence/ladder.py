@@ -30,6 +30,11 @@ def _on_the_host(look: Look) -> str:
     container, own = look.answers_at(Vantage.CONTAINER), look.answers_at(Vantage.HOST)
     if container is False:
         return "the application, or the way to its container: it does not answer by the container's own address either"
+    if own is False and container and look.answers_at(Vantage.LOOPBACK):
+        return (
+            "between the container and whoever is not on its own network: it answers its bridge's address, which"
+            " docker-proxy and the host ask from, and no other: its own routes or firewall, or a rule by the source"
+        )
     if own is False:
         where = "the container answers by its own address" if container else "it does not answer on the host itself"
         return f"what publishes the port on the host: {where}, and not by the host's"

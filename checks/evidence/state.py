@@ -18,6 +18,9 @@ _OFTEN = 2  # restarts by the policy that make a loop
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 _ADDRESS_GONE = "cannot assign requested address"
 _NO_ROOM = "no space left on device"
+_CONTAINERD = "containerd.sock"
+_PASSES = ("iptables", "xtables lock", "deadline exceeded", "timed out", _NO_ROOM)
+"""What the start itself is refused for while it lasts (its chains, its disk), or a moment's trouble."""
 PROXY = "docker-proxy"
 
 
@@ -65,6 +68,22 @@ def port_refused(look: Look, container: Container) -> str | None:
     """The words in which it was said that the port is taken already; None where nobody said so."""
     said = last_words(look, container)
     return next((text for text in said if any(words in text for words in _PORT_TAKEN)), None)
+
+
+def start_may_help(look: Look, container: Container) -> bool:
+    """Whether what Docker said of the last start that failed is seen to be over, or passes by itself.
+
+    Who starts it while a runtime, a mount or its program is missing is told the same again.
+    """
+    said = container.error
+    if port_refused(look, container) is not None:
+        return not _port_taken(look, container)
+    if _ADDRESS_GONE in said:
+        return _owned(look, container)
+    if _CONTAINERD in said:
+        containerd = look.may_unit("containerd.service")
+        return containerd is not None and containerd.is_active
+    return any(words in said for words in _PASSES)
 
 
 def _port_taken(look: Look, container: Container) -> bool:

@@ -46,11 +46,12 @@ class DaemonSettings:
 class DaemonConfiguration:
     """Whether a dockerd that starts now would take its configuration. ``problem`` is why not, empty where it would.
 
-    ``checked`` says how that is known.
+    ``checked`` says how that is known, ``by_dockerd`` whether it is dockerd's own word.
     """
 
     problem: str
     checked: str
+    by_dockerd: bool = False
 
 
 def parse(outputs: Outputs) -> DaemonSettings:
@@ -69,7 +70,9 @@ def parse_configuration(outputs: Outputs) -> DaemonConfiguration | Unavailable:
     """By dockerd's own word where it has one (``--validate``, from 23.0 on), else by what can be seen without it."""
     checked = outputs["daemon-valid"]
     if checked.status == 0:
-        return DaemonConfiguration("", f"dockerd --validate takes {_FILE} and the flags that it runs with")
+        return DaemonConfiguration(
+            "", f"dockerd --validate takes {_FILE} and the flags that it runs with", by_dockerd=True
+        )
     if checked.status == _NOTHING_TO_CHECK:
         return DaemonConfiguration("", f"there is no {_FILE} that could be wrong")
     if checked.status == _TAKEN:

@@ -129,6 +129,7 @@ class Container:
     published: tuple[Binding, ...]
     networks: tuple[Network, ...]
     made: Made
+    udp_ports: tuple[int, ...] = ()  # of the host, published for UDP
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -223,7 +224,9 @@ def publisher(containers: Containers, port: int, name: str | None, *, answers: b
 
 
 def named_container(containers: Containers, name: str | None) -> Container | None:
-    return next((container for container in containers if container.name == name), None)
+    """The container of a name, or a running task of the swarm's service of that name."""
+    tasks = (one for one in containers if name is not None and one.made.service == name and one.running)
+    return next((container for container in containers if container.name == name), next(tasks, None))
 
 
 def _load(text: str) -> Any:
@@ -263,6 +266,7 @@ def _container(one: Mapping[str, Any]) -> Container:
             for name, one in (network.get("Networks") or {}).items()
         ),
         made=parse_made(one),
+        udp_ports=tuple(bound.host_port for bound in _bindings(wanted.get("PortBindings"), "udp")),
     )
 
 
@@ -273,12 +277,12 @@ def _health(health: Mapping[str, Any] | None) -> Health | None:
     return Health(health["Status"], int(health.get("FailingStreak") or 0), runs[-1].get("Output", "").strip())
 
 
-def _bindings(ports: Mapping[str, Any] | None) -> tuple[Binding, ...]:
+def _bindings(ports: Mapping[str, Any] | None, protocol: str = "tcp") -> tuple[Binding, ...]:
     """``{"5000/tcp": [{"HostIp": "", "HostPort": "5000"}]}``; null where a port is exposed but not published."""
     return tuple(
         Binding(bound.get("HostIp") or "0.0.0.0", int(bound["HostPort"]), int(port.split("/")[0]))  # noqa: S104  # Docker's word for every address
         for port, bounds in (ports or {}).items()
-        if port.endswith("/tcp")
+        if port.endswith(f"/{protocol}")
         for bound in bounds or ()
         if bound.get("HostPort")
     )

@@ -40,7 +40,7 @@ class EventKind(StrEnum):
     POLKIT = "polkit"  # `who` was allowed `what`
     ANSIBLE = "ansible"  # a module that ran; `what` begins with its name
     LOGIN = "login"  # `who` logged in, `what` says from where
-    DOCKERD = "dockerd"  # what dockerd says of firewalld
+    DOCKERD = "dockerd"  # what dockerd says of firewalld, and why it does not start
     KERNEL = "kernel"  # a table that is full, a process that was killed for want of memory
     SAID = "said"  # a line of some program within seconds of a unit's change
 
@@ -142,6 +142,9 @@ _SU = re.compile(r"\(to (?P<what>[^)]+)\) (?P<who>\S+) on ")
 _LOGIN = re.compile(r"(?P<root>ROOT )?LOGIN ON (?P<what>\S+)(?: BY (?P<who>\S+))?")
 _POLKIT = re.compile(r"for action (?P<action>\S+) for \S+ \[(?P<what>.*)\] \(owned by unix-user:(?P<who>[^)]+)\)")
 _DOCKERD = re.compile(r'msg="(?P<what>Firewalld: (?:[^"\\]|\\.)*)"')
+NOT_STARTED = ("failed to start daemon: ", "unable to configure the Docker daemon ")
+"""How dockerd's last words begin where it does not start (moby: cmd/dockerd)."""
+
 _ONLY_ASKS = re.compile(r'"(?:GET|HEAD) /')
 _KERNEL = re.compile(r"nf_conntrack: .*table full|[Oo]ut of memory: Kill")
 
@@ -178,6 +181,8 @@ def _by_polkit(message: str) -> _Told | None:
 
 
 def _by_dockerd(message: str) -> _Told | None:
+    if message.startswith(NOT_STARTED):
+        return EventKind.DOCKERD, "dockerd", message
     match = _DOCKERD.search(message)
     return (EventKind.DOCKERD, "dockerd", match["what"].replace('\\"', '"')) if match else None
 
@@ -269,7 +274,7 @@ _MATCHES = " + ".join(
 )
 _TELLING = (
     r'"MESSAGE_ID"|COMMAND=|\) CMD \(|Accepted |for action |"\(to |LOGIN ON |Firewalld: |table full|memory: Kill|'
-    "ansible-"
+    f"ansible-|{'|'.join(NOT_STARTED)}"
 )
 _FIELDS = "MESSAGE,MESSAGE_ID,UNIT,_PID,SYSLOG_IDENTIFIER,_SYSTEMD_UNIT,_SOURCE_REALTIME_TIMESTAMP"
 _BEGINNINGS = "|".join(key for key, kind in _UNIT_EVENTS.items() if kind.value.endswith("ing"))

@@ -31,6 +31,7 @@ class Made:
     run: tuple[str, ...]
     compose: Compose | None
     swarm: bool  # a task of a swarm's service, which publishes by itself
+    service: str = ""  # that service's name
 
 
 def parse_made(one: Mapping[str, Any]) -> Made:
@@ -46,6 +47,7 @@ def parse_made(one: Mapping[str, Any]) -> Made:
         run=tuple(_run_options(host, config)),
         compose=_compose(labels),
         swarm="com.docker.swarm.service.id" in labels,
+        service=labels.get("com.docker.swarm.service.name", ""),
     )
 
 

@@ -2,7 +2,8 @@
 
 The ladder reaches each service from the host by 127.0.0.1, by its LAN address and by the container's own address.
 Where it connects and comes to nothing, the other scheme is tried too. What listens inside the container is read from
-the kernel (proc(5): /proc/PID/net/tcp is that of the process's own network namespace, and any user may read it).
+the kernel (proc(5): /proc/PID/net/tcp is that of the process's own network namespace, and any user may read it), and
+from the same place by which routes the container answers: /proc/PID/net/route, its main table.
 The route oracle asks the kernel what it would do with a client's packet: ``ip route get CONTAINER from CLIENT iif
 NIC`` answers with a route where it would be forwarded, "No route to host" where forwarding is off on the way in, and
 "Invalid argument" (older kernels: "Invalid cross-device link") where the reverse path filter would drop it.
@@ -86,10 +87,14 @@ class Rung:
 
 @dataclass(frozen=True)
 class Listener:
-    """A TCP socket that accepts connections inside a container."""
+    """A TCP socket that accepts connections inside a container.
+
+    ``waiting``: connections that its program has not accepted yet; None where that was not asked.
+    """
 
     address: ipaddress.IPv4Address | ipaddress.IPv6Address
     port: int
+    waiting: int | None = None
 
     @property
     def says(self) -> str:
@@ -259,11 +264,15 @@ def _certificate(text: str) -> Certificate | None:
 
 
 def _listener(word: str) -> Listener:
-    """``0100007F:1388``: the address in words of the machine's byte order, little-endian, and the port, in hex."""
-    address, _, port = word.partition(":")
+    """``0100007F:1388=00000002``: address, port and waiting connections, in hex.
+
+    The address is in words of the machine's byte order, little-endian.
+    """
+    socket, _, waiting = word.partition("=")
+    address, _, port = socket.partition(":")
     words = bytes.fromhex(address)
     turned = b"".join(words[start : start + 4][::-1] for start in range(0, len(words), 4))
-    return Listener(ipaddress.ip_address(turned), int(port, 16))
+    return Listener(ipaddress.ip_address(turned), int(port, 16), int(waiting, 16) if waiting else None)
 
 
 def _route(question: list[str], text: str) -> Route:
@@ -340,15 +349,16 @@ inside() {
     esac
   done
 }
-# listening PID: what listens in that process's network
+# listening PID: what listens in that process's network, and how many connections wait there to be accepted
 listening() {
-  awk '$4 == "0A" { print $2 }' "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null  # no tcp6 where IPv6 is off
+  awk '$4 == "0A" { print $2 "=" substr($5, 10) }' "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null  # or no IPv6
 }
 # Where the container does not publish the port somebody else may answer in its place: the first of the ports on which
 # it listens for others, in plain HTTP as behind a proxy, else in TLS.
 inner() {
   first=$(grep -v -e '^0100007F:' -e '^0*1000000:' "behind.$1" | sort | head -n 1)
   [ -n "$first" ] || return
+  first=${first%=*}
   for scheme in http https; do
     try "$1" inner "$scheme" "$2" "$((0x${first##*:}))" "$3" "$4"
     grep -qE '^=> (000|400) ' "path.$1.inner" || return

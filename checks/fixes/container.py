@@ -3,10 +3,11 @@
 import re
 from dataclasses import replace
 
+from checks.causes.container_network import SHARED_NETWORK_LOST, left_behind, owner_of
 from checks.causes.docker_rules import DNAT_TARGET_STALE, stale_rules
 from checks.commands import typed
-from checks.evidence.state import port_refused
-from checks.facts.engine import Container
+from checks.evidence.state import port_refused, start_may_help
+from checks.facts.engine import CONTAINERS, Container
 from checks.fixes import preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
 from checks.look import Look
@@ -45,6 +46,8 @@ def _prepare(look: Look, _: Finding) -> Remedy:
     container = look.container
     if container is None or container.running:
         raise RefusedError("there is no stopped container")
+    if container.error and not start_may_help(look, container):
+        raise RefusedError(f"Docker would say it again, for all that is known: {container.error}")
     return Remedy(
         steps=(replace(start(container), undo=(stop(container),)),),
         risk=Risk.LOW,
@@ -59,7 +62,7 @@ def _prepare(look: Look, _: Finding) -> Remedy:
 
 
 def _prepare_restart(look: Look, finding: Finding) -> Remedy:
-    container = look.container
+    container = _left_behind(look) if finding.cause == SHARED_NETWORK_LOST.id else look.container
     if container is None or not container.running:
         raise RefusedError("there is no running container")
     holds = preflight.chains(look)
@@ -84,6 +87,13 @@ def _prepare_restart(look: Look, finding: Finding) -> Remedy:
         preflight=(holds, f"container {name} was not run with --rm: a stop does not remove it"),
         notes=("A restart cannot be undone. What the program holds in memory alone is lost.",),
     )
+
+
+def _left_behind(look: Look) -> Container | None:
+    container = left_behind(look)
+    if container is not None and owner_of(look.need(CONTAINERS), container) is None:
+        raise RefusedError(f"container {container.name} has to be made anew: whose network it shares is gone")
+    return container
 
 
 def _refuse_behind_stale_rule(look: Look, container: Container) -> None:

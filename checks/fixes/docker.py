@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from checks.causes.daemon import DOCKERD_HUNG
+from checks.causes.daemon import DOCKERD_HUNG, why_not_started
 from checks.causes.docker_risks import CHAINS_MISSING_BUT_SERVED, DOCKER_DEAF_TO_FIREWALLD
 from checks.causes.docker_rules import DOCKER_CHAINS_MISSING, missing_parts
 from checks.commands import typed
 from checks.evidence.state import ContainerState, state_of
+from checks.facts.daemon import DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE, Container, EngineInfo
 from checks.fixes import preflight
 from checks.fixes.container import start
@@ -24,6 +25,9 @@ _STOP = Step("stop dockerd", (_SYSTEMCTL, "stop", "docker.service", "docker.sock
 _START = Step("start dockerd", (_SYSTEMCTL, "start", "docker.service"), timeout=120, undo=(_STOP,))
 
 STARTING = (_FORGET_FAILURES, _START)
+
+_LOOKED_AT_BEFORE = ("ZONE_CONFLICT", "IPv4 forwarding is disabled")
+_OF_ITS_FILE = "unable to configure the Docker daemon "
 
 _BY_FIREWALLD = {DOCKER_CHAINS_MISSING.id, CHAINS_MISSING_BUT_SERVED.id, DOCKER_DEAF_TO_FIREWALLD.id}
 """What comes of a firewalld that dockerd does not hear."""
@@ -152,6 +156,21 @@ def _prepare_restart(look: Look, finding: Finding) -> Remedy:
     return replace(remedy, notes=("A restart cannot be undone.", *remedy.notes))
 
 
+def _refuse_what_fails_again(look: Look) -> None:
+    """Where dockerd said why it did not start, another start helps only if that is seen to be over."""
+    said = why_not_started(look)
+    containerd = look.may_unit("containerd.service")
+    over = (
+        any(words in said for words in _LOOKED_AT_BEFORE)
+        or ("containerd" in said and containerd is not None and containerd.is_active)
+        or (said.startswith(_OF_ITS_FILE) and look.need(DAEMON_CONFIGURATION).by_dockerd)
+    )
+    if said and not over:
+        raise RefusedError(
+            f"dockerd would say it again, for all that is known: {said}. Once that is mended: systemctl start docker"
+        )
+
+
 def _prepare_start(look: Look, _: Finding) -> Remedy:
     docker = look.unit("docker.service")
     if docker.is_active:
@@ -160,6 +179,7 @@ def _prepare_start(look: Look, _: Finding) -> Remedy:
         raise RefusedError("docker.service is masked: somebody does not want it started")
     preflight.forwarding(look)
     holds, unknown = preflight.start_of_dockerd(look)
+    _refuse_what_fails_again(look)
     enabled = docker.enabled in {"enabled", "static", "indirect"}
     return Remedy(
         steps=STARTING,

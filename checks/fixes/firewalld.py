@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from checks.causes.docker_bypassed import DOCKER_NAT_RULE_BYPASSED
 from checks.causes.firewalld import FIREWALLD_PORT_CLOSED, ruling_zone, taken_bridges
 from checks.commands import ROOT_HELPER
+from checks.evidence.packet import followed
 from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
 from checks.facts.sockets import LISTENERS, SOCKETS, Listening
 from checks.fixes import docker, preflight
 from checks.fixes.fix import Fix, RefusedError, Remedy
-from checks.look import Look
+from checks.look import Look, MissingError
 from checks.model import Finding, FixId, Lasts, Risk, Step
 
 _RULES_OF_A_PORT = ("rules filter IN_*", "nft ip6 filter IN_*", "nft * firewalld *")
@@ -35,6 +37,8 @@ def _prepare_port(look: Look, finding: Finding) -> Remedy:
     heard = [listening for listening in look.need(SOCKETS) if listening.port == port]
     if not heard:
         raise RefusedError(f"nothing on the host listens on port {port}: an open port would lead nowhere")
+    if finding.cause == DOCKER_NAT_RULE_BYPASSED.id:
+        _refuse_what_is_sent_on(look)
     missing = _not_listed(firewalld, zone, port)
     if not missing:
         raise RefusedError(f"port {port}/tcp is open in zone {zone.name} already")
@@ -55,6 +59,19 @@ def _prepare_port(look: Look, finding: Finding) -> Remedy:
         notes=() if mends else _STOP_GAP,
         undo_unasked=True,
     )
+
+
+def _refuse_what_is_sent_on(look: Look) -> None:
+    """A zone's ports are those of the host: what table nat has sent on never comes to them."""
+    try:
+        translated = followed(look).translated
+    except MissingError:
+        return
+    if translated is not None:
+        raise RefusedError(
+            f"a rule sends what comes to port {look.service.port} on to {translated[0]}:{translated[1]}: an open port"
+            " of the host changes nothing about that"
+        )
 
 
 def _not_listed(firewalld: Firewalld, zone: Zone, port: int) -> tuple[bool, ...]:

@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     table = verbs.add_parser("matrix", help="break hosts in every known way, and compare what is diagnosed")
     _add_choice(table)
     table.add_argument("--into", type=Path, help="write the table there, as Markdown")
+    table.add_argument("--reported", action="store_true", help="those that people reported in public, with the sources")
     table.add_argument("names", nargs="*", help="all hosts if none is named")
     table.set_defaults(act=_matrix)
     mended = verbs.add_parser("fixes", help="break hosts, mend them by every fix, and take it back")
@@ -143,11 +144,13 @@ def _record_one(host: LabHost, folder: Path, scenarios: Sequence[Scenario]) -> N
 def _matrix(arguments: argparse.Namespace) -> int:
     """Exit 1 unless every row is right."""
     hosts = _named(arguments.names)
+    chosen = [one for one in _chosen(arguments) if one.source is not None or not arguments.reported]
     with certificates.trusted():
-        rows = asyncio.run(matrix.run(_standing(), hosts, _chosen(arguments), lambda row: _say(str(row))))
+        rows = asyncio.run(matrix.run(_standing(), hosts, chosen, lambda row: _say(str(row))))
     _say(matrix.totals(rows))
     if arguments.into:
-        arguments.into.write_text(matrix.markdown(rows, [matrix.platform(host) for host in hosts]))
+        page = matrix.reports if arguments.reported else matrix.markdown
+        arguments.into.write_text(page(rows, [matrix.platform(host) for host in hosts]))
     return int(any(not row.verdict.is_right for row in rows))
 
 

@@ -101,6 +101,7 @@ systemctl daemon-reload
 systemctl reset-failed
 networkctl reload
 systemctl start systemd-networkd.service ssh.service docker.socket docker.service || exit
+docker swarm leave --force >/dev/null 2>&1 && docker network rm docker_gwbridge >/dev/null
 left=$(docker ps --all --quiet)
 [ -z "$left" ] || docker rm --force --volumes $left >/dev/null || exit
 docker network prune --force >/dev/null || exit

@@ -45,6 +45,7 @@ class Row:
     seconds: float = 0.0
     note: str = ""
     vantages: str = ""  # how the service answered from each, in the program's own words
+    buttons: tuple[str, ...] = ()  # the fixes that are put before people
 
     def __str__(self) -> str:
         expected = ", ".join(self.scenario.causes) or "-"
@@ -104,7 +105,8 @@ def judged(host: str, scenario: Scenario, seen: str, report: Report, seconds: fl
     verdict = _by_segment(scenario, report, found) or _verdict(scenario, report, found, risks)
     note = report.segment.stretch if report.segment else "" if report.trouble is None else report.trouble.id
     vantages = ", ".join(f"{reading.vantage} {reading.says}" for reading in report.readings)
-    return Row(host, scenario, verdict, seen, found, confidence, risks, seconds, note, vantages)
+    buttons = tuple(str(plan.fix) for plan in report.proposed)
+    return Row(host, scenario, verdict, seen, found, confidence, risks, seconds, note, vantages, buttons)
 
 
 def _by_segment(scenario: Scenario, report: Report, found: tuple[str, ...]) -> Verdict | None:
@@ -157,6 +159,43 @@ def markdown(rows: Iterable[Row], platforms: Sequence[str]) -> str:
         more = (row.confidence, f"{row.seconds:.2f} s", row.verdict, row.vantages or f"outside {row.outside}")
         lines.append(f"| {' | '.join((*cells, *more))} |")
     return "\n".join(lines) + "\n"
+
+
+def reports(rows: Iterable[Row], platforms: Sequence[str]) -> str:
+    """The page of what people reported in public: each fault with its source, and what is told of it on each host."""
+    by_scenario: dict[str, list[Row]] = {}
+    for row in rows:
+        by_scenario.setdefault(row.scenario.name, []).append(row)
+    every = [row for found in by_scenario.values() for row in found]
+    lines = [
+        f"# Faults that people reported in public, {datetime.now(UTC):%Y-%m-%d}",
+        "",
+        *(f"- {platform}" for platform in platforms),
+        "",
+        totals(every),
+        "",
+        "Written by `python -m tests.lab matrix --reported --into tests/lab/REPORTED.md`; the scenarios stand in",
+        "`faults/reported.py`. What has no cause of its own is told as *undetermined*.",
+        "",
+        "| scenario | what people say | told | buttons | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, found in by_scenario.items():
+        source = found[0].scenario.source
+        told = _alike((row.host, f"{', '.join(row.found) or '-'} ({row.confidence or '-'})") for row in found)
+        buttons = _alike((row.host, ", ".join(row.buttons) or "-") for row in found)
+        verdicts = _alike((row.host, str(row.verdict)) for row in found)
+        says = f"[{source.says}]({source.url})" if source else ""
+        lines.append(f"| {name} | {says} | {told} | {buttons} | {verdicts} |")
+    return "\n".join(lines) + "\n"
+
+
+def _alike(told: Iterable[tuple[str, str]]) -> str:
+    """What is the same on every host once, else with the host's name before each."""
+    pairs = list(told)
+    return (
+        pairs[0][1] if len({text for _, text in pairs}) == 1 else "; ".join(f"{host}: {text}" for host, text in pairs)
+    )
 
 
 _PLATFORM = """

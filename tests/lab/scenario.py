@@ -36,6 +36,14 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where people told in public of a fault, and what they told, in our words."""
+
+    url: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Scenario:
     """``causes``: what a right diagnosis names, the root first; of a pair either may be the root.
 
@@ -54,6 +62,7 @@ class Scenario:
     core: bool = False  # one of the few that CI runs, which together touch every family
     not_on: Mapping[str, str] = field(default_factory=dict)
     segment: Stretch | None = None
+    source: Source | None = None
 
     def applies_to(self, host: LabHost) -> bool:
         return host.generation not in self.not_on

@@ -16,6 +16,7 @@ from tests.lab.faults import (
     publication,
     publishers,
     registries,
+    reported,
     routes,
     watched,
 )
@@ -46,6 +47,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *watched.SCENARIOS,
     *links.SCENARIOS,
     *nat_in_front.SCENARIOS,
+    *reported.SCENARIOS,
     *pairs.SCENARIOS,
 )
 

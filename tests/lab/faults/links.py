@@ -31,7 +31,7 @@ SCENARIOS = (
     fault(
         "container-without-default-route",
         typed("nsenter -t $(docker inspect -f '{{.State.Pid}}' registry) -n ip route del default"),
-        "container-route-missing",
+        "container-return-route-missing",
     ),
     fault(
         "container-whose-gateway-is-another-machine",
@@ -40,7 +40,7 @@ SCENARIOS = (
             "inside route replace default via 172.17.0.254\n"
             "inside neigh replace 172.17.0.254 lladdr 02:42:ac:11:00:fe dev eth0 nud permanent"
         ),
-        "container-route-missing",
+        "container-return-route-missing",
     ),
     fault(
         "container-takes-another-for-its-gateway",

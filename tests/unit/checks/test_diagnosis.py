@@ -21,6 +21,7 @@ TOLD_FROM_OUTSIDE = {
     "name-resolves-elsewhere",
     "mtu-black-hole",
     "scheme-mismatch",
+    "tls-refused",
     "certificate-expired",
     "certificate-not-yet-valid",
     "certificate-of-another-name",

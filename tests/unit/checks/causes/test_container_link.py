@@ -9,7 +9,7 @@ from tests.unit.checks.container_looks import causes, root, told
 from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, recorded, reported
 
 BOTH = (BOOKWORM, TRIXIE)
-WRONG, NO_ROUTE = "container-neighbour-wrong", "container-route-missing"
+WRONG, NO_ROUTE = "container-neighbour-wrong", "container-return-route-missing"
 
 
 @pytest.mark.parametrize("platform", BOTH)
@@ -25,7 +25,11 @@ WRONG, NO_ROUTE = "container-neighbour-wrong", "container-route-missing"
         ("arp-of-containers-is-dropped", WRONG, "nft table arp corp, chain only: iifname docker0 drop"),
         ("container-takes-another-for-its-gateway", WRONG, "container registry takes 02:42:ac:11:00:fe for 172.17.0.1"),
         ("bridge-port-blocked", "bridge-down", "state disabled"),
-        ("container-without-default-route", NO_ROUTE, "container registry has no route, to 10.77.0.1"),
+        (
+            "container-without-default-route",
+            NO_ROUTE,
+            "container registry, asked for the way to 10.77.0.1, knows no way to it",
+        ),
         ("container-whose-gateway-is-another-machine", NO_ROUTE, "default via 172.17.0.254 dev eth0"),
     ],
 )
@@ -52,7 +56,7 @@ def test_routes_of_a_container_that_were_not_read_are_not_taken_for_none(platfor
     seen = changed(recorded(platform, "container-without-default-route"), "path", "Iface\t", "Nothing\t")
     not_told = {finding.cause: finding.why for finding in reported(seen).diagnosis.not_told}
     assert causes(seen) == ("undetermined",)
-    assert "the routes within container registry could not be read" in not_told[NO_ROUTE]
+    assert "the routes of container registry could not be read" in not_told[NO_ROUTE]
 
 
 @pytest.mark.parametrize("platform", BOTH)
@@ -63,5 +67,5 @@ def test_a_whole_link_is_ruled_out_by_what_it_is(platform: str, outside: object)
     assert not isinstance(seen.facts.get(PATH), str)
     ruled_out = {finding.cause: finding.why for finding in reported(seen).diagnosis.ruled_out}
     assert ruled_out[WRONG] == "the host reaches container registry at 172.17.0.2"
-    assert ruled_out[NO_ROUTE] == "in container registry: default via 172.17.0.1 dev eth0, which is the host"
+    assert ruled_out[NO_ROUTE] == "container registry answers by the host, 172.17.0.1: default via 172.17.0.1 dev eth0"
     assert seen.answers_at(Vantage.CONTAINER)
