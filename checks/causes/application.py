@@ -10,6 +10,7 @@ from checks.causes.disk import is_out_of_room
 from checks.evidence.inside import ending, innermost, rung, says, shown, was_accepted
 from checks.evidence.recreate import recreate
 from checks.evidence.state import ContainerState, state_of
+from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import Container
 from checks.facts.path import PATH, Listener, Rung
 from checks.facts.system import SYSTEM
@@ -116,7 +117,7 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
     """It listens on the port, and not at the address to which Docker sends packets: for IPv6 alone, or at another one.
 
     None where it does, or the attempt at the container's own address was not refused. A socket on ``::`` takes IPv4 as
-    well, unless its program or net.ipv6.bindv6only says no (ipv6(7)); that it refuses is how that is known.
+    well, unless its program or net.ipv6.bindv6only says no (ipv6(7)); a rule in the container may refuse instead.
     """
     tried = rung(look, Vantage.CONTAINER)
     outside_of_it = [one for one in there if not one.address.is_loopback]
@@ -125,6 +126,8 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
     heard = {str(one.address) for one in outside_of_it}
     if heard & {tried.address, str(_EVERY_IPV4)}:
         return None
+    if elsewhere := _sent_elsewhere(look, container, tried.address):
+        return passed(elsewhere)
     only = "for IPv6 alone" if all(isinstance(one.address, IPv6Address) for one in outside_of_it) else "for others"
     return fail(
         Evidence(
@@ -133,8 +136,18 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
             f" Docker sends clients to {tried.address}, where that is refused",
         ),
         *shown(look, *_ALL),
+        sure=not any(one.address == IPv6Address("::") for one in outside_of_it),
         advice=(f"# let the program listen on 0.0.0.0:{there[0].port} (or, of IPv6, with IPV6_V6ONLY off)",),
     )
+
+
+def _sent_elsewhere(look: Look, container: Container, address: str) -> str:
+    """Why who refuses is not the container: the host sends to another hardware address. Empty where it does not."""
+    given = next((one.hardware for one in container.networks if one.address == address), "")
+    for neighbour in look.need(ADDRESSES).neighbours.get(address, ()):
+        if given and neighbour.hardware and neighbour.hardware != given:
+            return f"what is sent to {address} goes to {neighbour.hardware}, and container {container.name} has {given}"
+    return ""
 
 
 def _container_listens_on_loopback(look: Look) -> Judgement:

@@ -129,7 +129,7 @@ def journey(look: Look) -> Journey:
     if isinstance(capture, Unavailable):
         raise MissingError(CAPTURE.name, capture.reason)
     if not capture.whole:
-        raise MissingError(CAPTURE.name, "more passed by than tcpdump may tell")
+        raise MissingError(CAPTURE.name, "tcpdump has not told all that passed by")
     ground = _ground(look)
     attempts = _attempts(capture, ground)
     asked = look.recount.attempts

@@ -14,6 +14,7 @@ MOST_PORTS = 8
 
 _MOST_LINES = 2500  # after which the root helper has tcpdump end
 _NOT_FOUND = 127
+_STATISTICS = re.compile(r"^(\d+) packets? (captured|received by filter|dropped by kernel)$", re.MULTILINE)
 _LINE = re.compile(
     r"(?P<at>\d+\.\d+) (?P<interface>\S+) +(?P<direction>In|Out|B|M|P|\?) +ifindex \d+ (?:(?P<mac>[0-9a-f:]{17}) )?"
     r"ethertype .*?\(0x[0-9a-f]+\), length \d+: (?:IP6? )?(?P<rest>.*)"
@@ -112,13 +113,18 @@ def parse(outputs: Outputs) -> Capture | Unavailable:
     seen = [sighting for line in lines if (sighting := _sighting(line)) is not None]
     if lines and not seen:
         raise UnparsableError(f"cannot read the line {lines[0][:120]!r} of tcpdump")
-    lost = re.search(r"^(\d+) packets dropped by kernel", output.stderr, re.MULTILINE)
     return Capture(
         tuple(one for one in seen if isinstance(one, TcpSighting)),
         tuple(one for one in seen if isinstance(one, IcmpSighting)),
         tuple(one for one in seen if isinstance(one, NeighbourSighting)),
-        whole=len(lines) < _MOST_LINES and lost is not None and lost[1] == "0",
+        whole=len(lines) < _MOST_LINES and _told_all(output.stderr),
     )
+
+
+def _told_all(statistics: str) -> bool:
+    """Whether all that came through the filter was read: what waits when tcpdump is ended is not."""
+    counts = {what: int(count) for count, what in _STATISTICS.findall(statistics)}
+    return counts.get("dropped by kernel") == 0 and counts.get("captured", 0) == counts.get("received by filter")
 
 
 def _sighting(line: str) -> Sighting | None:
