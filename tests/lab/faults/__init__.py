@@ -10,6 +10,7 @@ from tests.lab.faults import (
     foreign_firewalls,
     forwarding,
     hosts,
+    ipv6,
     links,
     nat_in_front,
     pairs,
@@ -44,6 +45,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *routes.SCENARIOS,
     *links.SCENARIOS,
     *nat_in_front.SCENARIOS,
+    *ipv6.SCENARIOS,
     *pairs.SCENARIOS,
 )
 
