@@ -318,9 +318,9 @@ def _service_address_gone(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"{tried} answers")
     addresses = look.need(ADDRESSES)
-    owned = {one for one in addresses.every_address if not _is_loopback(one)}
-    if tried in owned:
+    if tried in addresses.every_address:
         return passed(f"the host has {tried}")
+    owned = {one for one in addresses.every_address if not _is_loopback(one)}
     if published is not None and any(one.host_ip == tried for one in published.bindings_of(look.service.port)):
         return passed(f"the port is published on {tried}, which is a cause of its own")
     links = links_of(addresses, tried)
