@@ -18,7 +18,7 @@ OUTSIDE_ADDRESS = "10.77.0.1"
 OFFICE_PREFIX = "10.77.1"
 OFFICE_ADDRESS = f"{OFFICE_PREFIX}.1"
 IPV6_PREFIX = "fd77"  # RFC 4193
-PUBLIC_PREFIX = "203.0.113"
+PUBLIC_PREFIX = "198.51.100"
 """RFC 5737: addresses of nobody's, by which clients may reach a host behind NAT."""
 
 _SUBNETS = (SUBNET, f"{OFFICE_PREFIX}.0/24")
@@ -64,7 +64,7 @@ def translate(name: str, outer: str, inner: str, port: int) -> None:
 
     What should not be translated, once the table is gone, stays on the bridge.
     """
-    run("ip", "route", "replace", f"{PUBLIC_PREFIX}.0/24", "dev", BRIDGE)
+    run("ip", "route", "replace", f"{outer}/32", "dev", BRIDGE)  # alone: others of its network may be in use
     rules = f"ip daddr {outer} tcp dport {port} dnat to {inner}"
     chain = f"chain nat {{\n type nat hook output priority -100\n {rules}\n}}\n"
     run("nft", "-f", "-", stdin=f"table ip {_table(name)} {{\n{chain}}}\n")
