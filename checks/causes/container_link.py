@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of, wrong_with
-from checks.evidence.inside import shown
+from checks.evidence.inside import shown, was_accepted
 from checks.facts.addresses import ADDRESSES, Addresses, Neighbour
 from checks.facts.engine import CONTAINERS, Container, Network
 from checks.facts.nftables import NFTABLES, Nftables
@@ -33,7 +33,7 @@ def _container_neighbour_wrong(look: Look) -> Judgement:  # noqa: PLR0911  # one
     tried, network = _by_its_own_address(look), _network(container)
     if bridge is None or network is None:
         return passed(f"container {container.name} is in no network")
-    if tried.ended is ReachOutcome.ANSWERED:
+    if was_accepted(look, tried):
         return passed(f"the host reaches container {container.name} at {tried.address}")
     if wrong := wrong_with(addresses, bridge):
         return passed(f"{wrong}: that comes before")

@@ -6,6 +6,7 @@ from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
 from checks.evidence.arrival import arrives_at, asked_address, is_behind_nat
 from checks.evidence.firewall_owner import loaded_from, maker
+from checks.evidence.ipv6_rules import felt
 from checks.evidence.packet import (
     FAIL2BAN_CHAIN,
     Blocker,
@@ -20,6 +21,7 @@ from checks.evidence.packet import (
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
+from checks.facts.nftables import NFTABLES
 from checks.facts.units import UNITS, known
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, Stretch
@@ -34,6 +36,8 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
     """A rule of nobody that is known here ends the packet: in a table of its own, or above Docker's."""
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
+    if look.by_ipv6:
+        return _drops_ipv6(look)
     foreign = [one for one in blockers(look) if one.owner is Owner.FOREIGN and _on_its_way(look, one)]
     felt = [one for one in foreign if one.stop.certain or not one.flat]
     ahead = waiting(look)
@@ -57,6 +61,25 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
         *inside(look),
         sure=agrees(look, blocker),
         advice=_advice(look, blocker.stop),
+    )
+
+
+def _drops_ipv6(look: Look) -> Judgement:
+    """A rule that counted the attempts, and that ends packets as the attempts ended.
+
+    Raises MissingError where none did: policies, and rules that do not count, are not known to be innocent.
+    """
+    ended = [one for one in felt(look) if one.agrees(look) and not one.stop.place.table.startswith("firewalld")]
+    if not ended:
+        raise MissingError(NFTABLES.name, "clients come by IPv6: no rule counted the attempts, and others are not told")
+    rule = next((one for one in ended if one.about_port), ended[0])
+    made = maker(look, rule.stop)
+    return fail(
+        *rule.evidence,
+        *((made.evidence,) if made else ()),
+        *inside(look),
+        sure=rule.about_port,
+        advice=_advice(look, rule.stop),
     )
 
 

@@ -6,11 +6,15 @@ Each is told by its own counter: it rose by as many as there were attempts.
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.network import bridge_of
 from checks.evidence.arrival import arrives_at
+from checks.evidence.packet import known_blockers
 from checks.facts.addresses import ADDRESSES
 from checks.facts.ipsec import IPSEC
 from checks.facts.queues import QUEUES, Queue
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, ReachOutcome
+
+_AGAIN = 4
+"""How often an answer that nobody acknowledges has been sent by then, at most: what rises by more has other reasons."""
 
 _BY_POLICY = {
     "XfrmOutPolBlock": "a policy blocks what leaves",
@@ -48,7 +52,9 @@ def _ipsec_policy_drop(look: Look) -> Judgement:
             )
             for name, rise in felt.items()
         ),
-        sure=look.outside.ended in {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE},
+        sure=look.outside.ended in {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE}
+        and min(felt.values()) <= attempts * _AGAIN
+        and not any(one.stop.certain for one in known_blockers(look)),
         advice=(
             f"sudo ip xfrm policy   # which one has {look.way.client} and the container's or the host's address in it",
             "sudo swanctl --list-conns; sudo ipsec statusall   # whose it is: strongSwan, Libreswan, a script",
@@ -73,6 +79,7 @@ def _queue_drops(look: Look) -> Judgement:
         for one in after
         if one.device in way and (first := counted.get((one.device, one.says))) is not None
         if one.dropped - first.dropped >= attempts
+        if one.incoming or one.dropped - first.dropped > one.sent - first.sent
     ]
     if not losing:
         return passed(f"no queue of {', '.join(way)} dropped as many as the {attempts} attempts")

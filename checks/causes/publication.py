@@ -320,9 +320,9 @@ def _service_address_gone(look: Look) -> Judgement:
     if look.outside.ok:
         return passed(f"{tried} answers")
     addresses = look.need(ADDRESSES)
-    owned = {one for one in addresses.every_address if not _is_loopback(one)}
     if tried in addresses.every_address:
         return passed(f"the host has {tried}")
+    owned = {one for one in addresses.every_address if not _is_loopback(one)}
     if published is not None and any(one.host_ip == tried for one in published.bindings_of(look.service.port)):
         return passed(f"the port is published on {tried}, which is a cause of its own")
     links = links_of(addresses, tried)
@@ -332,12 +332,12 @@ def _service_address_gone(look: Look) -> Judgement:
     if look.way.there is None or look.way.there.address != tried:
         raise MissingError(PATH.name, f"who has {tried} was not asked")
     who = look.way.there.hardware
-    has = f"{who} answers for it: another machine has it" if who else "nobody answers for it"
+    has = f"{who} answers for it: another machine has it, or stands before this one" if who else "nobody answers for it"
     return fail(
         Evidence("addresses", f"clients go to {tried}, which the host does not have; it has {_list(owned)}"),
         Evidence("path", f"asked on {look.way.there.device} who has {tried}: {has}"),
         *shown(look, Vantage.LOOPBACK, Vantage.HOST, Vantage.CONTAINER),
-        sure=look.host.address in owned,
+        sure=look.host.address in owned and not who,  # another machine may stand before this one: a load balancer
         advice=(
             "# whose is it? A lease that changed: let DHCP keep it. A virtual one: keepalived, or whoever moves it",
             f"ip neigh show to {tried}   # the hardware address of who has it"

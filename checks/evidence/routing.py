@@ -51,9 +51,11 @@ def _trace(look: Look) -> Trace | None:
 
 def _of_mark(look: Look, plain: Route, marked: Mapping[int, Route], marks: Iterable[int | None] | None) -> Route:
     """The route of the mark that a packet has: of another one that every rule takes alike, too."""
+    routing = look.may(ROUTING)
+    if routing is not None and not routing.marks:
+        return plain
     if marks is None:
         raise MissingError(PATH.name, "whether rules mark the packets is not known")
-    routing = look.may(ROUTING)
     wanted = routing.marks if routing else ()
 
     def taken(mark: int) -> tuple[bool, ...]:

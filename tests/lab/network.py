@@ -64,7 +64,7 @@ def translate(name: str, outer: str, inner: str, port: int) -> None:
 
     What should not be translated, once the table is gone, stays on the bridge.
     """
-    run("ip", "route", "replace", f"{outer}/32", "dev", BRIDGE)  # not the whole network: a mirror may be in it
+    run("ip", "route", "replace", f"{outer}/32", "dev", BRIDGE)  # alone: others of its network may be in use
     rules = f"ip daddr {outer} tcp dport {port} dnat to {inner}"
     chain = f"chain nat {{\n type nat hook output priority -100\n {rules}\n}}\n"
     run("nft", "-f", "-", stdin=f"table ip {_table(name)} {{\n{chain}}}\n")

@@ -10,6 +10,7 @@ from tests.lab.faults import (
     foreign_firewalls,
     forwarding,
     hosts,
+    ipv6,
     links,
     nat_in_front,
     pairs,
@@ -48,6 +49,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *links.SCENARIOS,
     *nat_in_front.SCENARIOS,
     *reported.SCENARIOS,
+    *ipv6.SCENARIOS,
     *pairs.SCENARIOS,
 )
 

@@ -90,6 +90,7 @@ def test_one_that_another_machine_answers_for_is_not_given_back_to_the_host(plat
     )
     assert "02:00:00:00:00:07 answers for it: another machine has it" in told(moved)
     assert "ip address add" not in told(moved)
+    assert root(moved).confidence is Confidence.LIKELY, "a load balancer may have it, and lead here"
 
 
 def test_who_has_it_is_not_told_where_nobody_asked() -> None:

@@ -190,7 +190,7 @@ def test_the_line_keeps_volumes_and_names_of_variables_and_shows_no_value() -> N
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_a_name_that_leads_elsewhere_is_named_before_all_else(platform: str) -> None:
     seen = serving(healthy(platform), "http://registry.example:5000/v2/")
-    seen = seen_as(seen, ReachOutcome.REFUSED, phase=Phase.CONNECT, address="192.0.2.99")
+    seen = seen_as(seen, ReachOutcome.REFUSED, phase=Phase.CONNECT, address="10.99.0.99")
     assert root(seen).cause == "name-resolves-elsewhere"
     assert root(seen).confidence is Confidence.PROVEN
     here = seen_as(seen, ReachOutcome.REFUSED, phase=Phase.CONNECT, address=seen.host.address)

@@ -4,7 +4,7 @@ import pytest
 
 from checks.model import Confidence
 from tests.looks import changed
-from tests.unit.checks.container_looks import causes, root, told
+from tests.unit.checks.container_looks import causes, missing, root, told
 from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, recorded, reported
 
 BOTH = (BOOKWORM, TRIXIE)
@@ -91,6 +91,15 @@ def test_marks_are_not_told_where_the_kernel_was_asked_for_others(platform: str)
     not_told = {finding.cause: finding.why for finding in reported(seen).diagnosis.not_told}
     assert causes(seen) == ("undetermined",)
     assert "the kernel was asked for the way of other marks" in not_told["return-route-elsewhere"]
+
+
+@pytest.mark.parametrize("platform", BOTH)
+@pytest.mark.parametrize("state", ["route-to-container-is-a-blackhole", "rule-for-container-s-answers-is-a-blackhole"])
+def test_where_no_routing_rule_asks_for_a_mark_it_does_not_matter_that_rules_were_not_read(
+    platform: str, state: str
+) -> None:
+    seen = recorded(platform, state)
+    assert causes(missing(seen, "iptables", "nftables", "iptables-legacy")) == causes(seen)
 
 
 @pytest.mark.parametrize("platform", BOTH)
