@@ -1,5 +1,6 @@
 """All that is known of one service at one time: what causes judge, and fixes plan on."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -137,6 +138,17 @@ class Look:
         if named is None or named == self.container or named.on_host_network or named.binds(self.service.port):
             return None
         return named
+
+    def named(self, *, front: bool = False) -> str:
+        """The container whose program answers, as a word of a command; ``front``: the one that publishes the port.
+
+        Where Docker could not be asked it is the configured name, and ``NAME`` where there is none.
+        """
+        try:
+            found = self.container if front else self.behind or self.container
+        except MissingError:
+            found = None
+        return shlex.quote(found.name if found is not None else self.service.container or "NAME")
 
     @property
     def stands_in(self) -> str:

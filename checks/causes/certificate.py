@@ -142,7 +142,7 @@ def _described(certificate: Certificate | None) -> tuple[Evidence, ...]:
 
 def _renew(look: Look) -> tuple[str, ...]:
     place = _place(look)
-    name = look.service.container or "NAME"
+    name = look.named(front=True)
     return (
         f"openssl s_client -connect {place} </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates",
         f"docker inspect -f '{{{{json .Mounts}}}}' {name}   # where it has its certificate from",

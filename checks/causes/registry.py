@@ -37,7 +37,7 @@ def _registry_error(look: Look) -> Judgement:
         return passed(f"{nearest.status} without a registry's header, which no registry says of itself")
     if is_out_of_room(look):
         return passed("it has no room left: see disk-full")
-    name = look.service.container or "NAME"
+    name = look.named()
     return fail(
         *shown(look, *_ALL),
         sure=look.outside.status == nearest.status,
