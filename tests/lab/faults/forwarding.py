@@ -149,6 +149,11 @@ SCENARIOS = (
         outside="timed out|no route",
     ),
     fault(
+        "ip-forward-off-while-dockerd-hangs",
+        typed("sysctl -qw net.ipv4.ip_forward=0; kill -STOP $(pgrep -x dockerd)"),
+        OFF,
+    ),
+    fault(
         "bridge-with-the-least-mtu-there-is",
         typed("ip link set docker0 mtu 68; iptables -I OUTPUT -p icmp -j DROP"),
         "mtu-black-hole",
