@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.container_network import left_behind
 from checks.causes.disk import is_out_of_room
+from checks.causes.network import narrow_link
 from checks.evidence.inside import ending, innermost, rung, says, shown, was_accepted
 from checks.evidence.recreate import recreate
 from checks.evidence.state import ContainerState, state_of
@@ -37,6 +38,9 @@ def _container_unhealthy(look: Look) -> Judgement:
         return passed(f"it {look.outside.says} from outside" if look.outside.ok else "it answers in small packets")
     if is_out_of_room(look):
         return passed("it has no room left: see disk-full")
+    narrow = narrow_link(look)
+    if narrow:
+        raise MissingError(ADDRESSES.name, f"by the MTU of {narrow} no request may come to it whole")
     by_itself = nearest.vantage is Vantage.CONTAINER or container.on_host_network
     if not by_itself:
         look.need_rules_in_iptables()  # Podman's conmon accepts a port whose rules are gone, and is silent (5.4.2)

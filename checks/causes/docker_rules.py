@@ -1,11 +1,9 @@
 """Docker's own chains and rules: a published port of a bridge network exists only through them."""
 
-from collections.abc import Iterator
-
 from checks.causes.cause import BY_A_RULE, IN_HOST, UNTRANSLATED, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of
 from checks.evidence.origin import who_touched_the_firewall
-from checks.evidence.packet import Owner, agrees, blockers, followed, known_blockers
+from checks.evidence.packet import Owner, agrees, below, blockers, followed, known_blockers
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.addresses import ADDRESSES
 from checks.facts.bus import BUS
@@ -107,11 +105,13 @@ def _docker_forward_rule_missing(look: Look) -> Judgement:
     astray = _astray(look)
     if astray:
         return passed(astray)
+    gone = _no_accept(netfilter, look, answer=blocker.stop.reply)
+    there = Evidence("netfilter", "Docker's rules are all there, and none of them let the packet through")
     return fail(
-        *_no_accept(netfilter, look),
+        Evidence("netfilter", gone) if gone else there,
         *blocker.evidence,
         *inside(look),
-        sure=agrees(look, blocker) and answers_inside(look),
+        sure=bool(gone) and agrees(look, blocker) and answers_inside(look),
     )
 
 
@@ -186,6 +186,9 @@ def _astray(look: Look) -> str:
         return f"the packet is sent nowhere: {route.says}"
     if trace.translated and container.addresses and trace.translated[0] not in container.addresses:
         return f"the packet is sent to {trace.translated[0]}, which is not the container's address"
+    targets = {rule.option("--to-destination") for rule in look.docker_rules.dnat(look.service.port)}
+    if trace.translated and targets and "{}:{}".format(*trace.translated) not in targets:
+        return "the packet is sent to {}:{} by another rule than Docker's".format(*trace.translated)
     if trace.egress and bridge and trace.egress != bridge:
         return f"the packet would leave by {trace.egress}, not by {bridge}"
     return ""
@@ -205,15 +208,25 @@ def _dnat_gone(look: Look) -> tuple[Evidence, ...]:
     return (Evidence("containers", says),)
 
 
-def _no_accept(netfilter: Netfilter, look: Look) -> Iterator[Evidence]:
-    """What would have let the packet through, and is not there."""
+def _no_accept(netfilter: Netfilter, look: Look, *, answer: bool) -> str:
+    """What would have let the packet, or the ``answer``, through, and is not there; empty where nothing is missing."""
     if not any(netfilter.jumps("filter", "FORWARD", target) for target in _FORWARD_JUMPS):
-        yield Evidence("netfilter", "FORWARD of table filter does not jump to any of Docker's chains")
-        return
+        return "FORWARD of table filter does not jump to any of Docker's chains"
     container = look.bridged
-    addresses = {f"{address}/32" for address in container.addresses} if container else set()
+    if container is None:
+        return ""
+    bridge, chains = bridge_of(look, container), below(netfilter, "filter", "FORWARD")
+    ahead = [rule for chain in chains for rule in netfilter.rules("filter", chain)]
+    if answer:
+        accepts = (rule for rule in ahead if rule.target == "ACCEPT" and rule.option("-i") == bridge)
+        outwards = any("-o" not in rule.words or "! -o" in rule.spec for rule in accepts)
+        return "" if outwards else f"no rule of FORWARD accepts what comes from {bridge}"
+    addresses = {f"{address}/32" for address in container.addresses}
     if not any(rule.option("-d") in addresses for rule in netfilter.rules("filter", "DOCKER")):
-        yield Evidence("netfilter", "chain DOCKER of table filter does not accept packets for the container")
+        return "chain DOCKER of table filter does not accept packets for the container"
+    if not any(rule.target == "DOCKER" and rule.option("-o") in {bridge, None} for rule in ahead):
+        return f"no rule of FORWARD sends what is for {bridge} to chain DOCKER"
+    return ""
 
 
 def _deaf(look: Look) -> tuple[Evidence, ...]:

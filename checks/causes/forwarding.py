@@ -5,6 +5,7 @@ from checks.causes.kernel import counted
 from checks.evidence.networkd import networkd, switched_off_by_networkd
 from checks.evidence.origin import who_switched_forwarding
 from checks.evidence.packet import RULES, followed, strangers_packet
+from checks.facts.addresses import ADDRESSES
 from checks.facts.forwarding import FORWARDING, Forwarding
 from checks.facts.netfilter import NETFILTER
 from checks.facts.network_service import NETWORK_SERVICE
@@ -24,23 +25,39 @@ def _ip_forward_off(look: Look) -> Judgement:
     look.need_ipv4(FORWARDING.name)
     if forwarding.ip_forward:
         return passed("net.ipv4.ip_forward = 1")
-    container = look.bridged
-    if container is None:
+    sent_on = _sent_on(look)
+    if sent_on is None:
         return passed("net.ipv4.ip_forward = 0, but this service is not behind NAT: nothing of it is forwarded")
     if look.outside.ok:
         return passed(f"net.ipv4.ip_forward = 0, yet it {look.outside.says} from outside, through a proxy")
-    evidence = (
-        Evidence("forwarding", "net.ipv4.ip_forward = 0: the host drops what other machines send to its containers"),
-        Evidence("containers", f"container {container.name} is one of them (network {container.network_mode})"),
-    )
     return fail(
-        *evidence,
+        Evidence("forwarding", "net.ipv4.ip_forward = 0: the host drops what other machines send to its containers"),
+        sent_on,
         *_route(look.way.inbound),
         *counted(look, NOT_FORWARDED),
         *_ladder(look),
         *_origin(look),
         sure=_fits(look, look.way.inbound),
     )
+
+
+def _sent_on(look: Look) -> Evidence | None:
+    """What shows that packets for the service have to be forwarded: the container, or the rules if Docker is silent.
+
+    None where they are not. Raises MissingError where neither tells.
+    """
+    try:
+        container = look.bridged
+    except MissingError:
+        translated = followed(look).translated
+        if translated is None or translated[0] in look.need(ADDRESSES).every_address:
+            raise
+        return Evidence(
+            "rules", "the rules send it on to {}:{}, which is none of the host's addresses".format(*translated)
+        )
+    if container is None:
+        return None
+    return Evidence("containers", f"container {container.name} is one of them (network {container.network_mode})")
 
 
 def _interface_forwarding_off(look: Look) -> Judgement:

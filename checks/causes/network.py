@@ -18,6 +18,7 @@ from checks.walk import Trace
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
 _PASSING = "forwarding"  # the state of a bridge's port, of bridge link
+_LEAST_MTU = 576
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 
 
@@ -256,23 +257,30 @@ def _mtu_black_hole(look: Look) -> Judgement:
         raise MissingError("reading", f"it {look.outside.says}, and that is a small answer: no large one was asked for")
     if look.outside.phase not in {Phase.TLS, Phase.HTTP} or look.outside.ended is not ReachOutcome.TIMED_OUT:
         return passed(f"it {look.outside.says}: the large packets are not what is lost")
-    if look.small is None:
+    narrow = narrow_link(look)
+    if look.small is None and not narrow:
         raise MissingError("reading", "no attempt with small packets was made")
-    if not look.small.ok:
+    if look.small is not None and not look.small.ok and not narrow:
         return passed(f"with small packets it {look.small.says} as well")
     inside = look.answers_at(Vantage.HOST)
-    sizes = _sizes(look)
+    sizes, small = _sizes(look), look.small.says if look.small else "not tried"
     return fail(
-        Evidence("reading", f"from outside: {look.outside.says}; asked for small packets only: {look.small.says}"),
+        Evidence("reading", f"from outside: {look.outside.says}; asked for small packets only: {small}"),
         Evidence("path", f"on the host, by its own address, it {'answers' if inside else 'does not answer'}"),
         Evidence("addresses", f"MTU: {', '.join(f'{name} {mtu}' for name, mtu in sizes.items())}"),
-        sure=inside is True or len(set(sizes.values())) > 1,
+        sure=look.small is not None and look.small.ok and (inside is True or len(set(sizes.values())) > 1),
         advice=(
+            *((f"ip link show {narrow}   # its MTU is smaller than any packet of a request",) if narrow else ()),
             f"ping -M do -s 1472 -c 3 {look.host.address}   # from a client: the largest packet of an MTU of 1500",
             "sudo iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
             '# lastingly: "mtu" in /etc/docker/daemon.json sized as the smallest link, then recreate the networks',
         ),
     )
+
+
+def narrow_link(look: Look) -> str:
+    """A link on the way that does not carry what every host of IPv4 has to take (RFC 791, 3.1); empty for none."""
+    return next((name for name, mtu in _sizes(look).items() if mtu < _LEAST_MTU), "")
 
 
 def _sizes(look: Look) -> dict[str, int]:

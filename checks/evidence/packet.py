@@ -31,6 +31,12 @@ _OF_IPTABLES = {"filter", "nat", "mangle", "raw", "security"}
 FAIL2BAN_CHAIN = "f2b-"
 """How every chain of fail2ban begins, then the jail's name, or `chain` in a table of nftables (its config/action.d)."""
 
+_OF_DOCKER = re.compile(r"-A DOCKER\S*( -[io] \S+| ! -[dios] \S+)* -j DROP")
+"""All that dockerd writes to end a packet: between networks, or for a port that is not published (libnetwork, moby).
+
+Any other rule that does, in one of its chains, is somebody else's.
+"""
+
 _OF_FIREWALLD = re.compile(
     r"(IN|FWD|FWDI|FWDO|PRE|OUT|POST)_\w+|\w+_(direct|ZONES|ZONES_SOURCE|POLICIES|POLICIES_pre|POLICIES_post)"
 )
@@ -209,7 +215,7 @@ def _owner(look: Look, stop: Stop) -> Owner:  # noqa: PLR0911  # one return an o
         return Owner.FIREWALLD
     if docker_s is not None and place.backend is not docker_s:
         return Owner.OTHER_BACKEND
-    of_docker = place.chain.startswith("DOCKER") or (place.chain == "FORWARD" and place.is_policy)
+    of_docker = _OF_DOCKER.fullmatch(place.text) or (place.chain == "FORWARD" and place.is_policy)
     return Owner.DOCKER if of_docker and place.table == "filter" and docker_s is not None else Owner.FOREIGN
 
 

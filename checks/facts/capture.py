@@ -98,6 +98,10 @@ class Capture:
     whole: bool
 
 
+_LATE = "tcpdump was late"
+"""What the root helper adds where it waited in vain: that no packet was seen then says nothing of the packets."""
+
+
 def parse(outputs: Outputs) -> Capture | Unavailable:
     """Lines of ``tcpdump -i any -nn -e -tt -S``, with libpcap 1.10 or newer; what is cut off is left out."""
     output = outputs["capture"]
@@ -106,6 +110,8 @@ def parse(outputs: Outputs) -> Capture | Unavailable:
             return Unavailable("tcpdump is not installed on the host")
         said = output.stderr.strip().splitlines() or ["nothing"]
         return Unavailable(f"tcpdump did not start (status {output.status}): {said[-1][:200]}")
+    if _LATE in output.stderr:
+        return Unavailable("tcpdump began only when the attempts were under way: the host is busy")
     if "LINUX_SLL2" not in output.stderr:
         return Unavailable("tcpdump is too old to name interfaces: that takes libpcap 1.10")
     told = output.stdout.rpartition("\n")[0].splitlines()  # what comes behind is cut off

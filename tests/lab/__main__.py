@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.lab import certificates, fixes, lab, matrix
+from tests.lab import certificates, fixes, lab, matrix, random_run
 from tests.lab.command import LabError, wait_for
 from tests.lab.faults import SCENARIOS
 from tests.lab.host import LabHost
@@ -64,6 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     mended.add_argument("--into", type=Path, help="write the table there, as Markdown")
     mended.add_argument("names", nargs="*", help="all hosts if none is named")
     mended.set_defaults(act=_fixes)
+    chance = verbs.add_parser("random", help="break hosts in ways that nobody named, and judge what is diagnosed")
+    chance.add_argument("--seed", type=int, required=True)
+    chance.add_argument(
+        "--count", type=int, default=20, help="faults that really break the service, on all hosts together"
+    )
+    chance.add_argument("--into", type=Path, help="write the table there, as Markdown")
+    chance.add_argument("names", nargs="*", help="all hosts if none is named")
+    chance.set_defaults(act=_random)
     return parser
 
 
@@ -168,6 +176,21 @@ def _fixes(arguments: argparse.Namespace) -> int:
     if arguments.into:
         arguments.into.write_text(fixes.markdown(rows, [matrix.platform(host) for host in hosts]))
     return int(not all(row.right for row in rows))
+
+
+def _random(arguments: argparse.Namespace) -> int:
+    """Exit 1 unless every row is right."""
+    hosts = _named(arguments.names)
+    rows, left_out = asyncio.run(
+        random_run.run(_standing(), hosts, arguments.seed, arguments.count, lambda row: _say(str(row)))
+    )
+    for number, why in left_out:
+        _say(f"{number:4} left out: {why}")
+    _say(random_run.totals(rows))
+    if arguments.into:
+        page = random_run.markdown(rows, len(left_out), arguments.seed, [matrix.platform(host) for host in hosts])
+        arguments.into.write_text(page)
+    return int(not all(row.verdict in random_run.RIGHT for row in rows))
 
 
 def _chosen(arguments: argparse.Namespace) -> list[Scenario]:

@@ -74,8 +74,11 @@ rm -f /var/lib/docker/network/files/local-kv.db
 umount /srv/* 2>/dev/null
 rm -rf /srv/*
 tc qdisc delete dev host0 root 2>/dev/null
-ip xfrm policy flush 2>/dev/null
-ip xfrm state flush 2>/dev/null
+tc qdisc delete dev host0 clsact 2>/dev/null
+ip xfrm policy flush
+ip xfrm state flush
+ip -4 address flush dev lo scope global
+ip -4 neigh flush dev host0 nud permanent
 ip link set host0 up mtu 1500
 echo 0 > /proc/sys/net/ipv4/ip_forward
 journalctl --quiet --rotate && journalctl --quiet --vacuum-size=1
@@ -171,6 +174,11 @@ def amend(host: Host, inside: str) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.unlink(missing_ok=True)
         files.copy(host.path(inside), kept)
+
+
+def distrust(host: Host) -> None:
+    """Have the next restore bring all back, though nothing may be seen of what was done to the host."""
+    (host.kept / "last").write_text("")
 
 
 def restore(host: Host) -> None:

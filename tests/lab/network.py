@@ -70,6 +70,11 @@ def translate(name: str, outer: str, inner: str, port: int) -> None:
     run("nft", "-f", "-", stdin=f"table ip {_table(name)} {{\n{chain}}}\n")
 
 
+def forget_paths() -> None:
+    """Have this machine forget what sizes of packets it was told to send where: such a word holds for ten minutes."""
+    run("ip", "route", "flush", "cache")
+
+
 def join(name: str) -> None:
     """Undo `cut_off` and `translate`."""
     run("nft", "delete", "table", "ip", _table(name), check=False)

@@ -181,6 +181,9 @@ SCENARIOS = (
         FORWARD,
     ),
     fault("forward-chain-flushed", typed("iptables -F FORWARD"), FORWARD),
+    fault("jump-to-docker-s-chain-deleted", typed("iptables -D FORWARD -o docker0 -j DOCKER"), FORWARD),
+    fault("accept-of-the-answers-deleted", typed("iptables -D FORWARD -i docker0 ! -o docker0 -j ACCEPT"), FORWARD),
+    fault("packets-led-past-docker-s-accept-rule", typed("iptables -I DOCKER -j RETURN"), FORWARD),
     fault(
         "dnat-to-an-address-of-nobody",
         typed(

@@ -196,6 +196,12 @@ SCENARIOS = (
         outside="no route",
     ),
     fault(
+        "rule-of-somebody-s-in-a-chain-of-docker-s",
+        typed("iptables -I DOCKER-ISOLATION-STAGE-1 -s $CLIENT -p tcp --dport 5000 -j REJECT"),
+        FOREIGN,
+        outside="refused",
+    ),
+    fault(
         "answers-are-dropped",
         typed("iptables -I FORWARD -i docker0 -p tcp --sport 5000 -j DROP"),
         FOREIGN,

@@ -149,6 +149,16 @@ SCENARIOS = (
         outside="timed out|no route",
     ),
     fault(
+        "ip-forward-off-while-dockerd-hangs",
+        typed("sysctl -qw net.ipv4.ip_forward=0; kill -STOP $(pgrep -x dockerd)"),
+        OFF,
+    ),
+    fault(
+        "bridge-with-the-least-mtu-there-is",
+        typed("ip link set docker0 mtu 68; iptables -I OUTPUT -p icmp -j DROP"),
+        "mtu-black-hole",
+    ),
+    fault(
         "veth-mtu-below-the-container-s",
         typed('for port in /sys/class/net/docker0/brif/*; do ip link set "${port##*/}" mtu 200; done'),
         "mtu-black-hole",

@@ -3,9 +3,9 @@
 import pytest
 
 from checks.causes.cause import examine
-from checks.causes.forwarding import FORWARD_POLICY_OPEN, INTERFACE_FORWARDING_OFF
+from checks.causes.forwarding import FORWARD_POLICY_OPEN, INTERFACE_FORWARDING_OFF, IP_FORWARD_OFF
 from checks.look import Look
-from checks.model import Finding, Verdict
+from checks.model import Confidence, Finding, Verdict
 from tests import recordings
 from tests.looks import changed, without
 from tests.unit.checks.fixes.plans import plan_of
@@ -91,3 +91,15 @@ def test_what_networkmanager_copies_to_an_interface_is_told_where_it_is_off(plat
     plan = plan_of(managed, "enable-interface-forwarding")
     assert any("nmcli device reapply" in note for note in plan.notes) is (default == "0")
     assert any("ipv4.forwarding yes" in note for note in plan.notes)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_forwarding_that_is_off_is_proven_also_where_dockerd_hangs(platform: str) -> None:
+    """What is translated to no address of the host's has to be forwarded, whatever container has it."""
+    silent = recorded(platform, "ip-forward-off")
+    for probe in ("engine-info", "engine-containers", "engine-logs"):
+        silent = without(silent, probe, "the Docker Engine did not answer")
+    found = examine(IP_FORWARD_OFF, silent)
+    assert (found.verdict, found.confidence) == (Verdict.FAIL, Confidence.PROVEN)
+    assert found.evidence[1].says == "the rules send it on to 172.17.0.2:5000, which is none of the host's addresses"
+    assert plan_of(silent, "enable-ip-forward").steps

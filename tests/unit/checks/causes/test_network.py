@@ -2,6 +2,7 @@
 
 import pytest
 
+from checks.causes.application import CONTAINER_UNHEALTHY
 from checks.causes.cause import Cause, examine
 from checks.causes.network import MTU_BLACK_HOLE, RETURN_ROUTE_MISSING, SUBNET_OVERLAP
 from checks.look import Look
@@ -10,6 +11,7 @@ from tests import recordings
 from tests.looks import ANSWERED, TIMED_OUT, changed, look, reading
 from tests.unit.checks.container_looks import seen_as
 
+DOCKER0_AT_68 = "docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 68"
 PLATFORMS = ["debian12-docker20.10.24", "debian13-docker26.1.5"]
 
 
@@ -81,3 +83,15 @@ def test_a_connection_that_is_not_made_does() -> None:
 def test_without_an_attempt_with_small_packets_it_is_not_told() -> None:
     silent = seen_as(look(PLATFORMS[0], "healthy", TIMED_OUT), ReachOutcome.TIMED_OUT, phase=Phase.HTTP)
     assert examine(MTU_BLACK_HOLE, silent).verdict is Verdict.SKIP
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_where_a_link_carries_less_than_a_request_a_container_that_is_silent_is_not_said_to_hang(platform: str) -> None:
+    silent = recorded(platform, "container-hangs")
+    assert examine(CONTAINER_UNHEALTHY, silent).verdict is Verdict.FAIL
+    narrow = changed(silent, "addresses", "docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500", DOCKER0_AT_68)
+    unhealthy, lost = examine(CONTAINER_UNHEALTHY, narrow), examine(MTU_BLACK_HOLE, narrow)
+    assert unhealthy.verdict is Verdict.SKIP
+    assert "by the MTU of docker0 no request may come to it whole" in unhealthy.why
+    assert (lost.verdict, lost.confidence) == (Verdict.FAIL, Confidence.LIKELY)
+    assert lost.advice[0].startswith("ip link show docker0 ")

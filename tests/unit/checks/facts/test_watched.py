@@ -82,6 +82,11 @@ def test_what_may_not_be_all_says_so() -> None:
     ("said", "status", "why"),
     [
         ("timeout: failed to run command 'tcpdump': No such file or directory\n", 127, "tcpdump is not installed"),
+        (
+            f"{LISTENING}dockerhealth-root: tcpdump was late\n{NONE_LOST}",
+            0,
+            "began only when the attempts were under way",
+        ),
         ("tcpdump: any: You don't have permission\n", 1, "did not start (status 1): tcpdump: any: You don't have"),
         ("listening on any, link-type LINUX_SLL (Linux cooked v1)\n", 0, "too old to name interfaces"),
     ],
