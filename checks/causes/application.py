@@ -9,6 +9,7 @@ from checks.causes.container_network import left_behind
 from checks.causes.disk import is_out_of_room
 from checks.causes.network import narrow_link
 from checks.evidence.inside import ending, innermost, rung, says, shown, was_accepted
+from checks.evidence.journey import may_journey
 from checks.evidence.recreate import recreate
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.addresses import ADDRESSES
@@ -22,6 +23,7 @@ _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
 _NO_ANSWER = {ReachOutcome.TIMED_OUT, ReachOutcome.RESET}
 _STARTING = timedelta(seconds=10)
 _EVERY_IPV4 = IPv4Address(0)
+_NO_SOCKET = "NO_SOCKET"  # the kernel's reason where nobody listens (enum skb_drop_reason)
 
 
 def _container_unhealthy(look: Look) -> Judgement:
@@ -132,6 +134,10 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
         return None
     if elsewhere := _sent_elsewhere(look, container, tried.address):
         return passed(elsewhere)
+    watched = may_journey(look)
+    reason = watched.segment.reason if watched is not None and watched.segment is not None else ""
+    if reason not in {"", _NO_SOCKET}:
+        return None
     only = "for IPv6 alone" if all(isinstance(one.address, IPv6Address) for one in outside_of_it) else "for others"
     return fail(
         Evidence(
@@ -140,7 +146,7 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
             f" Docker sends clients to {tried.address}, where that is refused",
         ),
         *shown(look, *_ALL),
-        sure=not any(one.address == IPv6Address("::") for one in outside_of_it),
+        sure=reason == _NO_SOCKET or not any(one.address == IPv6Address("::") for one in outside_of_it),
         advice=(f"# let the program listen on 0.0.0.0:{there[0].port} (or, of IPv6, with IPV6_V6ONLY off)",),
     )
 
