@@ -10,7 +10,7 @@ import functools
 import shlex
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
@@ -274,36 +274,40 @@ class Inspection:
         return outputs | by_root, missing | refused
 
     async def _of_user(self, seconds: float) -> dict[str, Output]:
-        return {name: output.decoded for name, output in (await self._answer(seconds)).items()}
+        return {name: output.decoded for name, output in unframe(await self._answer(seconds)).items()}
 
     async def _of_root(
         self, probes: Sequence[Probe | WatchProbe], seconds: float
     ) -> tuple[dict[str, Output], dict[str, Unavailable]]:
         """What root's session says next of these probes; where it says nothing, why each has no output."""
         try:
-            session = (await self._answer(seconds))["root"]
+            answer = await self._answer(seconds)
         except CommandTimedOutError as error:
             self._waits_for_root = error
             return {}, _all(probes, f"sudo has not begun within {seconds:g} s")
+        session = unframe(answer)["root"]
         try:
             answered = {name: output.decoded for name, output in unframe(session.stdout).items()}
         except ValueError:
             return {}, _all(probes, _why_no_session(session.decoded))
-        answered[SESSION] = replace(session.decoded, stdout=f"{session.ms / 1000:.3f}\n")
+        waited = began(session.stdout) - began(answer)
+        answered[SESSION] = Output(f"{waited:.3f}\n", session.decoded.stderr, session.status, waited * 1000)
         outputs, missing = sort_out({probe.name: answered[probe.name] for probe in probes if probe.name in answered})
         older = [probe for probe in probes if probe.name not in answered]
         return outputs, missing | _all(older, f"{ROOT_HELPER} is older than this dockerhealth, and does not ask it")
 
-    async def _answer(self, seconds: float) -> "dict[str, _Raw]":
+    async def _answer(self, seconds: float) -> bytes:
+        """The next answer, which is whole. Raises LookError."""
         raw = await self._conversation.hear(whole, seconds)
         try:
-            return unframe(raw)
+            unframe(raw)
         except ValueError as error:
             end, host = self._conversation.end, self._host.name
             said = end.stderr.strip()[-200:]
             raise OutputUnreadableError(
                 host, f"{host}: the gather script ended with {end.status} and no readable answer ({error}): {said}"
             ) from error
+        return raw
 
 
 def _all(probes: Iterable[Probe | WatchProbe], why: str) -> dict[str, Unavailable]:
@@ -407,7 +411,7 @@ class _Raw:
 def unframe(answer: bytes) -> dict[str, _Raw]:
     """Take an answer of the script apart. Raises ValueError when it is not whole."""
     head, separator, body = answer.partition(b"\n\n")
-    (start, nothing, began), *files = _files(head)
+    (start, nothing, since), *files = _files(head)
     announced = sum(size for _, size, _ in files)
     if not separator or start != "start" or nothing or len(files) % 3:
         raise ValueError("its frame is not whole")
@@ -422,8 +426,13 @@ def unframe(answer: bytes) -> dict[str, _Raw]:
             here += size
         name, _, ended = files[file + 2]
         stdout, stderr, status = parts
-        outputs[name.removesuffix(".status")] = _Raw(stdout, stderr, int(status or _NOT_ENDED), (ended - began) * 1000)
+        outputs[name.removesuffix(".status")] = _Raw(stdout, stderr, int(status or _NOT_ENDED), (ended - since) * 1000)
     return outputs
+
+
+def began(answer: bytes) -> float:
+    """When who answers began, by the host's clock in seconds."""
+    return _files(answer.partition(b"\n\n")[0])[0][2]
 
 
 def sort_out(outputs: Mapping[str, Output]) -> tuple[dict[str, Output], dict[str, Unavailable]]:

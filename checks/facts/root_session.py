@@ -16,7 +16,7 @@ class RootSession:
 
 
 def parse(outputs: Outputs) -> RootSession:
-    """The number of seconds, which gather writes down: the session says that it begins."""
+    """The number of seconds between both beginnings, which gather writes down."""
     return RootSession(float(outputs[SESSION].stdout))
 
 

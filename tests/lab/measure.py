@@ -3,13 +3,15 @@
 import asyncio
 import statistics
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
 from checks.check import report
-from checks.collect.ssh import Connection, RawOutput
+from checks.collect.ssh import Connection, Conversation
 from checks.collect.survey import Survey
 from checks.model import Host, Login, Report, Service
 from checks.source import Facts
@@ -71,7 +73,7 @@ async def _measured(lab: Lab, host: LabHost) -> _Measured:
     try:
         await _check(survey, known)  # the login
         connection = survey.connections[known.name]
-        with patch.object(connection, "run", _counting(connection, measured)):
+        with patch.object(connection, "converse", _counting(connection, measured)):
             for _ in range(RUNS):
                 started = time.perf_counter()
                 facts, told = await _check(survey, known)
@@ -87,12 +89,24 @@ async def _check(survey: Survey, host: Host) -> tuple[Facts | None, Report]:
 
 
 def _counting(connection: Connection, measured: _Measured) -> Any:
-    run = connection.run
+    converse = connection.converse
 
-    async def counted(command: str, **how: Any) -> RawOutput:
-        raw = await run(command, **how)
+    @asynccontextmanager
+    async def counted(command: str, **how: Any) -> AsyncIterator[Conversation]:
         measured.execs += 1
-        measured.received += len(raw.stdout) + len(raw.stderr)
-        return raw
+        async with converse(command, **how) as conversation:
+            with patch.object(conversation, "hear", _weighing(conversation, measured)):
+                yield conversation
 
     return counted
+
+
+def _weighing(conversation: Conversation, measured: _Measured) -> Any:
+    hear = conversation.hear
+
+    async def weighed(*how: Any) -> bytes:
+        heard: bytes = await hear(*how)
+        measured.received += len(heard)
+        return heard
+
+    return weighed

@@ -10,7 +10,6 @@ from checks.model import Output
 _NAMES = re.compile(r"^names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
 _COUNTED = re.compile(r"^ +names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
 _NOT_FOUND = 127
-_BEGUN = 40.0  # milliseconds until sudo has begun root's session
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def answer_of_root(outputs: Mapping[str, Output], others: Iterable[str]) -> byte
     """What root's session says: of all that was recorded, but what the user's own probes found."""
     beside = set(others)
     found = {name: output for name, output in outputs.items() if name not in beside}
-    return frame({"root": Output(frame(found).decode(), "", 0, _BEGUN)})
+    return frame({"root": Output(frame(found).decode(), "", 0)})
 
 
 def frame(outputs: Mapping[str, Output]) -> bytes:
