@@ -42,7 +42,7 @@ _COUNTED_BY_ROOT = _probes(COUNTING, root=True)
 _WATCHED = tuple(probe for source in WATCHING for probe in source.probes if isinstance(probe, WatchProbe))
 
 _DEADLINE_RAN_OUT = {124, 137}  # timeout(1): after TERM, after KILL
-_NOT_ENDED = -1
+_NOT_WRITTEN = -1
 _FILE_TOO_LARGE = 153  # 128 + SIGXFSZ, from the script's ulimit -f
 _SIGNALLED = 128  # and the number of the signal, which is 64 at most; firewall-cmd has statuses above those
 _NOT_THERE = {126, 127}
@@ -71,7 +71,8 @@ _HEAD = """\
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
 ulimit -S -f 4096
-d=$(mktemp -d /dev/shm/dockerhealth.XXXXXX 2>/dev/null || mktemp -d /tmp/dockerhealth.XXXXXX) || exit 90
+d=$(mktemp -d /dev/shm/dockerhealth.XXXXXX 2>/dev/null || mktemp -d /tmp/dockerhealth.XXXXXX 2>/dev/null ||
+  mktemp -d "/run/user/$(id -u)/dockerhealth.XXXXXX") || exit 90
 trap 'rm -rf "$d"' EXIT
 trap 'exit 91' HUP INT TERM
 cd "$d" || exit 92
@@ -426,7 +427,9 @@ def unframe(answer: bytes) -> dict[str, _Raw]:
             here += size
         name, _, ended = files[file + 2]
         stdout, stderr, status = parts
-        outputs[name.removesuffix(".status")] = _Raw(stdout, stderr, int(status or _NOT_ENDED), (ended - since) * 1000)
+        outputs[name.removesuffix(".status")] = _Raw(
+            stdout, stderr, int(status or _NOT_WRITTEN), (ended - since) * 1000
+        )
     return outputs
 
 
@@ -442,8 +445,10 @@ def sort_out(outputs: Mapping[str, Output]) -> tuple[dict[str, Output], dict[str
 
 
 def _why_missing(name: str, output: Output) -> str:
-    if output.status in _DEADLINE_RAN_OUT or output.status == _NOT_ENDED:
+    if output.status in _DEADLINE_RAN_OUT:
         return f"{name}: no answer within its deadline on the host"
+    if output.status == _NOT_WRITTEN:
+        return f"{name}: the host had no room for its answer: is /dev/shm full, or /tmp?"
     if output.status == _FILE_TOO_LARGE:
         return f"{name}: printed more than the host's cap of 2 MB"
     if _SIGNALLED < output.status <= _SIGNALLED + 64:

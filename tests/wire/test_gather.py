@@ -175,6 +175,13 @@ def test_the_helper_asks_what_the_facts_say_and_in_the_way_in_which_they_say_it(
     assert root_lines() in HELPER.read_text(), f"these lines belong into {HELPER.name}:\n{root_lines()}"
 
 
+def test_an_answer_that_the_host_had_no_room_for_is_told_as_that() -> None:
+    """Every probe has ended when it is handed over: a status that is empty was not written."""
+    answer = b"start 0 1.0\nforwarding.out 0 1.0\nforwarding.err 0 1.0\nforwarding.status 0 2.0\n\n"
+    _, missing = sort_out({name: raw.decoded for name, raw in unframe(answer).items()})
+    assert "no room" in missing["forwarding"].reason
+
+
 def test_an_answer_cut_short_is_refused_whole() -> None:
     with pytest.raises(ValueError, match="bytes where"):
         unframe(b"start 0 1.0\none.out 5 1.0\none.err 0 1.0\none.status 2 1.0\n\nhel")
