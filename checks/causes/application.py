@@ -17,7 +17,7 @@ from checks.facts.engine import Container
 from checks.facts.path import PATH, Listener, Rung
 from checks.facts.system import SYSTEM
 from checks.look import Look, MissingError
-from checks.model import Evidence, FixId, ReachOutcome, ServiceKind, Vantage
+from checks.model import Evidence, FixId, ReachOutcome, ServiceKind, Stretch, Vantage
 
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
 _NO_ANSWER = {ReachOutcome.TIMED_OUT, ReachOutcome.RESET}
@@ -123,7 +123,8 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
     """It listens on the port, and not at the address to which Docker sends packets: for IPv6 alone, or at another one.
 
     None where it does, or the attempt at the container's own address was not refused. A socket on ``::`` takes IPv4 as
-    well, unless its program or net.ipv6.bindv6only says no (ipv6(7)); a rule in the container may refuse instead.
+    well, unless its program or net.ipv6.bindv6only says no (ipv6(7)); a rule in the container may refuse instead, or
+    send the packet to another of its ports.
     """
     tried = rung(look, Vantage.CONTAINER)
     outside_of_it = [one for one in there if not one.address.is_loopback]
@@ -135,8 +136,8 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
     if elsewhere := _sent_elsewhere(look, container, tried.address):
         return passed(elsewhere)
     watched = may_journey(look)
-    reason = watched.segment.reason if watched is not None and watched.segment is not None else ""
-    if reason not in {"", _NO_SOCKET}:
+    died = watched.segment if watched is not None else None
+    if died is not None and (died.stretch is not Stretch.REFUSED_BY_CONTAINER or died.reason not in {"", _NO_SOCKET}):
         return None
     only = "for IPv6 alone" if all(isinstance(one.address, IPv6Address) for one in outside_of_it) else "for others"
     return fail(
@@ -146,7 +147,7 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
             f" Docker sends clients to {tried.address}, where that is refused",
         ),
         *shown(look, *_ALL),
-        sure=reason == _NO_SOCKET or not any(one.address == IPv6Address("::") for one in outside_of_it),
+        sure=not any(one.address == IPv6Address("::") for one in outside_of_it),
         advice=(f"# let the program listen on 0.0.0.0:{there[0].port} (or, of IPv6, with IPV6_V6ONLY off)",),
     )
 

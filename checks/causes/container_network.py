@@ -44,6 +44,8 @@ def _container_return_route_missing(look: Look) -> Judgement:
         if _may_route_by_itself(container):
             raise MissingError(PATH.name, f"container {container.name} may have routing rules of its own, unread here")
         return _by_the_host(look, container, route, address)
+    if route is not None and route.gateway in {network.gateway for network in container.networks} - {""}:
+        return passed(f"container {container.name} answers by {route.gateway}, which Docker gave it and the host lacks")
     if route is not None and home is not None and route.device == home.device and route.gateway is None:
         raise MissingError(PATH.name, f"{client} is on the container's own link: see subnet-overlap")
     known = "; ".join(one.says for one in inside.routes) or "none"

@@ -7,6 +7,7 @@ from checks.causes.kernel import taken_for_spoofed
 from checks.evidence.arrival import arrives_at, asked_address, is_behind_nat
 from checks.evidence.firewall_owner import loaded_from, maker
 from checks.evidence.ipv6_rules import felt
+from checks.evidence.journey import may_journey
 from checks.evidence.packet import (
     FAIL2BAN_CHAIN,
     Blocker,
@@ -145,6 +146,9 @@ def _blocked_before_host(look: Look) -> Judgement:
         return passed(
             f"table nat, chain PREROUTING counted {seen} more while {attempts} attempts were made: they arrive"
         )
+    watched = may_journey(look)
+    if watched is not None and watched.attempts:
+        return passed(f"they were seen to come in: {watched.says}")
     addresses = look.may(ADDRESSES)
     nic = (addresses.interface_of(look.service.target) if addresses else None) or "NIC"
     translated = _translated_before(look)

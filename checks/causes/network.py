@@ -77,10 +77,10 @@ def wrong_with(addresses: Addresses, bridge: str) -> str:  # noqa: PLR0911  # on
     off = [port.name for port in addresses.ports_of(bridge) if not port.up]
     if off:
         return f"{', '.join(off)}, plugged into {bridge}, is switched off: a container's cable"
-    states = {port.name: addresses.port_states.get(port.name, _PASSING) for port in addresses.ports_of(bridge)}
-    for name, state in states.items():
-        if state != _PASSING:
-            return f"{bridge} passes nothing on by its port {name}: state {state}"
+    for port in addresses.ports_of(bridge):
+        state = addresses.port_states.get(port.name, _PASSING)
+        if state != _PASSING and port.carrier:  # without one the other end is switched off, and the bridge is well
+            return f"{bridge} passes nothing on by its port {port.name}: state {state}"
     return ""
 
 

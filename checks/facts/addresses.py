@@ -31,6 +31,7 @@ class Link:
     hardware: str = ""  # its own address on the link
     asks: bool = True  # for the hardware addresses of neighbours: False after `ip link set ... arp off`
     peer: int | None = None
+    carrier: bool = True  # False where its other end, or what it is plugged into, is switched off
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ def _link(match: re.Match[str]) -> Link:
         hardware=keys.get("link/ether", ""),
         asks="NOARP" not in flags,
         peer=int(peer[1]) if peer else None,
+        carrier="NO-CARRIER" not in flags,
     )
 
 

@@ -26,7 +26,7 @@ _SIZES = frozenset({"mtu-black-hole"})
 _NEIGHBOUR = frozenset({"container-neighbour-wrong"})  # true of whatever keeps the host from the container's MAC
 _IPSEC = frozenset({"ipsec-policy-drop"})
 _QUEUE = frozenset({"queue-drops"})
-_NO_ROUTE_INSIDE = frozenset({"container-route-missing"})
+_NO_ROUTE_INSIDE = frozenset({"container-return-route-missing"})
 _NOBODY = frozenset[str]()
 
 
