@@ -30,4 +30,20 @@ SCENARIOS = (
         outside="refused",
         segment=Stretch.REFUSED_BY_CONTAINER,
     ),
+    fault(
+        "container-s-address-is-the-host-s-too",
+        typed("ip address add 172.17.0.2/32 dev lo"),
+        UNDETERMINED,
+        outside="reset|refused",
+        segment=Stretch.REFUSED_BY_HOST,
+    ),
+    fault(
+        "rewritten-before-it-is-tracked",
+        typed(
+            "nft add table ip site; nft 'add chain ip site early { type filter hook prerouting priority -310; }'\n"
+            "nft add rule ip site early tcp dport 5000 ip daddr set 198.51.100.7"
+        ),
+        UNDETERMINED,
+        segment=Stretch.INTO_HOST,
+    ),
 )
