@@ -25,7 +25,10 @@ unshare -m sh -c 'mount -t tracefs tracefs /mnt
 ls -d /mnt/instances/dockerhealth-$(readlink /proc/self/ns/pid | tr -dc 0-9)-* 2>/dev/null
 true'
 """
-SINCE = 'journalctl -q --no-pager -o cat --after-cursor="$(cat /run/cursor)"'
+OURS = "_TRANSPORT=kernel + SYSLOG_IDENTIFIER=sudo + _COMM=tcpdump + _COMM=dockerhealth-ro + _COMM=unshare"
+"""Who might write for a watch. Logins from before may end meanwhile, and systemd tells of that."""
+
+SINCE = f'journalctl -q --no-pager -o cat --after-cursor="$(cat /run/cursor)" {OURS}'
 
 
 def watch(seconds: float) -> str:
