@@ -54,9 +54,11 @@ async def in_a_shell(process: asyncssh.SSHServerProcess[bytes], children: Childr
     )
     children.add(child)
     feeding = asyncio.create_task(_feed(process, child))
-    await asyncio.gather(_carry(child.stdout, process.stdout), _carry(child.stderr, process.stderr))
-    status = await child.wait()
-    feeding.cancel()
+    try:
+        await asyncio.gather(_carry(child.stdout, process.stdout), _carry(child.stderr, process.stderr))
+        status = await child.wait()
+    finally:
+        feeding.cancel()
     children.discard(child)
     process.exit(status)
 
@@ -132,5 +134,6 @@ async def sshd(folder: Path, answer: Answer = in_a_shell, *, services: tuple[Ser
         server.close()
         await server.wait_closed()
         for child in started[0].children:
-            child.kill()
+            with contextlib.suppress(ProcessLookupError):  # one whose client went away may have ended of that
+                child.kill()
         await asyncio.gather(*started[0].answering, return_exceptions=True)  # they write to channels that are gone
