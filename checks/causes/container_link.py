@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
+from checks.causes.container_network import twins_of
 from checks.causes.network import bridge_of, wrong_with
 from checks.evidence.inside import shown, was_accepted
 from checks.facts.addresses import ADDRESSES, Addresses, Neighbour
@@ -37,6 +38,8 @@ def _container_neighbour_wrong(look: Look) -> Judgement:  # noqa: PLR0911  # one
         return passed(f"the host reaches container {container.name} at {tried.address}")
     if wrong := wrong_with(addresses, bridge):
         return passed(f"{wrong}: that comes before")
+    if twins_of(look, container):
+        return passed("another container has its hardware address: see hardware-address-twice")
     if not addresses.links[bridge].asks:
         return fail(
             Evidence("addresses", f"{bridge} does not ask who has an address (NOARP): nobody on it is found"),

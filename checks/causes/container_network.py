@@ -194,14 +194,7 @@ def _hardware_address_twice(look: Look) -> Judgement:
     container = look.bridged
     if container is None or not container.running:
         return passed("no running container publishes the port through a bridge")
-    twins = [
-        (other, network.hardware)
-        for network in container.networks
-        for other in look.need(CONTAINERS)
-        for there in other.networks
-        if other.id != container.id and other.running and network.hardware
-        if (there.id, there.hardware) == (network.id, network.hardware)
-    ]
+    twins = twins_of(look, container)
     if not twins:
         return passed(f"no other container on its network has the hardware address of container {container.name}")
     if look.outside.ok:
@@ -217,6 +210,21 @@ def _hardware_address_twice(look: Look) -> Judgement:
             "# then make one of the two anew, without mac_address or --mac-address: a restart keeps what it has",
         ),
     )
+
+
+def twins_of(look: Look, container: Container) -> list[tuple[Container, str]]:
+    """The other containers on its networks that have a hardware address of it, each with that.
+
+    Raises MissingError where Docker could not be asked.
+    """
+    return [
+        (other, network.hardware)
+        for network in container.networks
+        for other in look.need(CONTAINERS)
+        for there in other.networks
+        if other.id != container.id and other.running and network.hardware
+        if (there.id, there.hardware) == (network.id, network.hardware)
+    ]
 
 
 def _time(rfc3339: str) -> str:
