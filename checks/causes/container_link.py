@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.container_network import twins_of
 from checks.causes.network import bridge_of, wrong_with
-from checks.evidence.inside import shown, was_accepted
+from checks.evidence.inside import rung, shown, was_accepted
 from checks.facts.addresses import ADDRESSES, Addresses, Neighbour
 from checks.facts.engine import CONTAINERS, Container, Network
 from checks.facts.nftables import NFTABLES, Nftables
@@ -16,7 +16,6 @@ from checks.model import Evidence, ReachOutcome, Stretch, Vantage
 from checks.walk.nft_text import rule_text
 
 _NOT_FOUND = {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE}
-_PRIORITY = ("# it is in several networks: gw_priority in compose (Docker 28) says which of them leads out",)
 _SET_BY_HAND = {"PERMANENT", "NOARP"}
 
 
@@ -57,7 +56,7 @@ def _container_neighbour_wrong(look: Look) -> Judgement:  # noqa: PLR0911  # one
 
 def _by_its_own_address(look: Look) -> Rung:
     look.need(PATH)
-    found = next((rung for rung in look.way.rungs if rung.vantage is Vantage.CONTAINER), None)
+    found = rung(look, Vantage.CONTAINER)
     if found is None:
         raise MissingError(PATH.name, "the container was not tried by its own address")
     return found

@@ -275,40 +275,40 @@ class Inspection:
         return outputs | by_root, missing | refused
 
     async def _of_user(self, seconds: float) -> dict[str, Output]:
-        return {name: output.decoded for name, output in unframe(await self._answer(seconds)).items()}
+        _, outputs = await self._answer(seconds)
+        return {name: output.decoded for name, output in outputs.items()}
 
     async def _of_root(
         self, probes: Sequence[Probe | WatchProbe], seconds: float
     ) -> tuple[dict[str, Output], dict[str, Unavailable]]:
         """What root's session says next of these probes; where it says nothing, why each has no output."""
         try:
-            answer = await self._answer(seconds)
+            since, outer = await self._answer(seconds)
         except CommandTimedOutError as error:
             self._waits_for_root = error
             return {}, _all(probes, f"sudo has not begun within {seconds:g} s")
-        session = unframe(answer)["root"]
+        session = outer["root"]
         try:
             answered = {name: output.decoded for name, output in unframe(session.stdout).items()}
         except ValueError:
             return {}, _all(probes, _why_no_session(session.decoded))
-        waited = began(session.stdout) - began(answer)
+        waited = began(session.stdout) - since
         answered[SESSION] = Output(f"{waited:.3f}\n", session.decoded.stderr, session.status, waited * 1000)
         outputs, missing = sort_out({probe.name: answered[probe.name] for probe in probes if probe.name in answered})
         older = [probe for probe in probes if probe.name not in answered]
         return outputs, missing | _all(older, f"{ROOT_HELPER} is older than this dockerhealth, and does not ask it")
 
-    async def _answer(self, seconds: float) -> bytes:
-        """The next answer, which is whole. Raises LookError."""
+    async def _answer(self, seconds: float) -> "tuple[float, dict[str, _Raw]]":
+        """When who answers began, and what it hands over. Raises LookError."""
         raw = await self._conversation.hear(whole, seconds)
         try:
-            unframe(raw)
+            return began(raw), unframe(raw)
         except ValueError as error:
             end, host = self._conversation.end, self._host.name
             said = end.stderr.strip()[-200:]
             raise OutputUnreadableError(
                 host, f"{host}: the gather script ended with {end.status} and no readable answer ({error}): {said}"
             ) from error
-        return raw
 
 
 def _all(probes: Iterable[Probe | WatchProbe], why: str) -> dict[str, Unavailable]:

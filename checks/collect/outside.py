@@ -72,8 +72,7 @@ class Outside:
 
     def each(self, service: Service) -> tuple[Reading, ...]:
         """Each address for itself, of a name that has more than one."""
-        trying = self._each.get(service.name)
-        return trying.result() if trying else ()
+        return self._each[service.name].result()
 
     def small(self, service: Service) -> Reading | None:
         """The attempt with small packets, where one was made."""
