@@ -21,13 +21,14 @@ from checks.causes.container import (
 )
 from checks.causes.container_link import CONTAINER_NEIGHBOUR_WRONG
 from checks.causes.container_network import (
+    CONTAINER_INTERFACE_DOWN,
     CONTAINER_RETURN_ROUTE_MISSING,
     HARDWARE_ADDRESS_TWICE,
     SHARED_NETWORK_LOST,
 )
 from checks.causes.daemon import DOCKER_PROXY_GONE, DOCKERD_DOWN, DOCKERD_HUNG
 from checks.causes.disk import DISK_FILLING, DISK_FULL
-from checks.causes.docker_bypassed import DOCKER_NAT_RULE_BYPASSED
+from checks.causes.docker_bypassed import DOCKER_FORWARD_RULE_BYPASSED, DOCKER_NAT_RULE_BYPASSED
 from checks.causes.docker_policy import DOCKER_IPTABLES_DISABLED, DOCKER_USER_DROP
 from checks.causes.docker_risks import CHAINS_MISSING_BUT_SERVED, DOCKER_DEAF_TO_FIREWALLD, DOCKER_ISOLATION_LOST
 from checks.causes.docker_rules import (
@@ -110,10 +111,12 @@ ALL_CAUSES: tuple[Cause, ...] = (
     DOCKER_NAT_RULE_MISSING,
     DOCKER_NAT_RULE_BYPASSED,
     DOCKER_FORWARD_RULE_MISSING,
+    DOCKER_FORWARD_RULE_BYPASSED,
     DNAT_TARGET_STALE,
     DOCKER_IPTABLES_DISABLED,
     IPTABLES_BACKENDS_SPLIT,
     BRIDGE_DOWN,
+    CONTAINER_INTERFACE_DOWN,
     HARDWARE_ADDRESS_TWICE,
     CONTAINER_NEIGHBOUR_WRONG,
     SUBNET_OVERLAP,

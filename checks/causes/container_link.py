@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
-from checks.causes.container_network import twins_of
+from checks.causes.container_network import interface_off, twins_of
 from checks.causes.network import bridge_of, wrong_with
 from checks.evidence.inside import rung, shown, was_accepted
 from checks.facts.addresses import ADDRESSES, Addresses, Neighbour
@@ -35,8 +35,8 @@ def _container_neighbour_wrong(look: Look) -> Judgement:  # noqa: PLR0911  # one
         return passed(f"container {container.name} is in no network")
     if was_accepted(look, tried):
         return passed(f"the host reaches container {container.name} at {tried.address}")
-    if wrong := wrong_with(addresses, bridge):
-        return passed(f"{wrong}: that comes before")
+    if before := wrong_with(addresses, bridge) or interface_off(look, container):
+        return passed(f"{before}: that comes before")
     if twins_of(look, container):
         return passed("another container has its hardware address: see hardware-address-twice")
     if not addresses.links[bridge].asks:
@@ -160,7 +160,7 @@ def _by_another_port(
 
 CONTAINER_NEIGHBOUR_WRONG = Cause(
     "container-neighbour-wrong",
-    "the host does not find the container on its link",
+    "the host and the container do not find each other on their link",
     _container_neighbour_wrong,
     rank=36,
     death=died(Stretch.TO_CONTAINER, Stretch.IN_CONTAINER, Stretch.ELSEWHERE, *IN_HOST),

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
+from checks.causes.network import bridge_of
 from checks.evidence.inside import shown
 from checks.evidence.packet import followed, known_blockers
 from checks.facts.addresses import ADDRESSES
@@ -37,6 +38,8 @@ def _container_return_route_missing(look: Look) -> Judgement:
         raise MissingError(PATH.name, "where clients come from is not known")
     if inside is None:
         raise MissingError(PATH.name, f"the routes of container {container.name} could not be read")
+    if off := interface_off(look, container):
+        return passed(f"{off}: its routes went with it")
     look.need_ipv4(PATH.name)
     route, address = _towards(inside, client), _published_address(look, container)
     home = _towards(inside, address)
@@ -58,6 +61,46 @@ def _container_return_route_missing(look: Look) -> Judgement:
         *shown(look, *_ALL),
         sure=delivered and not blocked,
         advice=_back_by_the_host(container),
+    )
+
+
+def interface_off(look: Look, container: Container) -> str:
+    """How it shows that the container's own end of its cable is switched off; empty where it is not, or not told.
+
+    The kernel lists no multicast group of an interface that is off: it is not among the container's links then.
+    """
+    addresses, bridge, inside = look.may(ADDRESSES), bridge_of(look, container), look.way.inside
+    ports = addresses.ports_of(bridge) if addresses is not None and bridge is not None else ()
+    dead = [port for port in ports if port.up and not port.carrier]
+    its_own = set(inside.links.values()) if inside is not None else set()
+    alive = any(port.carrier and port.peer in its_own for port in ports)
+    if not dead or alive or (inside is None and len(ports) > 1):
+        return ""
+    names = " or ".join(port.name for port in dead)
+    return f"{names}, plugged into {bridge}, has no carrier: its other end, in the container, is switched off"
+
+
+def _container_interface_down(look: Look) -> Judgement:
+    """A program in the container, or somebody on the host, switched its interface off. Docker does not notice."""
+    container = look.bridged
+    if container is None or not container.running:
+        return passed("no running container publishes the port through a bridge")
+    look.need(ADDRESSES)
+    off = interface_off(look, container)
+    if not off:
+        return passed(f"the cable of container {container.name} is switched on at its end, as far as is seen")
+    if look.outside.ok or look.answers_at(Vantage.CONTAINER):
+        return passed(f"{off}, yet the container answers")
+    name = shlex.quote(container.name)
+    return fail(
+        Evidence("addresses", off),
+        Evidence("containers", f"container {container.name} runs, and Docker believes that it is connected"),
+        *shown(look, Vantage.CONTAINER),
+        sure=look.answers_at(Vantage.CONTAINER) is False,
+        advice=(
+            f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) -n ip link   # which one is DOWN",
+            f"docker logs --tail 20 {name}   # a VPN client or script in it that may do so",
+        ),
     )
 
 
@@ -231,6 +274,14 @@ def _time(rfc3339: str) -> str:
     return f"{rfc3339[:19].replace('T', ' ')} UTC"
 
 
+CONTAINER_INTERFACE_DOWN = Cause(
+    "container-interface-down",
+    "the container's own network interface is switched off",
+    _container_interface_down,
+    rank=36,
+    fixes=(FixId.RESTART_CONTAINER,),
+    death=died(Stretch.TO_CONTAINER, Stretch.IN_CONTAINER, Stretch.ELSEWHERE, *IN_HOST),
+)
 CONTAINER_RETURN_ROUTE_MISSING = Cause(
     "container-return-route-missing",
     "the container's answers do not go back through the host",

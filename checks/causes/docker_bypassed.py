@@ -1,14 +1,26 @@
-"""Docker's rules are whole, and no packet comes to them: something before them has let it through as it is."""
+"""Docker's rules are whole, and no packet comes to them: something before them has taken it elsewhere."""
 
-from checks.causes.cause import Cause, Judgement, fail, passed
-from checks.causes.docker_rules import answers_inside, instead, not_by_iptables
-from checks.evidence.packet import followed, packet_of
+import re
+
+from checks.causes.cause import BY_A_RULE, Cause, Judgement, fail, passed
+from checks.causes.docker_rules import (
+    answers_inside,
+    inside,
+    instead,
+    missing_accept,
+    not_by_iptables,
+    unaccepted,
+)
+from checks.evidence.packet import agrees, followed, packet_of, risen
 from checks.facts.addresses import ADDRESSES
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.netfilter import Rule
 from checks.look import Look
 from checks.model import Evidence, FixId, Vantage
-from checks.walk import Hook
+from checks.walk import Backend, Hook, Place
+
+_ACCEPTING = re.compile(r"DOCKER(-FORWARD|-BRIDGE|-CT|-INTERNAL)?")
+"""The chains that lead to Docker's accept rule; it writes RETURN only in others (libnetwork, moby 28)."""
 
 
 def _docker_nat_rule_bypassed(look: Look) -> Judgement:  # noqa: PLR0911  # one return a way past the rule
@@ -80,6 +92,44 @@ def _taken_before(look: Look, rule: Rule, elsewhere: tuple[str, int]) -> Judgeme
     )
 
 
+def _docker_forward_rule_bypassed(look: Look) -> Judgement:
+    """A rule of somebody's sends the packet past Docker's accept rule, to the policy: RETURN, or -g (iptables(8)).
+
+    A restart of dockerd leaves such a rule where it is.
+    """
+    blocker = unaccepted(look)
+    if isinstance(blocker, str):
+        return passed(blocker)
+    if missing_accept(look, blocker):
+        return passed("a rule of Docker's own is gone: see docker-forward-rule-missing")
+    past = [place for place, rise in risen(look).items() if _leads_past(place) and rise >= (blocker.attempts or 1)]
+    counted = f"counted each of the {blocker.attempts} attempts, and leads past Docker's accept rule"
+    return fail(
+        Evidence("netfilter", "Docker's rules are all there, and none of them let the packet through"),
+        *(Evidence("rules", f"{place.says}: {counted}") for place in past),
+        *blocker.evidence,
+        *inside(look),
+        sure=bool(past) and agrees(look, blocker) and answers_inside(look),
+        advice=(
+            "sudo iptables -nvL FORWARD --line-numbers; sudo iptables -nvL DOCKER --line-numbers   # what leads past",
+            "# whoever made it makes it again: a script, saved rules",
+        ),
+    )
+
+
+def _leads_past(place: Place) -> bool:
+    """Whether a rule leaves FORWARD, or the chain in which Docker accepts, and is none that Docker writes itself."""
+    ends = place.text.endswith("-j RETURN") and (place.chain == "FORWARD" or bool(_ACCEPTING.fullmatch(place.chain)))
+    return place.table == "filter" and place.backend is not Backend.NFTABLES and (ends or " -g " in place.text)
+
+
+DOCKER_FORWARD_RULE_BYPASSED = Cause(
+    "docker-forward-rule-bypassed",
+    "a rule leads packets past Docker's rule that lets them through",
+    _docker_forward_rule_bypassed,
+    rank=22,
+    death=BY_A_RULE,
+)
 DOCKER_NAT_RULE_BYPASSED = Cause(
     "docker-nat-rule-bypassed",
     "packets never come to Docker's NAT rule",

@@ -3,7 +3,7 @@
 from checks.causes.cause import BY_A_RULE, IN_HOST, UNTRANSLATED, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of
 from checks.evidence.origin import who_touched_the_firewall
-from checks.evidence.packet import Owner, agrees, below, blockers, followed, known_blockers
+from checks.evidence.packet import Blocker, Owner, agrees, below, blockers, followed, known_blockers
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.addresses import ADDRESSES
 from checks.facts.bus import BUS
@@ -91,28 +91,34 @@ def _docker_nat_rule_missing(look: Look) -> Judgement:
 
 def _docker_forward_rule_missing(look: Look) -> Judgement:
     """The packet is translated, and then meets a policy of Docker's that only an accept rule of its own opens."""
-    not_its_work = not_by_iptables(look)
-    if not_its_work:
-        return passed(not_its_work)
-    if look.outside.ok:
-        return passed(f"it {look.outside.says} from outside")
-    netfilter = look.docker_rules
-    if missing_chains(netfilter):
-        return passed("the chains themselves are missing")
-    blocker = next((one for one in blockers(look) if one.owner is Owner.DOCKER and one.stop.hook is Hook.FORWARD), None)
-    if blocker is None:
-        return passed("Docker's rules let a client's packet through FORWARD")
-    astray = _astray(look)
-    if astray:
-        return passed(astray)
-    gone = _no_accept(netfilter, look, answer=blocker.stop.reply)
-    there = Evidence("netfilter", "Docker's rules are all there, and none of them let the packet through")
+    blocker = unaccepted(look)
+    if isinstance(blocker, str):
+        return passed(blocker)
+    gone = missing_accept(look, blocker)
+    if not gone:
+        return passed("Docker's rules are all there: see docker-forward-rule-bypassed")
     return fail(
-        Evidence("netfilter", gone) if gone else there,
+        Evidence("netfilter", gone),
         *blocker.evidence,
         *inside(look),
-        sure=bool(gone) and agrees(look, blocker) and answers_inside(look),
+        sure=agrees(look, blocker) and answers_inside(look),
     )
+
+
+def unaccepted(look: Look) -> Blocker | str:
+    """Docker's policy in FORWARD that ends the packet, as no accept rule takes it first; or why there is none."""
+    not_its_work = not_by_iptables(look)
+    if not_its_work:
+        return not_its_work
+    if look.outside.ok:
+        return f"it {look.outside.says} from outside"
+    if missing_chains(look.docker_rules):
+        return "the chains themselves are missing"
+    found = (one for one in blockers(look) if one.owner is Owner.DOCKER and one.stop.hook is Hook.FORWARD)
+    blocker = next(found, None)
+    if blocker is None:
+        return "Docker's rules let a client's packet through FORWARD"
+    return _astray(look) or blocker
 
 
 def _dnat_target_stale(look: Look) -> Judgement:
@@ -208,21 +214,25 @@ def _dnat_gone(look: Look) -> tuple[Evidence, ...]:
     return (Evidence("containers", says),)
 
 
-def _no_accept(netfilter: Netfilter, look: Look, *, answer: bool) -> str:
-    """What would have let the packet, or the ``answer``, through, and is not there; empty where nothing is missing."""
+def missing_accept(look: Look, blocker: Blocker) -> str:
+    """What would have let the packet, or the answer, past a policy, and is not there; empty where nothing is."""
+    netfilter = look.docker_rules
     if not any(netfilter.jumps("filter", "FORWARD", target) for target in _FORWARD_JUMPS):
         return "FORWARD of table filter does not jump to any of Docker's chains"
     container = look.bridged
     if container is None:
         return ""
+    binding = container.binds(look.service.port)
+    ports = {None, str(binding.container_port)} if binding else {None}
     bridge, chains = bridge_of(look, container), below(netfilter, "filter", "FORWARD")
     ahead = [rule for chain in chains for rule in netfilter.rules("filter", chain)]
-    if answer:
+    if blocker.stop.reply:
         accepts = (rule for rule in ahead if rule.target == "ACCEPT" and rule.option("-i") == bridge)
         outwards = any("-o" not in rule.words or "! -o" in rule.spec for rule in accepts)
         return "" if outwards else f"no rule of FORWARD accepts what comes from {bridge}"
     addresses = {f"{address}/32" for address in container.addresses}
-    if not any(rule.option("-d") in addresses for rule in netfilter.rules("filter", "DOCKER")):
+    of_it = [rule for rule in netfilter.rules("filter", "DOCKER") if rule.option("-d") in addresses]
+    if not any(rule.target == "ACCEPT" and rule.option("--dport") in ports for rule in of_it):
         return "chain DOCKER of table filter does not accept packets for the container"
     if not any(rule.target == "DOCKER" and rule.option("-o") in {bridge, None} for rule in ahead):
         return f"no rule of FORWARD sends what is for {bridge} to chain DOCKER"

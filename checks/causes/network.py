@@ -6,6 +6,7 @@ import shlex
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.evidence.arrival import arrives_at
+from checks.evidence.journey import most_bytes
 from checks.evidence.packet import followed
 from checks.evidence.routing import answer_of_mark, decision, inbound, mended, outbound, shown
 from checks.facts.addresses import ADDRESSES, Addresses
@@ -18,7 +19,8 @@ from checks.walk import Trace
 
 _PRIVATE = ipaddress.IPv4Network("10.192.0.0/10")  # seldom used, and no default of Docker's
 _PASSING = "forwarding"  # the state of a bridge's port, of bridge link
-_LEAST_MTU = 576
+_LEAST_MTU, _HEADERS = 576, 40  # bytes; headers of IPv4 and TCP, by which the MTU is more than the MSS
+_INSIDE = "the container's own interface"
 _OF_DOCKER = re.compile(r"docker0|docker_gwbridge|br-[0-9a-f]{12}")
 
 
@@ -268,9 +270,14 @@ def _mtu_black_hole(look: Look) -> Judgement:
         Evidence("reading", f"from outside: {look.outside.says}; asked for small packets only: {small}"),
         Evidence("path", f"on the host, by its own address, it {'answers' if inside else 'does not answer'}"),
         Evidence("addresses", f"MTU: {', '.join(f'{name} {mtu}' for name, mtu in sizes.items())}"),
+        *(
+            (Evidence("capture", f"the container takes {most_bytes(look)} bytes a packet"),)
+            if _narrow_inside(look)
+            else ()
+        ),
         sure=look.small is not None and look.small.ok and (inside is True or len(set(sizes.values())) > 1),
         advice=(
-            *((f"ip link show {narrow}   # its MTU is smaller than any packet of a request",) if narrow else ()),
+            *(_shown_narrow(look, narrow) if narrow else ()),
             f"ping -M do -s 1472 -c 3 {look.host.address}   # from a client: the largest packet of an MTU of 1500",
             "sudo iptables -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
             '# lastingly: "mtu" in /etc/docker/daemon.json sized as the smallest link, then recreate the networks',
@@ -278,9 +285,24 @@ def _mtu_black_hole(look: Look) -> Judgement:
     )
 
 
+def _shown_narrow(look: Look, narrow: str) -> tuple[str, ...]:
+    why = "its MTU is smaller than any packet of a request"
+    if narrow != _INSIDE or look.bridged is None:
+        return (f"ip link show {narrow}   # {why}",)
+    name = shlex.quote(look.bridged.name)
+    return (f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) -n ip link   # {why}",)
+
+
 def narrow_link(look: Look) -> str:
     """A link on the way that does not carry what every host of IPv4 has to take (RFC 791, 3.1); empty for none."""
-    return next((name for name, mtu in _sizes(look).items() if mtu < _LEAST_MTU), "")
+    narrow = next((name for name, mtu in _sizes(look).items() if mtu < _LEAST_MTU), "")
+    return narrow or (_INSIDE if _narrow_inside(look) else "")
+
+
+def _narrow_inside(look: Look) -> bool:
+    """Whether the container's own interface is such a link, by what it takes in one packet."""
+    most = most_bytes(look)
+    return look.bridged is not None and most is not None and most + _HEADERS < _LEAST_MTU
 
 
 def _sizes(look: Look) -> dict[str, int]:

@@ -160,6 +160,13 @@ def segment(look: Look) -> Segment | None:
     return known.segment if known else None
 
 
+def most_bytes(look: Look) -> int | None:
+    """How many bytes the container takes in one packet, by what it said as it accepted; None where nobody saw it."""
+    known = may_journey(look)
+    answers = (attempt.answer[0] for attempt in known.attempts if attempt.answer) if known else ()
+    return min((one.most for one in answers if one.accepts and one.most is not None), default=None)
+
+
 def _before_host(ground: _Ground) -> Segment:
     seen, missed = Spot(Passage.SENT, ground.client or "the client"), Spot(Passage.ENTERING, ground.nic or "the host")
     return Segment(Stretch.BEFORE_HOST, seen, missed)

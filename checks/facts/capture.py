@@ -23,6 +23,7 @@ _TCP = re.compile(
     r"(?P<source>[0-9a-f.:]+)\.(?P<source_port>\d+) > (?P<destination>[0-9a-f.:]+)\.(?P<destination_port>\d+): "
     r"Flags \[(?P<flags>[^\]]+)\](?:, seq (?P<sequence>\d+)(?::\d+)?)?(?:, ack (?P<ack>\d+))?"
 )
+_MSS = re.compile(r"\bmss (\d+)")
 _ICMP = re.compile(
     r"(?P<source>[0-9a-f.:]+) > (?P<destination>[0-9a-f.:]+): ICMP6?,? (?P<says>.*?)(?:, length \d+)?$", re.ASCII
 )
@@ -47,7 +48,10 @@ class Sighting:
 
 @dataclass(frozen=True)
 class TcpSighting(Sighting):
-    """``sequence`` and ``ack`` are the packet's own numbers: translation leaves them as they are."""
+    """``sequence`` and ``ack`` are the packet's own numbers: translation leaves them as they are.
+
+    ``most`` is how many bytes its sender takes in one packet, the option MSS of the first one (RFC 9293, 3.7.1).
+    """
 
     source: str
     source_port: int
@@ -56,6 +60,7 @@ class TcpSighting(Sighting):
     flags: str  # as tcpdump writes them: S, S., R, R., F.
     sequence: int
     ack: int
+    most: int | None = None
 
     @property
     def asks(self) -> bool:
@@ -149,7 +154,10 @@ def _sighting(line: str) -> Sighting | None:
             (tcp["destination"], int(tcp["destination_port"])),
         )
         numbers = int(tcp["sequence"] or 0), int(tcp["ack"] or 0)
-        return TcpSighting(at, interface, incoming, mac, *source, *destination, tcp["flags"], *numbers)
+        most = _MSS.search(rest)
+        return TcpSighting(
+            at, interface, incoming, mac, *source, *destination, tcp["flags"], *numbers, int(most[1]) if most else None
+        )
     if icmp := _ICMP.fullmatch(rest):
         return IcmpSighting(at, interface, incoming, mac, icmp["source"], icmp["destination"], icmp["says"])
     return None

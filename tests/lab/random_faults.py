@@ -16,6 +16,7 @@ PORT = 5000
 
 _FOREIGN = frozenset({"foreign-firewall-drop"})
 _FORWARD_RULES = frozenset({"docker-forward-rule-missing"})
+_LED_PAST = frozenset({"docker-forward-rule-bypassed"})
 _NAT_RULES = frozenset({"docker-nat-rule-missing"})
 _CHAINS = frozenset({"docker-chains-missing"})
 _UNROUTABLE = frozenset({"container-unroutable"})
@@ -23,7 +24,7 @@ _NO_WAY_BACK = frozenset({"return-route-missing", "return-route-elsewhere"})
 _BRIDGE = frozenset({"bridge-down"})
 _NOT_LISTENING = frozenset({"container-not-listening"})
 _SIZES = frozenset({"mtu-black-hole"})
-_NEIGHBOUR = frozenset({"container-neighbour-wrong"})  # true of whatever keeps the host from the container's MAC
+_NEIGHBOUR = frozenset({"container-neighbour-wrong"})  # true of whatever keeps either from the other's MAC
 _IPSEC = frozenset({"ipsec-policy-drop"})
 _QUEUE = frozenset({"queue-drops"})
 _NO_ROUTE_INSIDE = frozenset({"container-return-route-missing"})
@@ -276,8 +277,8 @@ def _docker_s_rule_gone(chance: random.Random) -> Fault:
     lines, deaths, causes = chance.choice(
         (
             ("iptables -F DOCKER", (Death.ON_ARRIVAL,), _FORWARD_RULES),
-            ("iptables -I DOCKER -j RETURN", (Death.ON_ARRIVAL,), _FOREIGN),
-            ("iptables -I FORWARD -o $BRIDGE -j RETURN", (Death.ON_ARRIVAL,), _FOREIGN),
+            ("iptables -I DOCKER -j RETURN", (Death.ON_ARRIVAL,), _LED_PAST),
+            ("iptables -I FORWARD -o $BRIDGE -j RETURN", (Death.ON_ARRIVAL,), _LED_PAST),
             ("iptables -D FORWARD -o $BRIDGE -j DOCKER", (Death.ON_ARRIVAL,), _FORWARD_RULES),
             ("iptables -D DOCKER ! -i $BRIDGE -o $BRIDGE -d $CONTAINER -p tcp --dport 5000 -j ACCEPT",
              (Death.ON_ARRIVAL,), _FORWARD_RULES),
@@ -566,8 +567,7 @@ def _neighbour(chance: random.Random) -> Fault:
              Death.UNANSWERED_ARP, *_REFUSED),
         )
     )  # fmt: skip
-    by_container = "inside ip neigh" in lines  # it is the container that does not find the host
-    return _fault("neighbour", lines, *deaths, causes=_NOBODY if by_container else _NEIGHBOUR)
+    return _fault("neighbour", lines, *deaths, causes=_NEIGHBOUR)
 
 
 def _xfrm(chance: random.Random) -> Fault:
@@ -605,7 +605,7 @@ def _sysctl(chance: random.Random) -> Fault:
                 frozenset({"reverse-path-filter"}),
             ),
             (("inside sysctl -qw net.ipv4.conf.eth0.rp_filter=1; inside ip route del default\n"
-             "inside ip route add 172.17.0.1 dev eth0"), Death.IN_CONTAINER, _NOBODY),
+             "inside ip route add 172.17.0.1 dev eth0"), Death.IN_CONTAINER, _NO_ROUTE_INSIDE),
         )
     )  # fmt: skip
     return _fault("sysctl", lines, death, causes=causes)
@@ -701,6 +701,7 @@ def _inside(chance: random.Random) -> Fault:
         )
     )  # fmt: skip
     causes = _NO_ROUTE_INSIDE if "ip route" in lines or "ip rule" in lines else _NOBODY
+    causes = frozenset({"container-interface-down"}) if "eth0 down" in lines else causes
     return _fault("inside the container", lines, *deaths, causes=causes)
 
 

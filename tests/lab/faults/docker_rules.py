@@ -12,6 +12,7 @@ from tests.lab.host import LabHost
 from tests.lab.scenario import fault, healthy, one_after_the_other, typed, write
 
 CHAINS, NAT, FORWARD = "docker-chains-missing", "docker-nat-rule-missing", "docker-forward-rule-missing"
+PAST = "docker-forward-rule-bypassed"
 BYPASSED = "docker-nat-rule-bypassed"
 SPLIT, DISABLED, STALE = "iptables-backends-split", "docker-iptables-disabled", "dnat-target-stale"
 
@@ -183,7 +184,18 @@ SCENARIOS = (
     fault("forward-chain-flushed", typed("iptables -F FORWARD"), FORWARD),
     fault("jump-to-docker-s-chain-deleted", typed("iptables -D FORWARD -o docker0 -j DOCKER"), FORWARD),
     fault("accept-of-the-answers-deleted", typed("iptables -D FORWARD -i docker0 ! -o docker0 -j ACCEPT"), FORWARD),
-    fault("packets-led-past-docker-s-accept-rule", typed("iptables -I DOCKER -j RETURN"), FORWARD),
+    fault("packets-led-past-docker-s-accept-rule", typed("iptables -I DOCKER -j RETURN"), PAST),
+    fault("packets-led-out-of-forward", typed("iptables -I FORWARD -o docker0 -j RETURN"), PAST),
+    fault(
+        "packets-led-to-a-chain-of-nobody-s",
+        typed("iptables -N corp; iptables -I FORWARD -p tcp --dport 5000 -g corp"),
+        PAST,
+    ),
+    fault(
+        "docker-s-accept-rule-is-for-another-port",
+        typed("iptables -F DOCKER; iptables -A DOCKER -d 172.17.0.2/32 -o docker0 -p tcp --dport 5999 -j ACCEPT"),
+        FORWARD,
+    ),
     fault(
         "dnat-to-an-address-of-nobody",
         typed(

@@ -27,6 +27,17 @@ SCENARIOS = (
         "bridge-down",
         outside="timed out|no route",
     ),
+    fault(
+        "container-s-interface-is-off",
+        typed("nsenter -t $(docker inspect -f '{{.State.Pid}}' registry) -n ip link set eth0 down"),
+        "container-interface-down",
+        outside="timed out|no route",
+    ),
+    fault(
+        "container-s-interface-takes-the-least-there-is",
+        typed("nsenter -t $(docker inspect -f '{{.State.Pid}}' registry) -n ip link set eth0 mtu 68"),
+        "mtu-black-hole",
+    ),
     fault("bridge-does-not-ask-for-neighbours", typed("ip link set docker0 arp off"), "container-neighbour-wrong"),
     fault(
         "container-without-default-route",

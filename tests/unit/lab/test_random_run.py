@@ -8,7 +8,7 @@ from tests.unit.checks.container_looks import BOOKWORM
 from tests.unit.checks.fixes.plans import recorded, reported
 
 POLICY = "rule-of-somebody-s-in-a-chain-of-docker-s"
-GUESS = "packets-led-past-docker-s-accept-rule"
+GUESS = "container-s-interface-takes-the-least-there-is"
 
 
 def row(state: str, *causes: str, death: Death = Death.REFUSED_BY_HOST, seen: Death | None = None) -> Row:

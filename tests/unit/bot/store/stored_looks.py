@@ -1,12 +1,13 @@
 """Looks of which an earlier release wrote reports to its store: see test_typed_looks.py."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 from checks.baseline import baseline
 from checks.look import Before, Look
 from checks.model import Baseline, Trouble
-from tests import looks
+from tests import looks, recordings
 from tests.histories import NOW, at, journal, look, record, restart, sudo, unit
 
 BOOKWORM = "debian12-docker20.10.24"
@@ -16,7 +17,17 @@ _POLKIT = (
     "org.freedesktop.systemd1.manage-units for system-bus-name::1.75 [systemctl reload ufw] (owned by unix-user:ann)"
 )
 
+_STARTED_THEN = "2026-11-24T16:29:56.518988733Z"
+_ID_THEN = "dcb336117ca5fe76799547f919bec8782553236daae5cbb116f85d81f989a610"
 _HEARD = '"Firewalld: interface br-0f81c2d3e4a5 already part of docker zone"'
+
+
+def container_then() -> dict[str, str]:
+    """The container of the recording that there was of this host when that release looked; it was recorded anew."""
+    recorded = recordings.outputs(recordings.FOLDER / BOOKWORM / "ip-forward-off.json")["engine-containers"].stdout
+    (container,) = json.loads(recorded)
+    text = recorded.replace(container["Id"], _ID_THEN).replace(container["State"]["StartedAt"], _STARTED_THEN)
+    return {"engine-containers": text}
 
 
 def good(clock: str, days: float = 0) -> Baseline:
@@ -41,6 +52,7 @@ def told_by_all() -> Look:
         record("14:03:18", "Out of memory: Killed process 1234 (registry)", SYSLOG_IDENTIFIER="kernel"),
     )
     outputs = {
+        **container_then(),
         "config-files": f"{int(at('14:03:12').timestamp())} root /etc/docker/daemon.json\nend\n",
         "packages": "zone +0200\n"
         "dpkg 2026-11-24 16:03:11 upgrade docker.io:amd64 20.10 26.1\n"
@@ -62,12 +74,13 @@ def told_by_coincidence() -> Look:
         unit("14:13:16", "Stopped", "firewalld.service"),
     )
     cut = journal(*records).replace("ended 0\n", "ended 124\n")
-    return look(cut, clock=NOW + off, good=good("14:03:10"))
+    return look(cut, clock=NOW + off, good=good("14:03:10"), outputs=container_then())
 
 
 def told_after_days() -> Look:
     """Without a journal, two days after the last good look, at which another file was there."""
-    outputs = {"config-files": f"{int(at('14:03:12').timestamp())} root /etc/hosts\nend\n"}
+    hosts_written = f"{int(at('14:03:12').timestamp())} root /etc/hosts\nend\n"
+    outputs = {**container_then(), "config-files": hosts_written}
     return look(None, good=good("14:03:10", days=2), outputs=outputs)
 
 

@@ -69,3 +69,13 @@ def test_a_whole_link_is_ruled_out_by_what_it_is(platform: str, outside: object)
     assert ruled_out[WRONG] == "the host reaches container registry at 172.17.0.2"
     assert ruled_out[NO_ROUTE] == "container registry answers by the host, 172.17.0.1: default via 172.17.0.1 dev eth0"
     assert seen.answers_at(Vantage.CONTAINER)
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_container_that_takes_too_few_bytes_a_packet_is_not_called_unhealthy(platform: str) -> None:
+    """Its MTU, 68, is not to be seen from the host, but its MSS is: Linux says no less than 256."""
+    seen = recorded(platform, "container-s-interface-takes-the-least-there-is")
+    assert causes(seen) == ("mtu-black-hole",)
+    assert root(seen).confidence is Confidence.LIKELY
+    assert "the container takes 256 bytes a packet" in told(seen)
+    assert "nsenter -t $(docker inspect -f '{{.State.Pid}}' registry) -n ip link" in told(seen)

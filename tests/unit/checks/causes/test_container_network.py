@@ -7,6 +7,7 @@ import pytest
 
 from checks.facts.engine import CONTAINERS
 from checks.model import Confidence, ReachOutcome
+from tests.looks import changed
 from tests.unit.checks.container_looks import causes, healthy, inspected, printing, root, told
 from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, commands, plan_of, recorded, refusal_of, reported
 
@@ -102,6 +103,26 @@ def test_one_hardware_address_on_two_bridges_is_nobody_s_fault() -> None:
         one["NetworkSettings"]["Networks"]["bridge"]["NetworkID"] = "another"
 
     assert "hardware-address-twice" not in causes(inspected(seen, apart))
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_container_whose_interface_is_switched_off_is_told_by_the_other_end_of_its_cable(platform: str) -> None:
+    """Its routes went with it, and the host does not find it: neither is another fault."""
+    seen = recorded(platform, "container-s-interface-is-off")
+    assert causes(seen) == ("container-interface-down",)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert "has no carrier: its other end, in the container, is switched off" in told(seen)
+    assert commands(plan_of(seen, "restart-container")) == ["docker restart registry"]
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_where_the_container_s_own_links_are_not_known_and_another_is_plugged_in_none_is_blamed(platform: str) -> None:
+    seen = changed(recorded(platform, "container-s-interface-is-off"), "path", "Iface\t", "Nothing\t")
+    assert seen.facts is not None
+    lines = seen.facts.outputs["addresses"].stdout.splitlines()
+    line = next(one for one in lines if "NO-CARRIER" in one and "veth" in one)
+    other = line.replace("NO-CARRIER,", "").replace("veth", "vetha")
+    assert "container-interface-down" not in causes(changed(seen, "addresses", line, f"{line}\n{other}"))
 
 
 def test_a_task_of_a_swarm_is_known_by_its_service_s_name() -> None:

@@ -30,11 +30,11 @@ def test_the_rule_that_is_gone_is_named(platform: str, state: str, gone: str) ->
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-def test_where_all_of_them_are_there_and_passed_by_none_is_proven_to_be_gone(platform: str) -> None:
-    seen = recorded(platform, "packets-led-past-docker-s-accept-rule")
+def test_a_rule_for_another_port_of_the_container_is_not_the_one_that_lets_clients_in(platform: str) -> None:
+    seen = recorded(platform, "docker-s-accept-rule-is-for-another-port")
     assert causes(seen) == (MISSING,)
-    assert root(seen).confidence is Confidence.LIKELY
-    assert "Docker's rules are all there, and none of them let the packet through" in told(seen)
+    assert root(seen).confidence is Confidence.PROVEN
+    assert "chain DOCKER of table filter does not accept packets for the container" in told(seen)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
