@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -49,8 +50,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await Bot(settings, store, slack, checker, executor).run(app_token, stop)
 
 
+@dataclass(frozen=True)
+class Acting:
+    """What acts while this bot does: it watches, tells, and carries out what was approved."""
+
+    monitor: Monitor
+    runner: Runner
+
+
 class Bot:
-    """The parts of a running bot, wired."""
+    """A bot whose settings do not change. What of it acts is made anew each time that it begins to."""
 
     def __init__(
         self, settings: Settings, store: Store, slack: SlackClient, checker: HostChecker, executor: Executor
@@ -58,51 +67,64 @@ class Bot:
         self._settings = settings
         self._store = store
         self._slack = slack
-        self._outbox = Outbox(store, slack, views.alert, now)
+        self._checker = checker
+        self._executor = executor
         self._policies = settings.approvals.policies()
-        self._monitor = Monitor(settings.host_list(), checker, store, MonitorSettings.of(settings), clock=now)
-        self._runner = Runner(store, executor, policies=self._policies, clock=now)
-        self._automation = Automation(store, self._runner, self._policies, clock=now)
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
-        """Watch, show, and answer until ``stop`` is set; then end what runs, in the order in which it depends."""
+        """Watch, show, and answer until ``stop`` is set."""
+        async with self.acting() as acting:
+            await self._listen(acting, app_token, stop)
+        log.info("stopped")
+
+    @asynccontextmanager
+    async def acting(self) -> AsyncIterator[Acting]:
+        """Act until the block is left; then end what runs, in the order in which it depends.
+
+        Nothing outside of this block watches, posts, or changes a host.
+        """
+        outbox = Outbox(self._store, self._slack, views.alert, now)
+        monitor = Monitor(
+            self._settings.host_list(), self._checker, self._store, MonitorSettings.of(self._settings), clock=now
+        )
+        runner = Runner(self._store, self._executor, policies=self._policies, clock=now)
+        automation = Automation(self._store, runner, self._policies, clock=now)
         scheduler = Scheduler(
-            self._monitor,
-            self._runner,
+            monitor,
+            runner,
             reach_every=self._settings.checks.reach_every,
             look_every=self._settings.checks.look_every,
         )
         emptied = asyncio.Event()
-        self._automation.start()
-        await self._runner.recover()
-        await self._monitor.start()
+        automation.start()
+        await runner.recover()
+        await monitor.start()
         scheduler.start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._outbox.run(emptied), name="outbox")
+                tasks.create_task(outbox.run(emptied), name="outbox")
                 try:
-                    await self._listen(app_token, stop)
+                    yield Acting(monitor, runner)
                 finally:
                     await scheduler.stop()
-                    await self._automation.close()
-                    await self._runner.close(FIX_GRACE)
-                    await self._monitor.close()
+                    await automation.close()
+                    await runner.close(FIX_GRACE)
+                    await monitor.close()
                     emptied.set()
-                    self._outbox.wake()
+                    outbox.wake()
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
-        log.info("stopped")
 
-    async def _listen(self, app_token: str, stop: asyncio.Event) -> None:
+    async def _listen(self, acting: Acting, app_token: str, stop: asyncio.Event) -> None:
         """Take commands and clicks until ``stop`` is set. Watching goes on while Slack is out of reach."""
         team = await self._introduced(app_token, stop)
         if stop.is_set():
             return
-        approvals = ApprovalService(self._store, self._runner, self._slack, policies=self._policies, clock=now)
+        approvals = ApprovalService(self._store, acting.runner, self._slack, policies=self._policies, clock=now)
         clicks = Clicks(self._store, approvals, lambda: AppIdentity(team, socket.app_id), clock=now)
-        listeners = Listeners(self._monitor, clicks, self._store, self._slack, clock=now)
+        listeners = Listeners(acting.monitor, clicks, self._store, self._slack, clock=now)
         socket = Socket(listeners.app(self._slack.without_token()), app_token)
-        log.info("started", hosts=len(self._monitor.hosts), team=team)
+        log.info("started", hosts=len(acting.monitor.hosts), team=team)
         asking = Tasks()
         asking.start(self._ask_for_groups(), "groups")
         try:
