@@ -83,7 +83,7 @@ class Bot:
 
         Nothing outside of this block watches, posts, or changes a host.
         """
-        outbox = Outbox(self._store, self._slack, views.alert, now)
+        outbox = Outbox(self._store, self._slack, views.alert, now, channel=self._settings.slack.alert_channel)
         monitor = Monitor(
             self._settings.host_list(), self._checker, self._store, MonitorSettings.of(self._settings), clock=now
         )

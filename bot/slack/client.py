@@ -28,11 +28,13 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from bot.approvals.approvers import Members, Unreachable, Withheld
 from bot.slack.message import Message
 from bot.slack.outbox import (
+    ChannelRefusedError,
     InvalidBlocksError,
     MessageGoneError,
     RefusedError,
     RetryLaterError,
     SendError,
+    WrongTokenError,
     in_fullest_form,
 )
 
@@ -43,9 +45,18 @@ SERVER_ERRORS: Final = 500
 NOT_THESE_BLOCKS: Final = frozenset(
     {"invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long", "msg_too_long"}
 )
-GONE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+GONE: Final = frozenset(
+    {
+        "cant_update_message",
+        "duplicate_channel_not_found",
+        "duplicate_message_not_found",  # what was posted under this client_msg_id was deleted since
+        "edit_window_closed",
+        "message_not_found",
+    }
+)
 PASSING: Final = frozenset(
     {
+        "access_denied",  # while the workspace moves into an organisation
         "accesslimited",
         "fatal_error",
         "internal_error",
@@ -54,11 +65,21 @@ PASSING: Final = frozenset(
         "request_timeout",
         "service_unavailable",
         "team_added_to_org",
+        "unknown_error",
     }
 )
+WRONG_TOKEN: Final = frozenset(
+    {"account_inactive", "invalid_auth", "not_allowed_token_type", "not_authed", "token_expired", "token_revoked"}
+)
+CHANNEL_REFUSED: Final = frozenset(
+    {*WRONG_TOKEN, "channel_not_found", "is_archived", "missing_scope", "not_in_channel", "restricted_action"}
+)
+"""What holds for every message to a channel, and not for one message."""
 _TOKEN = "Set SLACK_BOT_TOKEN (or SLACK_BOT_TOKEN_FILE) to the bot token of the installed app (xoxb-...) and restart."  # noqa: S105  # no token
 _APP_TOKEN = "Set SLACK_APP_TOKEN (or SLACK_APP_TOKEN_FILE) to an app-level token with connections:write (xapp-...)."  # noqa: S105
 OPEN_SOCKET: Final = "apps.connections.open"
+INTRODUCING: Final = frozenset({OPEN_SOCKET, "auth.test"})
+POSTING: Final = frozenset({"chat.postMessage", "chat.update"})
 _INVITE = "Invite the bot in that channel: /invite @dockerhealth."
 TODO: Final = {
     "channel_not_found": f"Check slack.alert_channel. If the channel is private: {_INVITE}",
@@ -107,9 +128,13 @@ class SlackClient:
 
     # --- the outbox's sender ---
 
-    async def post(self, channel: str, message: Message) -> tuple[str, str]:
+    async def post(self, channel: str, message: Message, post_id: str) -> tuple[str, str]:
+        # Slack documents client_msg_id only by errors of this method ("No duplicate message exists associated with
+        # client_msg_id"): a second post under one id answers with the message of the first. That needs no scope to
+        # read history, as any other way to find a message again does. A workspace in which it does not hold gets what
+        # it got before: a second message where the answer to the first was lost.
         posting = self._once.chat_postMessage(
-            channel=channel, unfurl_links=False, unfurl_media=False, **message.payload()
+            channel=channel, unfurl_links=False, unfurl_media=False, client_msg_id=post_id, **message.payload()
         )
         answer = await _answered("chat.postMessage", posting)
         return answer["channel"], answer["ts"]
@@ -205,32 +230,47 @@ async def _answered(method: str, call: Awaitable[AsyncSlackResponse]) -> dict[st
         answer = await call
     except SlackApiError as error:
         raise classified(method, error) from error
+    except aiohttp.ClientConnectorError as error:
+        raise RetryLaterError(f"{method}: Slack is not reached ({error!r})", not_sent=True) from error
     except (aiohttp.ClientError, OSError, SlackClientError) as error:
         raise RetryLaterError(f"{method}: no answer from Slack ({error!r})") from error
-    data = answer.data
-    return data if isinstance(data, dict) else {}
+    except (
+        AttributeError,
+        ValueError,
+    ) as error:  # the SDK's own, on a body that is no JSON object: a proxy's page, say
+        raise RetryLaterError(f"{method}: what answered is not Slack, but a proxy perhaps ({error})") from error
+    if not isinstance(answer.data, dict):
+        raise RetryLaterError(f"{method}: what answered is not Slack, but a proxy perhaps")
+    return answer.data
 
 
 def classified(method: str, error: SlackApiError) -> SendError:
     """What kind of failure Slack's answer is."""
     response: Any = error.response
     status = int(getattr(response, "status_code", None) or getattr(response, "status", None) or 0)
-    code = response.get("error") if hasattr(response, "get") else None
+    body = getattr(response, "data", response)
+    code = body.get("error") if isinstance(body, dict) else None
     if status == TOO_MANY_REQUESTS or code == "ratelimited":
         return RetryLaterError(f"{method}: Slack asks to wait", _retry_after(getattr(response, "headers", {})))
-    if status >= SERVER_ERRORS or not code or code in PASSING:
+    if status >= SERVER_ERRORS or not isinstance(body, dict) or not code or code in PASSING:
         return RetryLaterError(f"{method}: Slack answered {status} {code or ''}".rstrip())
     if code in NOT_THESE_BLOCKS:
-        return InvalidBlocksError(f"{method}: {code} {response.get('response_metadata') or ''}".rstrip())
+        return InvalidBlocksError(f"{method}: {code} {body.get('response_metadata') or ''}".rstrip())
     if code in GONE:
         return MessageGoneError(f"{method}: {code}")
-    needed = f" (needed: {response.get('needed')})" if response.get("needed") else ""
+    needed = f" (needed: {body.get('needed')})" if body.get("needed") else ""
     todo = (
         _APP_TOKEN
         if method == OPEN_SOCKET
         else TODO.get(code, f"See https://docs.slack.dev/reference/methods/{method} for what this error means.")
     )
-    return RefusedError(f"{method}: {code}{needed}", todo)
+    return _refusal(method, code)(f"{method}: {code}{needed}", todo)
+
+
+def _refusal(method: str, code: str) -> type[RefusedError]:
+    if method in INTRODUCING and code in {*WRONG_TOKEN, "missing_scope"}:
+        return WrongTokenError
+    return ChannelRefusedError if method in POSTING and code in CHANNEL_REFUSED else RefusedError
 
 
 def not_shown(status: int, body: str) -> SendError:

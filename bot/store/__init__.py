@@ -66,7 +66,7 @@ class Store:
             incidents=Incidents(database),
             runs=Runs(database, owner=life),
             audit=Audit(database),
-            messages=Messages(database),
+            messages=Messages(database, owner=life),
             seen=Seen(database, run=life),
             baselines=Baselines(database),
         )

@@ -56,6 +56,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.announcements = Announcements()
+        self.url = engine.url
         self._engine = engine
         self._writer = engine.execution_options(dockerhealth_writes=True)
 

@@ -1,12 +1,18 @@
 """The outbox's rows: for each incident, which message shows it, what that message shows, and when it is due again."""
 
-from dataclasses import dataclass
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, or_, select, update
 
 from bot.store.database import Database
 from bot.store.tables import messages
+
+_UNCLAIMED: Final[Mapping[str, object]] = {"claimed_by": "", "claimed_until": None}
+_NOTHING_UNDER_WAY: Final[Mapping[str, object]] = {**_UNCLAIMED, "post_id": ""}
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,20 @@ class Posted:
     sent_at: datetime | None
     attempts: int
     problem: str
+    post_id: str = ""  # by which Slack knows a post that is being made, or whose answer was lost; empty: there is none
+    claimed_by: str = ""  # who posts it
+    claimed_until: datetime | None = None
+    configured: str = ""  # the channel as it was asked for when it was posted
+    superseded_in: str = ""  # the channel of what it superseded, where that is another one
+    elsewhere: str = ""  # the state of the incident that was told past Slack; empty: none
 
 
 class Messages:
-    def __init__(self, database: Database) -> None:
+    """``owner`` is the life of this process: what it has claimed, no other one posts until the claim is over."""
+
+    def __init__(self, database: Database, owner: str) -> None:
         self._database = database
+        self._owner = owner
 
     async def get(self, incident_id: str) -> Posted | None:
         async with self._database.reading() as connection:
@@ -47,25 +62,59 @@ class Messages:
             due_at: datetime | None = (await connection.execute(select(func.min(messages.c.due_at)))).scalar()
             return due_at
 
-    async def sent(self, row: Posted, channel: str, ts: str, shown: str, now: datetime) -> None:
-        """The message stands at (channel, ts) and shows what hashes to ``shown``."""
+    async def redirect(self, channel: str, now: datetime) -> int:
+        """Let what was never posted go to this channel. Returns how many messages that changes."""
+        waits = messages.c.ts == "", messages.c.channel != channel
+        # What it superseded stands where it was. A post whose answer was lost is let go of: it went elsewhere.
+        there = case((messages.c.superseded != "", messages.c.channel), else_="")
+        values = {"channel": channel, "superseded_in": there, "configured": channel, "due_at": now, "attempts": 0}
+        async with self._database.writing() as connection:
+            changed = await connection.execute(update(messages).where(*waits).values({**values, **_NOTHING_UNDER_WAY}))
+            return changed.rowcount
+
+    async def claim(self, row: Posted, now: datetime, until: datetime) -> Posted | None:
+        """Be the only one who posts a message until then. None where another process does, or has.
+
+        Returns:
+            The row, with the id to post it by: that of an earlier attempt whose end nobody knows, if there was one.
+        """
+        post_id = row.post_id or str(uuid.uuid4())
+        free = or_(
+            messages.c.claimed_until.is_(None),
+            messages.c.claimed_until <= now,
+            messages.c.claimed_by == self._owner,
+        )
+        unposted = (
+            messages.c.incident_id == row.incident_id,
+            messages.c.ts == "",
+            messages.c.channel == row.channel,
+            messages.c.post_id == row.post_id,
+        )
+        values = {"post_id": post_id, "claimed_by": self._owner, "claimed_until": until}
+        async with self._database.writing() as connection:
+            won = await connection.execute(update(messages).where(*unposted, free).values(values))
+        if won.rowcount != 1:
+            return None
+        return replace(row, post_id=post_id, claimed_by=self._owner, claimed_until=until)
+
+    async def sent(  # noqa: PLR0913  # what is known of it
+        self, row: Posted, channel: str, ts: str, shown: str, now: datetime, *, configured: str = ""
+    ) -> None:
+        """The message stands at (channel, ts) and shows what hashes to ``shown``: empty where that is not known."""
         values = {"channel": channel, "ts": ts, "shown": shown, "sent_at": now, "attempts": 0, "problem": ""}
+        asked = {"configured": configured} if configured else {}
         async with self._database.writing() as connection:
             of_this = messages.c.incident_id == row.incident_id
-            await connection.execute(update(messages).where(of_this).values(values))
+            await connection.execute(update(messages).where(of_this).values({**values, **_NOTHING_UNDER_WAY, **asked}))
             # Where the incident changed while the message was under way, it is due again.
-            await connection.execute(
-                update(messages).where(of_this, messages.c.version == row.version).values(due_at=None)
-            )
-            await connection.execute(
-                update(messages).where(of_this, messages.c.version != row.version).values(due_at=now)
-            )
+            up_to_date = messages.c.version == row.version if shown else messages.c.version < 0
+            await connection.execute(update(messages).where(of_this).values(due_at=case((up_to_date, None), else_=now)))
 
     async def told_superseded(self, row: Posted) -> None:
         """The message that this one took the place of says so."""
         of_this = messages.c.incident_id == row.incident_id, messages.c.superseded == row.superseded
         async with self._database.writing() as connection:
-            await connection.execute(update(messages).where(*of_this).values(superseded=""))
+            await connection.execute(update(messages).where(*of_this).values(superseded="", superseded_in=""))
 
     async def settled(self, row: Posted) -> None:
         """There was nothing new to send."""
@@ -73,16 +122,31 @@ class Messages:
         async with self._database.writing() as connection:
             await connection.execute(update(messages).where(*unchanged).values(due_at=None, attempts=0))
 
-    async def postpone(self, row: Posted, due_at: datetime, problem: str) -> None:
-        """The attempt failed; the next one is made at ``due_at``."""
+    async def postpone(self, row: Posted, due_at: datetime, problem: str, *, surely_not_sent: bool) -> None:
+        """The attempt failed; the next one is made at ``due_at``, by the same id unless it is known to have failed."""
         of_this = messages.c.incident_id == row.incident_id
         values = {"due_at": due_at, "attempts": messages.c.attempts + 1, "problem": problem}
+        free = _NOTHING_UNDER_WAY if surely_not_sent else _UNCLAIMED
         async with self._database.writing() as connection:
-            await connection.execute(update(messages).where(of_this).values(values))
+            await connection.execute(update(messages).where(of_this).values({**values, **free}))
 
-    async def forget(self, row: Posted, now: datetime) -> None:
-        """The message is gone from Slack: it has to be posted again."""
+    async def forget(self, row: Posted, now: datetime, channel: str = "") -> None:
+        """The message is gone from Slack: it has to be posted again, in ``channel`` if one is given."""
+        moved = {"channel": channel, "attempts": 0} if channel else {}
+        values = {"ts": "", "shown": "", "due_at": now, **_NOTHING_UNDER_WAY, **moved}
+        async with self._database.writing() as connection:
+            await connection.execute(update(messages).where(messages.c.incident_id == row.incident_id).values(values))
+
+    async def told_elsewhere(self, row: Posted, state: str) -> None:
+        """Somebody was told past Slack that the incident is in this state."""
         async with self._database.writing() as connection:
             await connection.execute(
-                update(messages).where(messages.c.incident_id == row.incident_id).values(ts="", shown="", due_at=now)
+                update(messages).where(messages.c.incident_id == row.incident_id).values(elsewhere=state)
             )
+
+    async def untold(self) -> tuple[Posted, ...]:
+        """What no message in Slack shows, and what was told past Slack and may have changed since."""
+        unseen = or_(messages.c.ts == "", messages.c.elsewhere != "")
+        async with self._database.reading() as connection:
+            rows = await connection.execute(select(messages).where(unseen))
+            return tuple(Posted(**row._asdict()) for row in rows)

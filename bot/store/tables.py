@@ -188,6 +188,13 @@ messages = Table(
     Column("sent_at", Utc),
     Column("attempts", Integer, nullable=False),  # failed ones in a row
     Column("problem", Text, nullable=False),  # why the last attempt failed
+    # The id that Slack knows a post by: of one that is being made, or whose answer was lost; empty: of none.
+    Column("post_id", String(36), nullable=False, server_default=""),
+    Column("claimed_by", String(32), nullable=False, server_default=""),  # the life of the process that posts it
+    Column("claimed_until", Utc),
+    Column("configured", String(255), nullable=False, server_default=""),  # the channel as it was asked for
+    Column("superseded_in", String(255), nullable=False, server_default=""),  # its channel, where that is another one
+    Column("elsewhere", String(16), nullable=False, server_default=""),  # the state that was told past Slack
 )
 
 # Deliveries that were taken on: Slack may deliver a click or a command more than once.
@@ -197,4 +204,17 @@ seen = Table(
     Column("id", String(255), primary_key=True),
     Column("run", String(32), nullable=False),  # the life of the process that took it on
     Column("at", Utc, nullable=False, index=True),
+)
+
+# The bots that live on this store, so that a terminal finds the one to tell that its configuration has changed.
+lives = Table(
+    "lives",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("machine", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("born", String(32), nullable=False),  # when the kernel says that the process began: a pid is used again
+    Column("at", Utc, nullable=False),  # of its last sign of life
+    Column("asked", String(32), nullable=False, server_default=""),  # the last question of a terminal
+    Column("answer", Text, nullable=False, server_default=""),  # what came of the newest reload, as JSON
 )

@@ -78,12 +78,14 @@ class World:
         self.channel = slack.add_channel(CHANNEL, [self.alice, self.bob, self.carol])
         self.expire_after = timedelta(minutes=30)
         self.look_every = timedelta(minutes=5)
+        self.alert_channel = CHANNEL
 
     def settings(self) -> Settings:
         host = {"address": "10.0.0.11", "services": {"registry": {"url": "http://10.0.0.11:5000/v2/"}}}
         settings = Settings(
             hosts={"host1": host},  # type: ignore[dict-item]  # as in the file
             approvals={"approvers": [self.alice.id, self.oncall.id]},  # type: ignore[arg-type]
+            slack={"alert_channel": self.alert_channel},  # type: ignore[arg-type]
         )
         checks = settings.checks.model_copy(
             update={"reach_every": timedelta(seconds=0.1), "look_every": self.look_every}

@@ -404,6 +404,21 @@ async def test_a_lost_answer_leaves_the_message_posted(slack: LocalSlack, bot: A
     assert [message.text for message in slack.messages(health)] == ["posted all the same"]
 
 
+async def test_a_repeated_client_msg_id_answers_with_the_message_that_it_posted(
+    slack: LocalSlack, bot: AsyncWebClient, health: Channel
+) -> None:
+    first = await bot.chat_postMessage(channel=health.id, text="first", client_msg_id="6f2c")
+    again = await bot.chat_postMessage(channel=health.name, text="second", client_msg_id="6f2c")
+    assert again["ts"] == first["ts"]
+    assert [message.text for message in slack.messages(health)] == ["first"]
+    other = slack.add_channel("other")
+    refused = await refusal(bot.chat_postMessage, channel=other.id, text="elsewhere", client_msg_id="6f2c")
+    assert refused["error"] == "duplicate_channel_not_found"
+    await bot.chat_delete(channel=health.id, ts=first["ts"])
+    refused = await refusal(bot.chat_postMessage, channel=health.id, text="gone", client_msg_id="6f2c")
+    assert refused["error"] == "duplicate_message_not_found"
+
+
 async def test_a_cut_connection_posts_nothing(slack: LocalSlack, bot: AsyncWebClient, health: Channel) -> None:
     bot.retry_handlers.clear()
     slack.faults.cut("chat.postMessage")

@@ -73,10 +73,37 @@ def _own_message(call: Call, channel: Channel, not_own: str) -> Message:
 
 
 def _post_message(call: Call) -> Json:
+    """Post, or answer with what was posted under the same `client_msg_id` before.
+
+    The arguments that Slack documents do not name it, two errors of this method do: `duplicate_message_not_found`, "No
+    duplicate message exists associated with client_msg_id", and `duplicate_channel_not_found`
+    (https://docs.slack.dev/reference/methods/chat.postMessage). Apps rely on a repeated id to answer with the first
+    message (found in three that keep an outbox; an older id did so too, howdyai/botkit#144); a maintainer of the SDK
+    advised against relying on it (slackapi/java-slack-sdk#852). What happens to a message that was deleted, or whose
+    repetition names another channel, follows from the words of the errors; no workspace was asked.
+    """
     channel = _channel_to_write(call, by_name=True)
     _check_post(call)
-    message = call.core.post(channel.id, call.core.revision(dict(call.args)), thread_ts=_thread(call, channel))
+    if (earlier := _posted_before(call)) is not None:
+        if earlier.deleted:
+            raise SlackError("duplicate_message_not_found")
+        if earlier.channel != channel.id:
+            raise SlackError("duplicate_channel_not_found")
+        return {"channel": channel.id, "ts": earlier.ts, "message": message_object(call.core.identity, earlier)}
+    message = call.core.post(
+        channel.id,
+        call.core.revision(dict(call.args)),
+        thread_ts=_thread(call, channel),
+        client_msg_id=call.get("client_msg_id"),
+    )
     return {"channel": channel.id, "ts": message.ts, "message": message_object(call.core.identity, message)}
+
+
+def _posted_before(call: Call) -> Message | None:
+    given = call.get("client_msg_id")
+    if given is None or call.core.faults.ignores_client_msg_ids:
+        return None
+    return call.core.workspace.posted_as(str(given))
 
 
 def _update(call: Call) -> Json:

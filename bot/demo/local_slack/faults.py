@@ -1,6 +1,6 @@
 """What goes wrong on purpose. A test sets faults by name.
 
-Each is used up by the next thing that it applies to, but for blocks that are missing: a workspace stays without them.
+Each is used up by the next thing that it applies to, but for what a workspace lacks: it stays without that.
 """
 
 from collections import deque
@@ -38,6 +38,7 @@ class Faults:
 
     _calls: dict[str, deque[CallFault]] = field(default_factory=dict)
     missing_blocks: frozenset[str] = frozenset()
+    ignores_client_msg_ids: bool = False
     acks_to_drop: int = 0
     envelopes_to_repeat: int = 0
     handshakes_to_fail: int = 0
@@ -70,6 +71,10 @@ class Faults:
         """Refuse these kinds of blocks wherever they stand, as a workspace does to which they were not rolled out."""
         self.missing_blocks |= frozenset(kinds)
 
+    def ignore_client_msg_ids(self) -> None:
+        """Post a second message for a repeated client_msg_id, as a workspace would that knows none from apps."""
+        self.ignores_client_msg_ids = True
+
     def drop_acks(self, times: int = 1) -> None:
         """Lose the next acknowledgements on their way to Slack."""
         self.acks_to_drop += times
@@ -86,6 +91,7 @@ class Faults:
         """Forget every fault that has not happened yet."""
         self._calls.clear()
         self.missing_blocks = frozenset()
+        self.ignores_client_msg_ids = False
         self.acks_to_drop = self.envelopes_to_repeat = self.handshakes_to_fail = 0
 
     def for_call(self, method: str) -> CallFault | None:

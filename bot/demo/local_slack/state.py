@@ -93,6 +93,7 @@ class Message:
     ephemeral_to: str | None = None
     files: list[Json] = field(default_factory=list)
     deleted: bool = False
+    client_msg_id: str | None = None
     revisions: list[Revision]
 
     @property
@@ -232,6 +233,11 @@ class Workspace:
             if message.ts == ts and not message.deleted:
                 return message
         return None
+
+    def posted_as(self, client_msg_id: str) -> Message | None:
+        """Return the message that was posted under an id of the app's own, deleted or not."""
+        every = itertools.chain.from_iterable(channel.messages for channel in self.channels.values())
+        return next((message for message in every if message.client_msg_id == client_msg_id), None)
 
     def keep(self, message: Message) -> Message:
         """Put a message where it belongs: to everyone in its channel, or before one person's eyes."""

@@ -9,7 +9,7 @@ from bot.approvals.decision import Click, Place
 from bot.incidents.model import Incident, IncidentState, Offer, Transition, opened
 from bot.remediation.runner import Executor
 from bot.slack.message import Message
-from bot.slack.outbox import SendError
+from bot.slack.outbox import RetryLaterError, SendError
 from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.model import (
     Applied,
@@ -205,12 +205,20 @@ class FakeSlack:
         self.calls: list[tuple[str, str]] = []
         self.errors: list[SendError | None] = []  # of the next calls; None passes
         self.called = asyncio.Event()
+        self.posted: dict[str, str] = {}  # ts by the id of the post
+        self.channels: list[str] = []  # of each post that was taken
+        self.answers_lost = 0
 
-    async def post(self, channel: str, message: Message) -> tuple[str, str]:
+    async def post(self, channel: str, message: Message, post_id: str) -> tuple[str, str]:
         self._take("post", message)
-        ts = f"{len(self.messages) + 1}.0"
-        self.messages[ts] = message
-        return f"id of {channel}", ts
+        if post_id not in self.posted:
+            ts = self.posted[post_id] = f"{len(self.messages) + 1}.0"
+            self.messages[ts] = message
+            self.channels.append(channel)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            raise RetryLaterError("chat.postMessage: no answer from Slack")
+        return f"id of {channel.removeprefix('id of ')}", self.posted[post_id]
 
     async def update(self, channel: str, ts: str, message: Message) -> None:
         assert channel.startswith("id of ")

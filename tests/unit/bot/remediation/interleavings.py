@@ -75,7 +75,7 @@ class Bot:
             Incidents(database),
             Runs(database, name),
             Audit(database),
-            Messages(database),
+            Messages(database, name),
             Seen(database, name),
             Baselines(database),
         )

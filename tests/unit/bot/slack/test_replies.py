@@ -12,7 +12,7 @@ from bot.approvals.decision import Acknowledged, Agreed, Approved, Refusal, Refu
 from bot.incidents.model import Approval
 from bot.slack.client import classified, direct, not_shown
 from bot.slack.listeners import click
-from bot.slack.outbox import InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
+from bot.slack.outbox import ChannelRefusedError, InvalidBlocksError, MessageGoneError, RefusedError, RetryLaterError
 from bot.slack.replies import NOTHING_RUN, reply
 from tests.unit.bot.samples import APPROVER, T0, incident, offer, plan
 
@@ -42,7 +42,9 @@ def of(answer: object) -> Exception:
         (Answer(200, error="invalid_blocks"), InvalidBlocksError),
         (Answer(200, error="msg_blocks_too_long"), InvalidBlocksError),
         (Answer(200, error="message_not_found"), MessageGoneError),
-        (Answer(200, error="channel_not_found"), RefusedError),
+        (Answer(200, error="access_denied"), RetryLaterError),
+        (Answer(200, error="unknown_error"), RetryLaterError),
+        (Answer(200, error="channel_not_found"), ChannelRefusedError),
         (Answer(200, error="something_new"), RefusedError),
     ],
 )

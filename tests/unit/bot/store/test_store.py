@@ -406,7 +406,7 @@ async def test_a_change_while_the_message_was_under_way_is_not_lost(store: Store
 async def test_a_change_does_not_shorten_the_wait_after_a_failure(store: Store) -> None:
     await stored(store)
     [row] = await store.messages.due(T0)
-    await store.messages.postpone(row, T0 + MINUTE, "ratelimited")
+    await store.messages.postpone(row, T0 + MINUTE, "ratelimited", surely_not_sent=True)
     await store.incidents.save_report("inc-1", healthy(), (), T0)
     assert await store.messages.due(T0) == ()
     assert len(await store.messages.due(T0 + MINUTE)) == 1
