@@ -151,7 +151,10 @@ class Incident:
 # --- the state machine -----------------------------------------------------------------------------------------
 
 REOPEN_WITHIN = timedelta(minutes=2)
-"""A fault that is back this soon after its recovery is the same fault: no new message for it."""
+"""A fault that is back this soon after its recovery is the same fault: no new message for it.
+
+A recovery that has yet to come, as the clock was put back since, is soon after only where it is that near.
+"""
 
 LIVE = frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.FIXING})
 
@@ -218,7 +221,7 @@ def opening(  # noqa: PLR0913  # what a transition says
         if incident.state is IncidentState.FIXING or incident.kind is not IncidentKind.PREVENTION:
             return None
         return Transition(incident.state, IncidentState.OPEN, reason, now, who, kind, since)
-    if incident and incident.resolved_at and now - incident.resolved_at <= REOPEN_WITHIN:
+    if incident and incident.resolved_at and abs(now - incident.resolved_at) <= REOPEN_WITHIN:
         return Transition(IncidentState.RESOLVED, IncidentState.OPEN, f"back again: {reason}", now, who, kind, since)
     return Transition(None, IncidentState.OPEN, reason, now, who, kind, since)
 
@@ -309,7 +312,10 @@ def _in_a_row(count: int) -> str:
     return "1 reading" if count == 1 else f"{count} readings in a row"
 
 
-def predates_a_fix(incident: Incident, report: Report) -> bool:
-    """Whether a fix of the incident ended after the report's look began: what it saw may be gone."""
+def predates_a_fix(incident: Incident, report: Report, now: datetime) -> bool:
+    """Whether a fix of the incident ended after the report's look began: what it saw may be gone.
+
+    An end that has yet to come is no end after it: the clock was put back since.
+    """
     began = report.at - timedelta(milliseconds=report.took_ms)
-    return any(change.old is IncidentState.FIXING and change.at > began for change in incident.transitions)
+    return any(change.old is IncidentState.FIXING and began < change.at <= now for change in incident.transitions)

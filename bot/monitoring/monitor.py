@@ -263,7 +263,7 @@ class Monitor:
                 await self._store.incidents.save_look(report)
                 return CheckResult(report, None)
             report = continued(report, incident.report)
-            if incident.state is IncidentState.FIXING or predates_a_fix(incident, report) or told:
+            if incident.state is IncidentState.FIXING or predates_a_fix(incident, report, self._clock()) or told:
                 return CheckResult(report, incident)
             now = self._clock()
             changed = renewed(incident.offers, report, self._watching.policies, now, _offer_id)
@@ -287,7 +287,8 @@ def outdated(incident: Incident, now: datetime) -> bool:
     report = incident.report
     if report is None or incident.state not in {IncidentState.OPEN, IncidentState.ACKNOWLEDGED}:
         return False
-    return now - report.at >= (EXPLAINED_FOR if report.status is Status.UNHEALTHY else UNEXPLAINED_FOR)
+    holds_for = EXPLAINED_FOR if report.status is Status.UNHEALTHY else UNEXPLAINED_FOR
+    return abs(now - report.at) >= holds_for  # one of the future is as old: the clock was put back since
 
 
 def _offer_id() -> str:

@@ -1,65 +1,154 @@
-"""Runs what is due: readings every few seconds, looks every few minutes, each at its own moment."""
+"""Runs what is due: readings every few seconds, looks every few minutes, each at its own moment.
+
+When something is due is counted on a clock that nobody sets. APScheduler knows only the one of the wall, on which a job
+may come to be due in an hour: its one job, the tick, is brought back from there.
+"""
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
+from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped]
 
 from bot.monitoring.monitor import Monitor
+from bot.monitoring.turns import Turns
+from bot.monitoring.watchdog import Watchdog
 from bot.remediation.runner import Runner
+from bot.tasks import Tasks
+from checks.model import Host, Service
 
-JITTER = 0.05  # of an interval, so that many services do not drift into step
+SLOT = 0.05
+"""Seconds from one tick to the next, at least: what comes due in between is begun in one go."""
+
+IDLE = 1.0
+"""The same at most."""
+
+OVERDUE = 0.25
+"""Seconds after its time at which a tick that has not come is made to come."""
+
+FIRST_LOOKS_WITHIN = 10.0
 STOP_WITHIN = 6.0  # seconds; the longest reading takes less
 RECOVER_EVERY = timedelta(seconds=5)
+SILENT_AFTER = 3
+"""Intervals of readings without a single one after which something is wrong."""
+
+Job = Callable[[], Awaitable[Any]]
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False)
+class _Entry:
+    """What is run at its turns. Where it still runs at the next one, that one is left out."""
+
+    job: Job
+    name: str
+    running: bool = False
 
 
 class Scheduler:
-    """A job that still runs when it is due again is left out once; what was missed is done once, not many times."""
+    """What was missed is done once, not many times, and not all at once."""
 
     def __init__(self, monitor: Monitor, runner: Runner, *, reach_every: timedelta, look_every: timedelta) -> None:
-        # It warns of each run that is left out, which a service that does not answer makes the normal case.
-        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
-        self._scheduler = AsyncIOScheduler(
-            timezone=UTC, job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        self._scheduler = _quiet()
+        self._monitor = monitor
+        self._tasks = Tasks()
+        self._overdue: asyncio.TimerHandle | None = None
+        hosts = tuple(monitor.hosts.values())
+        every = reach_every.total_seconds()
+        now = time.monotonic()
+        self._turns = (
+            Turns((self._reading(*each) for each in _in_turn(hosts)), every, now),
+            Turns(map(self._look, hosts), look_every.total_seconds(), now, spread=FIRST_LOOKS_WITHIN),
+            Turns([_Entry(runner.recover, "recover")], RECOVER_EVERY.total_seconds(), now),
         )
-        self._running: set[asyncio.Task[Any]] = set()
-        for host in monitor.hosts.values():
-            for service in host.services:
-                self._every(reach_every, monitor.read, host, service)
-            self._every(look_every, monitor.look, host, at_once=True)
-        self._every(RECOVER_EVERY, runner.recover)
+        self._when = _WhenDue(self._turns)
+        self.watchdog = Watchdog(SILENT_AFTER * every + STOP_WITHIN, self._tick_now)
 
     def start(self) -> None:
+        self._scheduler.add_job(self._tick, self._when, id="tick")
         self._scheduler.start()
+        self._bring_back()
+        self.watchdog.start()
 
     async def stop(self) -> None:
         """Start no job any more, and let those that run end."""
+        self.watchdog.stop()
+        if self._overdue is not None:
+            self._overdue.cancel()
         self._scheduler.pause()
-        await asyncio.sleep(0)  # one that was started this very moment is not in the set before that
-        if self._running:
-            await asyncio.wait(self._running, timeout=STOP_WITHIN)
+        await asyncio.sleep(0)  # a tick that was started this very moment starts its jobs before that
+        await self._tasks.close(grace=STOP_WITHIN)
         self._scheduler.shutdown(wait=False)
 
-    def _every(
-        self, interval: timedelta, job: Callable[..., Awaitable[Any]], *args: object, at_once: bool = False
-    ) -> None:
-        """Run ``job`` for ever, from a random moment on: a hundred hosts are not asked in the same one."""
-        seconds = interval.total_seconds()
-        spread = min(seconds, 10.0) if at_once else seconds
-        first = datetime.now(UTC) + timedelta(seconds=random.uniform(0, spread))  # noqa: S311  # no secret
-        self._scheduler.add_job(
-            self._run, "interval", (job, *args), seconds=seconds, jitter=seconds * JITTER, next_run_time=first
-        )
+    def _reading(self, host: Host, service: Service) -> _Entry:
+        async def job() -> None:
+            await self._monitor.read(host, service)
+            self.watchdog.fed()
 
-    async def _run(self, job: Callable[..., Awaitable[Any]], *args: object) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a coroutine that runs is in one
-        self._running.add(task)
-        try:
-            await job(*args)
-        finally:
-            self._running.discard(task)
+        return _Entry(job, f"read {host.name}/{service.name}")
+
+    def _look(self, host: Host) -> _Entry:
+        return _Entry(lambda: self._monitor.look(host), f"deep look at {host.name}")
+
+    async def _tick(self) -> None:
+        now = time.monotonic()
+        for turns in self._turns:
+            for entry, _ in turns.due(now, SLOT):
+                if not entry.running:
+                    entry.running = True
+                    self._tasks.start(_run(entry), entry.name)
+
+    # --- the clock of the wall ---
+
+    def _bring_back(self) -> None:
+        """Have a tick come that is overdue: the clock was put back, and by that one it is not due yet."""
+        if time.monotonic() - self._when.due > OVERDUE:
+            ahead = self._scheduler.get_job("tick").next_run_time - datetime.now(UTC)
+            if ahead.total_seconds() > OVERDUE:
+                log.warning("the clock was put back", by=str(ahead))
+            self._tick_now()
+        self._overdue = asyncio.get_running_loop().call_later(OVERDUE, self._bring_back)
+
+    def _tick_now(self) -> None:
+        self._scheduler.modify_job("tick", next_run_time=datetime.now(UTC))
+
+
+class _WhenDue(BaseTrigger):  # type: ignore[misc]  # it has no types
+    """Fires when the next turn is. ``due``: when that is by the monotonic clock, which the scheduler does not know."""
+
+    def __init__(self, turns: Iterable[Turns[_Entry]]) -> None:
+        self._turns = tuple(turns)
+        self.due = time.monotonic()
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        del previous_fire_time
+        at = time.monotonic()
+        wait = min(max(min(turns.next for turns in self._turns) - at, SLOT), IDLE)
+        self.due = at + wait
+        return now + timedelta(seconds=wait)
+
+
+async def _run(entry: _Entry) -> None:
+    try:
+        await entry.job()
+    finally:
+        entry.running = False
+
+
+def _in_turn(hosts: Iterable[Host]) -> list[tuple[Host, Service]]:
+    """Every service, so that those of one host are far from each other."""
+    each = [(number, host, service) for host in hosts for number, service in enumerate(host.services)]
+    return [(host, service) for _, host, service in sorted(each, key=lambda one: one[0])]
+
+
+def _quiet() -> AsyncIOScheduler:
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    defaults = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+    return AsyncIOScheduler(timezone=UTC, job_defaults=defaults)

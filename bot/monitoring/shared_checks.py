@@ -1,6 +1,7 @@
 """One look at a host serves all who want one at the same moment."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,10 +10,14 @@ from checks.model import Host, Report
 
 Reports = tuple[Report, ...]
 
+_SLACK = 0.1
+"""Seconds between the readings of the two clocks, at most."""
+
 
 @dataclass(frozen=True)
 class _SharedCheck:
     began: datetime
+    began_monotonic: float  # seconds of the clock that nobody sets
     reports: asyncio.Task[Reports]
 
 
@@ -27,11 +32,20 @@ class SharedChecks:
     async def look(self, host: Host, since: datetime) -> Reports:
         """The reports of a look that began at ``since`` or later; a new one where there is none."""
         newest = self._newest.get(host.name)
-        if newest is None or newest.began < since or _failed(newest.reports):
+        if newest is None or not self._began_after(newest, since) or _failed(newest.reports):
             task = asyncio.create_task(self._run(host), name=f"look at {host.name}")
-            newest = self._newest[host.name] = _SharedCheck(self._clock(), task)
+            newest = self._newest[host.name] = _SharedCheck(self._clock(), time.monotonic(), task)
         # One who stops waiting must not end the look for the others.
         return await asyncio.shield(newest.reports)
+
+    def _began_after(self, check: _SharedCheck, since: datetime) -> bool:
+        """Whether a look began at ``since`` or later, by both clocks: the wall's may have been put back meanwhile.
+
+        Then what began long ago would seem to begin in the future, and be the newest for as long as that lasts.
+        """
+        now = self._clock()
+        age = time.monotonic() - check.began_monotonic
+        return since <= check.began <= now and age <= (now - since).total_seconds() + _SLACK
 
     async def close(self) -> None:
         tasks = [look.reports for look in self._newest.values()]

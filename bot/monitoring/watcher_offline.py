@@ -66,7 +66,7 @@ class WatcherOffline:
         key = host.name, service.name
         if self.is_told:
             since = self._clock()
-            if self._seen_at is not None and since - self._seen_at < HOLDS_FOR:
+            if self._seen_at is not None and abs(since - self._seen_at) < HOLDS_FOR:
                 return
         if key not in self._held:
             self._held.add(key)

@@ -83,6 +83,7 @@ class Runner:
         self._clock = clock
         self._lease = lease or LEASE
         self._tasks = Tasks()
+        self._carried_here: set[str] = set()  # runs, by their ids
 
     async def begin(self, incident: Incident, offer: Offer, approval: Approval) -> bool:
         """Claim the offer and start to carry it out. False, and nothing runs, if anything changed meanwhile."""
@@ -122,6 +123,8 @@ class Runner:
         """Take over what dead processes left running, to end it with the truth."""
         now = self._clock()
         for incident, offer in await self._store.runs.abandoned(now, host):
+            if offer.id in self._carried_here:
+                continue  # its lease is over only by a clock that was put forward
             if offer.approval and await self._store.runs.take_over(offer, self._until(), now):
                 log.warning("fix: its runner is gone", host=incident.host, fix=offer.plan.name, offer=offer.id)
                 run = Run(incident, offer, offer.approval)
@@ -168,6 +171,7 @@ class Runner:
             entry = run.entry(event.what, event.says, event.data, self._clock())
             await self._store.runs.record(incident, offer, entry, self._until(), before=event.before)
 
+        self._carried_here.add(offer.id)
         try:
             async with self._alive(offer):
                 applied = await work(on_event)
@@ -180,6 +184,8 @@ class Runner:
             # The process is being stopped. The next one finds out what the host did by then.
             await asyncio.shield(self._store.runs.let_go(offer, self._clock()))
             raise
+        finally:
+            self._carried_here.discard(offer.id)
 
     async def _end(self, run: Run, applied: Applied) -> None:
         incident, offer = run.incident, run.offer

@@ -70,9 +70,9 @@ class Incidents:
 
     async def _first(self, *where: ColumnElement[bool]) -> Incident | None:
         async with self._database.reading() as connection:
-            rows = await connection.execute(
-                select(incidents).where(*where).order_by(incidents.c.opened_at.desc()).limit(1)
-            )
+            # One that is live is the newest, whatever the clock said when others were opened: it may be put back.
+            newest = incidents.c.state == IncidentState.RESOLVED, incidents.c.opened_at.desc()
+            rows = await connection.execute(select(incidents).where(*where).order_by(*newest).limit(1))
             row = rows.first()
             return await _load(connection, row) if row else None
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete, exists, insert, select, update
 
 from bot.approvals.auto import History, PastFault
 from bot.incidents.audit import Entry
-from bot.incidents.model import Approval, Incident, IncidentKind, Offer, Transition
+from bot.incidents.model import Approval, Incident, IncidentKind, IncidentState, Offer, Transition
 from bot.store.announcements import RunEnded
 from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
@@ -81,7 +81,10 @@ class Runs:
             ~exists().where(
                 newer.c.host == incident.host,
                 newer.c.service == incident.service,
-                newer.c.opened_at > incident.opened_at,
+                newer.c.id != incident.id,
+                # Of two that are over the clock tells which is newer; it may have been put back before this one began.
+                (newer.c.state != IncidentState.RESOLVED)
+                | ((newer.c.opened_at > incident.opened_at) & (incident.state is IncidentState.RESOLVED)),
             ),
         )
         try:

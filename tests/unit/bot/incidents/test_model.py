@@ -231,9 +231,9 @@ def test_a_look_that_began_before_a_fix_ended_is_known() -> None:
         replace(incident(), state=IncidentState.FIXING),
         Transition(IncidentState.FIXING, IncidentState.OPEN, "no", LATER),
     )
-    assert predates_a_fix(was_fixed, replace(broken(at=LATER + timedelta(seconds=1)), took_ms=1001.0))
-    assert not predates_a_fix(was_fixed, broken(at=LATER + timedelta(seconds=1)))
-    assert not predates_a_fix(incident(), broken(at=T0 - timedelta(hours=1)))
+    assert predates_a_fix(was_fixed, replace(broken(at=LATER + timedelta(seconds=1)), took_ms=1001.0), LATER)
+    assert not predates_a_fix(was_fixed, broken(at=LATER + timedelta(seconds=1)), LATER)
+    assert not predates_a_fix(incident(), broken(at=T0 - timedelta(hours=1)), LATER)
 
 
 def test_a_transition_from_another_state_is_refused() -> None:

@@ -1,0 +1,39 @@
+"""Whose turn it is, by a clock that nobody sets. Pure."""
+
+import heapq
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Turns(Generic[T]):
+    """Each item has a turn every ``interval`` seconds, the first ones spread evenly over ``spread`` of them.
+
+    Times are seconds of a monotonic clock. Who could not be asked at its turn is asked as soon as it can be, once: its
+    next turn is where it would have been.
+    """
+
+    def __init__(self, items: Iterable[T], interval: float, begin: float, *, spread: float | None = None) -> None:
+        self._items = tuple(items)
+        self._interval = interval
+        step = (interval if spread is None else spread) / max(len(self._items), 1)
+        self._waiting = [(begin + step * (number + 0.5), number) for number in range(len(self._items))]
+
+    @property
+    def next(self) -> float:
+        """When the next turn is; infinity where nobody has one."""
+        return self._waiting[0][0] if self._waiting else float("inf")
+
+    def due(self, now: float, within: float) -> list[tuple[T, float]]:
+        """Whose turn has come, and since when it has. It is to be asked again after ``within`` seconds.
+
+        After a pause not all are told at once, as that would be the next pause: twice as many as usual.
+        """
+        most = 1 + int(2 * len(self._items) * within / self._interval)
+        told: list[tuple[T, float]] = []
+        while len(told) < most and self.next <= now:
+            at, number = self._waiting[0]
+            heapq.heapreplace(self._waiting, (at + self._interval * (1 + (now - at) // self._interval), number))
+            told.append((self._items[number], at))
+        return told
