@@ -72,9 +72,11 @@ class Bot:
         self._policies = settings.approvals.policies()
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
-        """Watch, show, and answer until ``stop`` is set."""
-        async with self.acting() as acting:
-            await self._listen(acting, app_token, stop)
+        """Watch, show, and answer until ``stop`` is set; stand by while another process does that on the same store."""
+        leadership = self._store.leadership
+        while await leadership.gained(stop):
+            async with leadership.kept(stop) as over, self.acting() as acting:
+                await self._listen(acting, app_token, over)
         log.info("stopped")
 
     @asynccontextmanager

@@ -9,6 +9,7 @@ from bot.store.audit import Audit
 from bot.store.baselines import Baselines
 from bot.store.database import Database, StoreError
 from bot.store.incidents import Incidents
+from bot.store.leadership import Leadership
 from bot.store.messages import Messages, Posted
 from bot.store.runs import LeaseLostError, Runs
 from bot.store.seen import Seen
@@ -19,6 +20,7 @@ __all__ = [
     "Baselines",
     "DiagnosisStored",
     "Incidents",
+    "Leadership",
     "LeaseLostError",
     "MessageDue",
     "Messages",
@@ -45,6 +47,7 @@ class Store:
     messages: Messages
     seen: Seen
     baselines: Baselines
+    leadership: Leadership
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -69,6 +72,7 @@ class Store:
             messages=Messages(database, owner=life),
             seen=Seen(database, run=life),
             baselines=Baselines(database),
+            leadership=Leadership(database, life),
         )
 
     @property

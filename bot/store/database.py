@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import URL, Connection, CursorResult, Executable, event, make_url
+from sqlalchemy import URL, Connection, CursorResult, Executable, event, func, make_url, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store.announcements import Announcement, Announcements
 from bot.store.migrations import upgrade
+from bot.store.tables import leaders
 
 BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
 
@@ -24,6 +25,10 @@ class StoreError(Exception):
 
 class ConflictError(StoreError):
     """A row would break a rule of its table: another process was faster."""
+
+
+class OutbidError(StoreError):
+    """Another process acts on this store by now: this one must not."""
 
 
 class Transaction:
@@ -57,6 +62,7 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.announcements = Announcements()
         self.url = engine.url
+        self.token: int | None = None  # by which this process acts; None: by none, as that of a terminal
         self._engine = engine
         self._writer = engine.execution_options(dockerhealth_writes=True)
 
@@ -93,10 +99,14 @@ class Database:
                 yield transaction
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Transaction]:
-        """Open a transaction that writes, once it is its turn. Raises ConflictError, StoreError."""
+    async def writing(self, *, whoever_acts: bool = False) -> AsyncIterator[Transaction]:
+        """Open a transaction that writes, once it is its turn. Raises ConflictError, OutbidError, StoreError."""
         with _own_errors():
             async with _transaction(self._writer) as transaction:
+                if self.token is not None and not whoever_acts:
+                    highest = (await transaction.execute(select(func.max(leaders.c.token)))).scalar()
+                    if highest != self.token:
+                        raise OutbidError("Another dockerhealth acts on this store by now. Nothing was written.")
                 yield transaction
         for announcement in transaction.announcements:
             self.announcements.announce(announcement)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
 
 from bot.approvals.auto import History, PastFault
 from bot.incidents.audit import Entry
@@ -17,7 +17,7 @@ from bot.store.audit import append
 from bot.store.database import ConflictError, Database, Transaction
 from bot.store.incidents import Incidents, due, move, withdraw
 from bot.store.mapping import applied_values, offer_values, past_run, seconds_of_steps, snapshot_json
-from bot.store.tables import host_locks, incidents, offers, reports, transitions
+from bot.store.tables import host_locks, incidents, leaders, offers, reports, transitions
 from checks.execution.order import Happened
 from checks.model import Applied, Snapshot
 
@@ -135,7 +135,7 @@ class Runs:
 
     async def abandoned(self, now: datetime, host: str | None = None) -> tuple[tuple[Incident, Offer], ...]:
         """Approved offers that have not ended, and that no living process carries out."""
-        held = exists().where(host_locks.c.offer_id == offers.c.id, host_locks.c.lease_until > now)
+        held = exists().where(host_locks.c.offer_id == offers.c.id, host_locks.c.lease_until > now, ~_of_the_past())
         lost = offers.c.approved_by.is_not(None), offers.c.outcome.is_(None), ~held
         async with self._database.reading() as connection:
             found = (await connection.execute(select(offers.c.id).where(*lost))).scalars().all()
@@ -202,7 +202,7 @@ class Runs:
 
     async def take_over(self, offer: Offer, lease_until: datetime, now: datetime) -> bool:
         """Carry on with an abandoned run. False if another process was faster, or its own one is alive after all."""
-        expired = host_locks.c.offer_id == offer.id, host_locks.c.lease_until <= now
+        expired = host_locks.c.offer_id == offer.id, (host_locks.c.lease_until <= now) | _of_the_past()
         async with self._database.writing() as connection:
             lock = {"owner": self._owner, "lease_until": lease_until}
             taken = await connection.execute(update(host_locks).where(*expired).values(lock))
@@ -239,3 +239,10 @@ class Runs:
             await connection.execute(insert(offers).values(offer_values(incident.id, offer, 0)))
             await append(connection, entry)
             await due(connection, incident.id, entry.at)
+
+
+def _of_the_past() -> ColumnElement[bool]:
+    """Whether the one who holds a lock acted on this store before another process did: it can do nothing more."""
+    highest = select(func.max(leaders.c.token)).scalar_subquery()
+    acting = select(leaders.c.life).where(leaders.c.token == highest).scalar_subquery()
+    return exists().where(leaders.c.life == host_locks.c.owner, leaders.c.life != acting)

@@ -206,6 +206,17 @@ seen = Table(
     Column("at", Utc, nullable=False, index=True),
 )
 
+# The processes that act, or acted, on this store. The one with the highest token does, and counts on.
+leaders = Table(
+    "leaders",
+    metadata,
+    Column("token", Integer, primary_key=True, autoincrement=False),
+    Column("life", String(32), nullable=False),
+    Column("process", String(255), nullable=False),  # for people
+    Column("beats", Integer, nullable=False),
+    Column("over", Boolean, nullable=False),  # it has given up
+)
+
 # The bots that live on this store, so that a terminal finds the one to tell that its configuration has changed.
 lives = Table(
     "lives",
