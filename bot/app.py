@@ -20,15 +20,21 @@ from bot.remediation.runner import Executor, Runner
 from bot.slack import views
 from bot.slack.client import SlackClient
 from bot.slack.listeners import Listeners
-from bot.slack.outbox import Outbox, RetryLaterError, backoff
+from bot.slack.outbox import Outbox, WrongTokenError, backoff
 from bot.slack.socket import Socket
 from bot.store import Store
-from bot.tasks import Tasks
+from bot.tasks import Tasks, ended, unless
 from checks.check import Checker
 from checks.execution.apply import apply, resume
 
-FIX_GRACE = 60.0
-"""Seconds that a running fix has to end when the bot is stopped. Longer than most take, shorter than systemd waits."""
+# Seconds that each part has when the bot is stopped: 9 together, whatever hangs. What has not ended is left behind.
+LISTENING_ENDS = 2.0
+ACTING_ENDS = 4.5
+OUTBOX_EMPTIED = 1.5
+CLOSED = 1.0
+
+FIX_GRACE = 3.5
+"""Seconds of these that a running fix has. The next process takes up what it leaves: bot/remediation/runner.py."""
 
 log = structlog.get_logger()
 
@@ -38,7 +44,7 @@ class StartError(Exception):
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Be the bot until ``stop`` is set. Raises StartError, StoreError, RefusedError."""
+    """Be the bot until ``stop`` is set. Raises StartError, StoreError, WrongTokenError."""
     bot_token = _secret(settings.slack_bot_token, "SLACK_BOT_TOKEN", "xoxb-...")
     app_token = _secret(settings.slack_app_token, "SLACK_APP_TOKEN", "xapp-...")
     async with (
@@ -97,25 +103,19 @@ class Bot:
             reach_every=self._settings.checks.reach_every,
             look_every=self._settings.checks.look_every,
         )
-        emptied = asyncio.Event()
+        emptied, sending = asyncio.Event(), Tasks()
         automation.start()
         await runner.recover()
         await monitor.start()
         scheduler.start()
+        sending.start(outbox.run(emptied), "outbox")
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(outbox.run(emptied), name="outbox")
-                try:
-                    yield Acting(monitor, runner)
-                finally:
-                    await scheduler.stop()
-                    await automation.close()
-                    await runner.close(FIX_GRACE)
-                    await monitor.close()
-                    emptied.set()
-                    outbox.wake()
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from group
+            yield Acting(monitor, runner)
+        finally:
+            await ended(_ends(scheduler, automation, runner, monitor), ACTING_ENDS, "what acts")
+            emptied.set()
+            outbox.wake()
+            await ended(sending.close(OUTBOX_EMPTIED), OUTBOX_EMPTIED, "the last messages")
 
     async def _listen(self, acting: Acting, app_token: str, stop: asyncio.Event) -> None:
         """Take commands and clicks until ``stop`` is set. Watching goes on while Slack is out of reach."""
@@ -127,13 +127,12 @@ class Bot:
         listeners = Listeners(acting.monitor, clicks, self._store, self._slack, clock=now)
         socket = Socket(listeners.app(self._slack.without_token()), app_token)
         log.info("started", hosts=len(acting.monitor.hosts), team=team)
-        asking = Tasks()
+        asking, listening = Tasks(), asyncio.create_task(socket.run(stop), name="socket")
         asking.start(self._ask_for_groups(), "groups")
         try:
-            await socket.run(stop)
+            await unless(stop, asyncio.shield(listening))
         finally:
-            await asking.close(grace=0)
-            await listeners.close()
+            await ended(_stopped(listening, asking, listeners), LISTENING_ENDS, "listening")
 
     async def _ask_for_groups(self) -> None:
         """Have it in the log at start, not at the first click, if Slack does not tell who is in an approvers' group."""
@@ -141,20 +140,41 @@ class Bot:
             await self._slack.members(group)
 
     async def _introduced(self, app_token: str, stop: asyncio.Event) -> str:
-        """The workspace, once Slack has answered. Raises RefusedError for a token that it does not take."""
-        attempts = 0
+        """The workspace, once Slack has answered. Raises WrongTokenError for a token that it does not know.
+
+        Whatever else Slack says may pass, and watching goes on meanwhile.
+        """
+        attempts, said = 0, ""
         while not stop.is_set():
             try:
-                await self._slack.greet(app_token)
-                return await self._slack.team()
-            except RetryLaterError as error:
-                log.warning("slack: out of reach, trying again; watching goes on", why=str(error))
-            try:
-                async with asyncio.timeout(backoff(attempts).total_seconds()):
-                    await stop.wait()
-            except TimeoutError:
-                attempts += 1
+                return await unless(stop, self._greeted(app_token)) or ""
+            except WrongTokenError:
+                raise
+            except Exception as error:  # a proxy may answer anything  # noqa: BLE001
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("slack: it does not let us in, trying on; watching goes on", why=said)
+            await unless(stop, asyncio.sleep(backoff(attempts).total_seconds()))
+            attempts += 1
         return ""
+
+    async def _greeted(self, app_token: str) -> str:
+        await self._slack.greet(app_token)
+        return await self._slack.team()
+
+
+async def _ends(scheduler: Scheduler, automation: Automation, runner: Runner, monitor: Monitor) -> None:
+    """End all at once: each begins nothing any more from the first moment on."""
+    async with asyncio.TaskGroup() as ending:
+        for each in (scheduler.stop(), automation.close(), runner.close(FIX_GRACE), monitor.close()):
+            ending.create_task(each)
+
+
+async def _stopped(listening: asyncio.Task[None], asking: Tasks, listeners: Listeners) -> None:
+    async with asyncio.TaskGroup() as ending:
+        ending.create_task(asking.close(grace=0))
+        ending.create_task(listeners.close())
+        await listening
 
 
 def now() -> datetime:
@@ -173,7 +193,7 @@ async def _store(url: str) -> AsyncIterator[Store]:
     try:
         yield store
     finally:
-        await store.close()
+        await ended(store.close(), CLOSED, "the store")
 
 
 @asynccontextmanager
@@ -182,7 +202,7 @@ async def _slack(token: str, api_url: str) -> AsyncIterator[SlackClient]:
     try:
         yield slack
     finally:
-        await slack.close()
+        await ended(slack.close(), CLOSED, "the slack")
 
 
 @asynccontextmanager
@@ -191,4 +211,4 @@ async def _checker(settings: Settings) -> AsyncIterator[Checker]:
     try:
         yield checker
     finally:
-        await checker.close()
+        await ended(checker.close(), CLOSED, "the checker")

@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
+import threading
 
+import structlog
 import typer
 
 from bot import logs
@@ -12,8 +16,12 @@ from bot.app import run as run_bot
 from bot.cli import arguments
 from bot.cli.arguments import HEALTHY, UNHEALTHY
 from bot.config import Settings
-from bot.slack.outbox import RefusedError
+from bot.slack.outbox import WrongTokenError
 from bot.store import StoreError
+
+STOPPED_WITHIN = 9.5  # seconds from the signal on
+
+log = structlog.get_logger()
 
 
 def run(settings: Settings) -> int:
@@ -22,7 +30,7 @@ def run(settings: Settings) -> int:
     arguments.here_to_stay()
     try:
         asyncio.run(_run(settings))
-    except (StartError, RefusedError) as error:
+    except (StartError, WrongTokenError) as error:
         arguments.wrong(str(error))
     except StoreError as error:  # it may come back: systemd tries again
         typer.echo(str(error), err=True)
@@ -31,7 +39,28 @@ def run(settings: Settings) -> int:
 
 
 async def _run(settings: Settings) -> None:
-    stop = asyncio.Event()
-    for told in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(told, stop.set)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def told(_signal: int, _frame: object) -> None:
+        _gone_within(STOPPED_WITHIN)
+        loop.call_soon_threadsafe(stop.set)
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, told)  # not the loop's own: it would wait for a loop that is busy
     await run_bot(settings, stop)
+
+
+def _gone_within(seconds: float) -> None:
+    """End the process by then: a thread that waits for a host, or a task that cannot be cancelled, must not hold it up.
+
+    That is no worse than being killed, which may happen at any point.
+    """
+
+    def gone() -> None:
+        log.warning("stopped; what did not end in time is left behind")
+        sys.stderr.flush()
+        os._exit(HEALTHY)
+
+    timer = threading.Timer(seconds, gone)
+    timer.daemon = True
+    timer.start()

@@ -21,11 +21,14 @@ class CallFault:
     delay: float = 0
     cut: bool = False
     lose_answer: bool = False
+    body: str | None = None
+    content_type: str = "text/html"
 
     @property
     def answers(self) -> bool:
         """Tell whether the fault takes the place of the method."""
-        return self.cut or self.error is not None or self.status != 200  # noqa: PLR2004  HTTP's own word for fine
+        ours = self.cut or self.error is not None or self.body is not None
+        return ours or self.status != 200  # noqa: PLR2004  HTTP's own word for fine
 
 
 RESPONSE_URL = "response_url"
@@ -54,6 +57,10 @@ class Faults:
     def refuse(self, method: str, error: str, *, times: int = 1) -> None:
         """Answer the next calls with `ok: false` and this error."""
         self._add(method, times, CallFault(error=error))
+
+    def answer_instead(self, method: str, body: str, content_type: str, *, times: int = 1) -> None:
+        """Answer the next calls with 200 and this body, as a proxy does that wants somebody to log in."""
+        self._add(method, times, CallFault(body=body, content_type=content_type))
 
     def delay(self, method: str, seconds: float, *, times: int = 1) -> None:
         """Let the next calls take this much longer, and then work."""

@@ -148,6 +148,9 @@ class WebApi:
         if fault.error is not None:
             more = {} if fault.retry_after is None else {"retry_after": fault.retry_after}
             return self._reply(name, args, SlackError(fault.error, **more).body)
+        if fault.body is not None:
+            self._note(name, args, fault.status, "answered by another")
+            return web.Response(text=fault.body, content_type=fault.content_type)
         self._note(name, args, fault.status, "server error")
         return web.Response(status=fault.status, text="<html>Server Error</html>", content_type="text/html")
 
