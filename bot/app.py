@@ -1,6 +1,7 @@
 """The one place where everything is put together."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from bot.config import Settings
+from bot.leadership import Leadership
 from bot.monitoring.monitor import HostChecker, Monitor, MonitorSettings
 from bot.monitoring.scheduler import Scheduler
 from bot.remediation.approval_service import ApprovalService
@@ -20,7 +22,7 @@ from bot.remediation.runner import Executor, Runner
 from bot.slack import views
 from bot.slack.client import SlackClient
 from bot.slack.listeners import Listeners
-from bot.slack.outbox import Outbox, WrongTokenError, backoff
+from bot.slack.outbox import Outbox, SendError, WrongTokenError, backoff
 from bot.slack.socket import Socket
 from bot.store import Store
 from bot.tasks import Tasks, ended, unless
@@ -79,7 +81,7 @@ class Bot:
 
     async def run(self, app_token: str, stop: asyncio.Event) -> None:
         """Watch, show, and answer until ``stop`` is set; stand by while another process does that on the same store."""
-        leadership = self._store.leadership
+        leadership = Leadership(self._store.leaders)
         while await leadership.gained(stop):
             async with leadership.kept(stop) as over, self.acting() as acting:
                 await self._listen(acting, app_token, over)
@@ -123,9 +125,15 @@ class Bot:
         if stop.is_set():
             return
         approvals = ApprovalService(self._store, acting.runner, self._slack, policies=self._policies, clock=now)
-        clicks = Clicks(self._store, approvals, lambda: AppIdentity(team, socket.app_id), clock=now)
+        clicks = Clicks(
+            self._store,
+            approvals,
+            lambda: AppIdentity(team, socket.app_id),
+            clock=now,
+            alone=lambda: socket.is_alone(),  # noqa: PLW0108  # there is none yet
+        )
         listeners = Listeners(acting.monitor, clicks, self._store, self._slack, clock=now)
-        socket = Socket(listeners.app(self._slack.without_token()), app_token)
+        socket = Socket(listeners.app(self._slack.without_token()), app_token, self._tell_of_others)
         log.info("started", hosts=len(acting.monitor.hosts), team=team)
         asking, listening = Tasks(), asyncio.create_task(socket.run(stop), name="socket")
         asking.start(self._ask_for_groups(), "groups")
@@ -133,6 +141,15 @@ class Bot:
             await unless(stop, asyncio.shield(listening))
         finally:
             await ended(_stopped(listening, asking, listeners), LISTENING_ENDS, "listening")
+
+    async def _tell_of_others(self, others: int) -> None:
+        """Commands and clicks reach this bot or another one, as it falls out: who reads alerts has to know."""
+        log.error("slack: OTHER PROCESSES TAKE COMMANDS AND CLICKS OF THIS APP", others=others)
+        channel = self._settings.slack.alert_channel
+        try:
+            await self._slack.post(channel, views.others_connected(others), str(uuid.uuid4()))
+        except SendError as error:
+            log.warning("slack: that others are connected could not be told", why=str(error))
 
     async def _ask_for_groups(self) -> None:
         """Have it in the log at start, not at the first click, if Slack does not tell who is in an approvers' group."""

@@ -17,6 +17,7 @@ class RefusalReason(StrEnum):
     ELSEWHERE = "elsewhere"  # not from our workspace, app, channel or message
     CHANNEL = "channel"  # approvals count in other channels only
     GONE = "gone"  # nothing of that id is known
+    OF_ANOTHER = "of-another"  # the same, and another process is connected as the same Slack app
     NOT_ALLOWED = "not-allowed"  # nobody may: a rule says so, or only a person can run it
     NO_APPROVERS = "no-approvers"
     NOT_AN_APPROVER = "not-an-approver"

@@ -51,6 +51,7 @@ WORDS: dict[RefusalReason, Callable[[Refusal], str]] = {
     RefusalReason.ELSEWHERE: lambda _: "This can be approved only in Slack.",
     RefusalReason.CHANNEL: lambda no: f"This can be approved only in {', '.join(no.names)}.",
     RefusalReason.GONE: lambda _: "There is no such offer any more: check again.",
+    RefusalReason.OF_ANOTHER: lambda _: "There is no such offer in this store: another dockerhealth may have it.",
     RefusalReason.NOT_ALLOWED: lambda no: f"Nobody may approve this: {no.why}. A person has to run the commands.",
     RefusalReason.NO_APPROVERS: lambda _: (
         "Nobody may approve this: the configuration has no approvals.approvers for it. Whoever runs dockerhealth has "

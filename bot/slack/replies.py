@@ -128,6 +128,11 @@ REFUSALS: dict[RefusalReason, Callable[[Refusal], str]] = {
     ),
     RefusalReason.CHANNEL: _not_here,
     RefusalReason.GONE: lambda _: f"I do not know this button any more. {NOTHING_RUN} Use the alert as it is now.",
+    RefusalReason.OF_ANOTHER: lambda _: (
+        "Another dockerhealth is connected as the same Slack app, and this button may be its: Slack hands each click "
+        f"to one of us. {NOTHING_RUN} Press it again, and it may reach the right one. Whoever runs them has to give "
+        "each an app of its own, or one store to both: then one of them stands by."
+    ),
     RefusalReason.NOT_ALLOWED: _not_allowed,
     RefusalReason.NO_APPROVERS: lambda _: (
         f"Nobody may approve this fix: the configuration has no `approvals.approvers` for it. {NOTHING_RUN} "

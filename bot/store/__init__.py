@@ -9,7 +9,7 @@ from bot.store.audit import Audit
 from bot.store.baselines import Baselines
 from bot.store.database import Database, StoreError
 from bot.store.incidents import Incidents
-from bot.store.leadership import Leadership
+from bot.store.leaders import Leader, Leaders
 from bot.store.messages import Messages, Posted
 from bot.store.runs import LeaseLostError, Runs
 from bot.store.seen import Seen
@@ -20,7 +20,8 @@ __all__ = [
     "Baselines",
     "DiagnosisStored",
     "Incidents",
-    "Leadership",
+    "Leader",
+    "Leaders",
     "LeaseLostError",
     "MessageDue",
     "Messages",
@@ -47,7 +48,7 @@ class Store:
     messages: Messages
     seen: Seen
     baselines: Baselines
-    leadership: Leadership
+    leaders: Leaders
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -72,7 +73,7 @@ class Store:
             messages=Messages(database, owner=life),
             seen=Seen(database, run=life),
             baselines=Baselines(database),
-            leadership=Leadership(database, life),
+            leaders=Leaders(database, life),
         )
 
     @property

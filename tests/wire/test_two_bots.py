@@ -1,4 +1,4 @@
-"""Two whole processes on one store: one acts and the other stands by, whatever becomes of the first."""
+"""Two bots: on one store one acts, the other stands by; on two stores with one Slack app each is told of the other."""
 
 import asyncio
 import os
@@ -14,7 +14,10 @@ import pytest
 import yaml
 
 from bot.demo.local_slack import LocalSlack, Message
+from bot.demo.local_slack.socket_mode import SocketMode
+from bot.slack import socket
 from bot.slack.views.blocks import Colour
+from tests.wire import bot_world
 
 TAKES_OVER_WITHIN = 15.0
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -136,3 +139,58 @@ async def test_when_the_first_is_frozen_the_second_takes_over_and_the_first_stan
         await world.slack.wait_until(
             lambda: [each.colour for each in world.slack.messages(world.channel)] == [Colour.GREEN], timeout=30
         )
+
+
+# --- two stores, one Slack app ---
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[LocalSlack]:
+    async with LocalSlack.start() as slack:
+        yield slack
+
+
+async def test_a_click_that_reaches_the_wrong_one_of_two_bots_is_answered_with_what_to_do(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "ASK_AGAIN_AFTER", 3600.0)
+    right = bot_world.World(slack, bot_world.Site(), f"sqlite:///{tmp_path}/right.db")
+    async with right.bot():
+        alert = await right.alert()
+        wrong = bot_world.World(slack, bot_world.Site(), f"sqlite:///{tmp_path}/wrong.db")
+        async with wrong.bot():
+            await wrong.until(lambda: slack.connected == 2)
+            for _ in range(2):  # one reaches each
+                await slack.click(right.alice, alert, bot_world.FIX)
+            await right.tells(right.alice, "Another dockerhealth is connected as the same Slack app")
+            await right.becomes(alert, bot_world.GREEN)
+    assert len(right.site.ran) == 1
+    assert wrong.site.ran == []
+
+
+async def test_a_bot_that_shares_its_app_says_so_once_in_the_channel(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "ASK_AGAIN_AFTER", 0.5)
+    monkeypatch.setattr(socket, "ASK_AGAIN_WHEN_TOLD", 0.5)
+    first = bot_world.World(slack, bot_world.Site(), f"sqlite:///{tmp_path}/first.db")
+    second = bot_world.World(slack, bot_world.Site(), f"sqlite:///{tmp_path}/second.db")
+    async with first.bot():
+        async with second.bot():
+            await second.shows(first.channel, "Another process is connected as this Slack app")
+            await asyncio.sleep(4)
+        told = [each for each in slack.messages(first.channel) if "connected as this Slack app" in each.shown]
+    assert 1 <= len(told) <= 2  # each of the two may say so
+
+
+async def test_a_dead_connection_of_its_own_is_no_other_bot(
+    slack: LocalSlack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "ASK_AGAIN_AFTER", 1.0)
+    world = bot_world.World(slack, bot_world.Site(), f"sqlite:///{tmp_path}/store.db")
+    real = SocketMode._hello  # noqa: SLF001  # what Slack says first
+    counted = iter([2])
+    monkeypatch.setattr(SocketMode, "_hello", lambda self: real(self) | {"num_connections": next(counted, 1)})
+    async with world.bot():
+        await asyncio.sleep(5)
+    assert slack.messages(world.channel) == []

@@ -3,7 +3,7 @@
 from bot.slack.views.alert import alert
 from bot.slack.views.answer import answer
 from bot.slack.views.overview import Glance, overview
-from bot.slack.views.short import help_text, looking, unknown_host, unknown_service
+from bot.slack.views.short import help_text, looking, others_connected, unknown_host, unknown_service
 
 __all__ = [
     "Glance",
@@ -11,6 +11,7 @@ __all__ = [
     "answer",
     "help_text",
     "looking",
+    "others_connected",
     "overview",
     "unknown_host",
     "unknown_service",

@@ -38,6 +38,16 @@ def superseded(incident: Incident) -> Message:
     return Message(f"{prose(incident.name)} was well, and failed all the same: see its alert below.")
 
 
+def others_connected(others: int) -> Message:
+    """What to do about other processes that are connected as the same Slack app."""
+    count = "Another process is" if others == 1 else f"{others} other processes are"
+    return _one(
+        f"{count} connected as this Slack app. Commands and clicks reach one of us, as it falls out, and who does not "
+        "know a button runs nothing. Give each dockerhealth an app of its own, or one store to both: "
+        "then one stands by."
+    )
+
+
 def _nearest(names: Sequence[str], otherwise: str) -> str:
     return f"Did you mean {' or '.join(code(name, 80) for name in names[:5])}?" if names else otherwise
 

@@ -12,15 +12,10 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import structlog
-from sqlalchemy import delete, insert, select, update
 
-from bot.store.database import ConflictError, Database, StoreError, Transaction
-from bot.store.signs_of_life import SignsOfLife
-from bot.store.tables import leaders
+from bot.store import Leader, Leaders, StoreError
 
 BEAT_EVERY = 2.0  # seconds
 DEAD_AFTER = 8.0
@@ -30,29 +25,12 @@ ASK_EVERY = 1.0
 WAITED_FOR_STORE = 1.0
 """Seconds of waiting to write after which the leader may have waited as well: its silence is counted anew."""
 
-REMEMBERED = 100  # leaders of the past
-
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Leader:
-    """The row of a process that acts, or acted."""
-
-    token: int
-    life: str
-    process: str  # for people: which machine, which pid
-    beats: int
-    over: bool  # it has given up
-
-
 class Leadership:
-    """``life`` is this process's."""
-
-    def __init__(self, database: Database, life: str) -> None:
-        self._database = database
-        self._life = life
-        self._signs = SignsOfLife(_beside(database))
+    def __init__(self, leaders: Leaders) -> None:
+        self._leaders = leaders
         self._token = 0
 
     async def gained(self, stop: asyncio.Event) -> bool:
@@ -62,7 +40,7 @@ class Leadership:
         told: object = None  # what the log says of the wait
         while not stop.is_set():
             try:
-                newest = await self._newest()
+                newest = await self._leaders.newest()
                 if newest != seen:
                     seen, since = newest, time.monotonic()
                 if newest is None or newest.over or self._is_dead(newest, since):
@@ -87,26 +65,19 @@ class Leadership:
         What is written within the block is refused once another process acts.
         """
         over = asyncio.Event()
-        self._database.token = self._token
-        beating = asyncio.create_task(self._beat(over), name="beat")
-        stopping = asyncio.create_task(_follow(stop, over), name="stop")
+        self._leaders.act(self._token)
+        following = [asyncio.create_task(work, name="leadership") for work in (self._beat(over), _follow(stop, over))]
         try:
             yield over
         finally:
-            for task in (beating, stopping):
+            for task in following:
                 task.cancel()
-            await asyncio.gather(beating, stopping, return_exceptions=True)
-            self._database.token = None
+            await asyncio.gather(*following, return_exceptions=True)
+            self._leaders.act(None)
             await self._give_up()
 
-    # --- the row ---
-
-    async def _newest(self) -> Leader | None:
-        async with self._database.reading() as connection:
-            return await _newest(connection)
-
     def _is_dead(self, leader: Leader, since: float) -> bool:
-        if self._signs.is_dead(leader.token):
+        if self._leaders.signs.is_dead(leader.token):
             log.warning("the dockerhealth that acted is gone: taking over", process=leader.process)
             return True
         if (silent := time.monotonic() - since) > DEAD_AFTER:
@@ -118,76 +89,39 @@ class Leadership:
 
     async def _take(self, seen: Leader | None) -> bool:
         """Act from now on. False if another process is faster, or the one that acts may be alive after all."""
-        leader = Leader(1 + (seen.token if seen else 0), self._life, _process(), 0, over=False)
-        if not self._signs.hold(leader.token):
+        signs, taken = self._leaders.signs, None
+        silent = seen is not None and not seen.over and not signs.is_dead(seen.token)
+        if not signs.hold(1 + (seen.token if seen else 0)):
             return False
-        taken = False
         try:
-            taken = await self._outbid(seen, leader)
+            process = f"{socket.gethostname()} pid {os.getpid()}"[:255]
+            taken = await self._leaders.outbid(seen, process, WAITED_FOR_STORE if silent else None)
         finally:
-            if not taken:
-                self._signs.let_go()
-        if taken:
-            self._token = leader.token
-            log.info("acting", process=leader.process, token=leader.token)
-        return taken
-
-    async def _outbid(self, seen: Leader | None, leader: Leader) -> bool:
-        asked = time.monotonic()
-        try:
-            async with self._database.writing() as connection:
-                silent = seen is not None and not seen.over and not self._signs.is_dead(seen.token)
-                if silent and time.monotonic() - asked > WAITED_FOR_STORE:
-                    return False
-                if await _newest(connection) != seen:
-                    return False
-                await connection.execute(insert(leaders).values(asdict(leader)))
-                await connection.execute(delete(leaders).where(leaders.c.token < leader.token - REMEMBERED))
-        except ConflictError:  # where no lock of a file could tell
+            if taken is None:
+                signs.let_go()
+        if taken is None:
             return False
+        self._token = taken.token
+        log.info("acting", process=taken.process, token=taken.token)
         return True
 
     async def _beat(self, over: asyncio.Event) -> None:
-        while True:
+        other = None
+        while other is None:
             await asyncio.sleep(BEAT_EVERY)
             try:
-                async with self._database.writing(whoever_acts=True) as connection:
-                    newest = await _newest(connection)
-                    if newest is None or newest.token != self._token:
-                        break
-                    mine = leaders.c.token == self._token
-                    await connection.execute(update(leaders).where(mine).values(beats=leaders.c.beats + 1))
+                other = await self._leaders.beat(self._token)
             except StoreError:
                 continue  # nobody else can write either; who can finds this one silent
-        log.error("another dockerhealth acts on this store: standing by", process=newest.process if newest else "")
+        log.error("another dockerhealth acts on this store: standing by", process=other.process)
         over.set()
 
     async def _give_up(self) -> None:
-        """Let another process act at once."""
         try:
-            async with self._database.writing() as connection:
-                await connection.execute(update(leaders).where(leaders.c.token == self._token).values(over=True))
+            await self._leaders.give_up(self._token)
         except StoreError as error:
             log.warning("the store cannot be told that this dockerhealth acts no more", why=str(error))
-        self._signs.let_go()
-
-
-async def _newest(connection: Transaction) -> Leader | None:
-    rows = await connection.execute(select(leaders).order_by(leaders.c.token.desc()).limit(1))
-    row = rows.first()
-    return Leader(**row._asdict()) if row else None
-
-
-def _beside(database: Database) -> Path | None:
-    """A file beside the database, where that is a file."""
-    name = database.url.database
-    if database.url.get_backend_name() != "sqlite" or not name or name == ":memory:":
-        return None
-    return Path(f"{name}-leader").absolute()
-
-
-def _process() -> str:
-    return f"{socket.gethostname()} pid {os.getpid()}"[:255]
+        self._leaders.signs.let_go()
 
 
 async def _follow(stop: asyncio.Event, over: asyncio.Event) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+from bot import leadership
 from bot.incidents.model import IncidentState
-from bot.store import Store, StoreError, leadership
+from bot.leadership import Leadership
+from bot.store import Store, StoreError, leaders
 from bot.store.database import OutbidError
 from checks.execution.order import OnEvent, Order
 from checks.model import Applied
@@ -31,14 +33,15 @@ class Bot:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.leadership = Leadership(store.leaders)
         self.stop = asyncio.Event()
         self.acting = asyncio.Event()
         self.standing_by = asyncio.Event()
         self._life = asyncio.create_task(self._lives())
 
     async def _lives(self) -> None:
-        while await self.store.leadership.gained(self.stop):
-            async with self.store.leadership.kept(self.stop) as over:
+        while await self.leadership.gained(self.stop):
+            async with self.leadership.kept(self.stop) as over:
                 self.standing_by.clear()
                 self.acting.set()
                 await over.wait()
@@ -68,10 +71,11 @@ class Bot:
     def dies(self) -> None:
         """As the kernel sees it: nothing is said, and its files are closed."""
         self._beats().cancel()
-        self.store.leadership._signs.let_go()  # noqa: SLF001  # what SIGKILL does
+        self.store.leaders.signs.let_go()
 
     def _beats(self) -> asyncio.Task[None]:
-        [task] = [task for task in asyncio.all_tasks() if task.get_name() == "beat"]
+        """Of all bots, the one that acts has such a task."""
+        [task] = [task for task in asyncio.all_tasks() if "_beat" in repr(task.get_coro())]
         return task
 
 
@@ -131,7 +135,7 @@ async def test_one_that_finds_itself_outbid_stands_by_until_it_is_its_turn_again
     url = f"sqlite:///{tmp_path}/store.db"
     async with _bot(url) as first, _bot(url) as second:
         await first.acts()
-        first.store.leadership._signs.let_go()  # noqa: SLF001  # somebody removed the file
+        first.store.leaders.signs.let_go()  # somebody removed the file
         await second.acts()
         await first.stands_by()
         await second.ends()
@@ -141,7 +145,7 @@ async def test_one_that_finds_itself_outbid_stands_by_until_it_is_its_turn_again
 async def test_without_a_file_a_leader_that_is_gone_is_known_by_its_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leadership, "_beside", lambda _: None)
+    monkeypatch.setattr(leaders, "_beside", lambda _: None)
     url = f"sqlite:///{tmp_path}/store.db"
     async with _bot(url) as first, _bot(url) as second:
         await first.acts()
@@ -190,7 +194,7 @@ async def test_a_store_that_cannot_be_used_is_said_once_and_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await Store.open(f"sqlite:///{tmp_path}/store.db")
-    real = store.leadership._newest  # noqa: SLF001  # what fails
+    real = store.leaders.newest
     fails = True
 
     async def newest() -> object:
@@ -198,7 +202,7 @@ async def test_a_store_that_cannot_be_used_is_said_once_and_waited_for(
             raise StoreError("locked")
         return await real()
 
-    monkeypatch.setattr(store.leadership, "_newest", newest)
+    monkeypatch.setattr(store.leaders, "newest", newest)
     with structlog.testing.capture_logs() as logs:
         bot = Bot(store)
         await asyncio.sleep(0.5)
