@@ -166,7 +166,12 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
 
 
 def _status(look: Look, diagnosis: Diagnosis) -> Status:
-    """A host that could not be looked at is neither healthy nor unhealthy, but where the outside alone tells why."""
+    """A host that could not be looked at is neither healthy nor unhealthy, but where the outside alone tells why.
+
+    Nor is a service that this machine could not even try to reach.
+    """
+    if look.outside.unsound is not None:
+        return Status.UNKNOWN
     if look.facts is None:
         told = diagnosis.root is not None and diagnosis.root.cause != UNDETERMINED
         return Status.UNHEALTHY if told else Status.UNKNOWN

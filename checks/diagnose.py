@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from checks.causes import ALL_CAUSES, ALL_RISKS
 from checks.causes.cause import examine
+from checks.causes.host import WATCHER_OFFLINE
 from checks.evidence.counting import rising
 from checks.evidence.journey import may_journey, segment
 from checks.evidence.ladder import layer
 from checks.evidence.packet import known_blockers
 from checks.evidence.where import where_to_look
 from checks.look import Look
-from checks.model import LADDER, UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, Phase, Verdict
+from checks.model import LADDER, UNDETERMINED, Confidence, Diagnosis, Evidence, Finding, OwnTrouble, Phase, Verdict
 
 _RANKS = {cause.id: cause.rank for cause in ALL_CAUSES}
 _PLACES = {cause.id: place for place, cause in enumerate(ALL_CAUSES)}
@@ -18,6 +19,8 @@ _PLACES = {cause.id: place for place, cause in enumerate(ALL_CAUSES)}
 
 def diagnose(look: Look) -> Diagnosis:
     """Judge every cause and every risk on one service."""
+    if look.outside.unsound is not None:
+        return _spoiled(look, look.outside.unsound)
     suspects = [examine(cause, look) for cause in ALL_CAUSES]
     risks = [examine(risk, look) for risk in ALL_RISKS]
     failing = sorted(_with(suspects, Verdict.FAIL), key=_order)
@@ -30,6 +33,22 @@ def diagnose(look: Look) -> Diagnosis:
         ruled_out=tuple(_nearest_first(_with(suspects, Verdict.PASS), failing)),
         not_told=(*not_told, *_with(risks, Verdict.SKIP)),
     )
+
+
+def _spoiled(look: Look, trouble: OwnTrouble) -> Diagnosis:
+    """Where the attempt from here failed because of this machine: that it is cut off can be told, and nothing else."""
+    offline = examine(WATCHER_OFFLINE, look)
+    if trouble.cuts_off and offline.verdict is Verdict.FAIL:
+        return Diagnosis((offline,))
+    untold = Finding(
+        cause=UNDETERMINED,
+        service=look.service.name,
+        verdict=Verdict.FAIL,
+        title=f"not told: {trouble.says}",
+        evidence=(Evidence(LADDER, f"{look.outside.vantage}: {look.outside.says}"),),
+        confidence=Confidence.LIKELY,
+    )
+    return Diagnosis((untold,))
 
 
 def _with(findings: Sequence[Finding], verdict: Verdict) -> list[Finding]:

@@ -30,9 +30,21 @@ class SshTimedOutError(LookError):
 
 
 class SshUnreachableError(LookError):
-    """The network said that it has no way to the host, or the name does not resolve."""
+    """The network said that it has no way to the host."""
 
     id = "ssh-unreachable"
+
+
+class SshNameUnknownError(LookError):
+    """The host's name leads nowhere, as a name server says, or the hosts file."""
+
+    id = "ssh-name-unknown"
+
+
+class WatcherTroubleError(LookError):
+    """This machine lacked something that each attempt needs: a descriptor, say. It tells nothing of the host."""
+
+    id = "watcher-trouble"
 
 
 class SshRejectedError(LookError):

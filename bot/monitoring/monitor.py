@@ -144,8 +144,10 @@ class Monitor:
         await self.take(host, service, await self._checker.reach(host, service))
 
     async def take(self, host: Host, service: Service, reading: Reading) -> None:
-        """Draw the consequences of a reading from outside."""
+        """Draw the consequences of a reading from outside. One that failed because of dockerhealth itself has none."""
         key = host.name, service.name
+        if self._tracker.spoiled(key, reading):
+            return
         async with self._tracker.locks[key]:
             streak = self._tracker.count(key, reading)
             if reading.ok:

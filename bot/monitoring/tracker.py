@@ -5,14 +5,14 @@ Who reads an incident in order to change it holds the lock of its service.
 
 import asyncio
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 import structlog
 
 from bot.incidents.model import LIVE, Incident, IncidentState, Key, Streak, Transition, opened
 from bot.store import Store
-from checks.model import Reading
+from checks.model import OwnTrouble, Reading
 
 DIAGNOSIS_GRACE = timedelta(seconds=2)
 """How long an alert waits for its diagnosis before it is posted without one."""
@@ -28,7 +28,20 @@ class IncidentTracker:
         self.locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.streaks: defaultdict[Key, Streak] = defaultdict(Streak)
         self.readings: dict[Key, Reading] = {}  # the newest of each service
+        self.blind: dict[Key, Reading] = {}  # the newest of each service where that tells nothing: it is unsound
+        self.unsound: Counter[OwnTrouble] = Counter()  # how many told nothing, by what spoiled them
         self.live: set[Key] = set()  # services with a live incident: good readings of others need no question
+
+    def spoiled(self, key: Key, reading: Reading) -> bool:
+        """Whether a reading tells nothing of its service: it then counts for nothing, but among its like."""
+        if reading.unsound is None:
+            self.blind.pop(key, None)
+            return False
+        if not any(each.unsound is reading.unsound for each in self.blind.values()):
+            log.warning("readings count for nothing", why=reading.unsound, says=reading.unsound.says, of=key)
+        self.blind[key] = reading
+        self.unsound[reading.unsound] += 1
+        return True
 
     def count(self, key: Key, reading: Reading) -> Streak:
         """Take a reading in. Returns the streak that it is the end of."""

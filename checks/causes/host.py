@@ -10,6 +10,7 @@ from checks.errors import (
     SshSessionTimedOutError,
     SshTimedOutError,
     SshUnreachableError,
+    WatcherTroubleError,
 )
 from checks.look import Look, MissingError, Peer
 from checks.model import SSH, Evidence, Phase, ReachOutcome, Reading, Trouble
@@ -18,6 +19,7 @@ from checks.model import WATCHER_OFFLINE as WATCHER
 _SILENT = {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE, ReachOutcome.NETWORK_UNREACHABLE}
 _NOT_REACHED = {Phase.RESOLVE, Phase.CONNECT}
 _NO_SSH = {SshTimedOutError.id, SshUnreachableError.id}
+_CUT_OFF = _NO_SSH | {WatcherTroubleError.id}
 _IS_UP = {SshClosedError.id, SshLoginTimedOutError.id, SshRejectedError.id, SshSessionTimedOutError.id}
 
 
@@ -166,7 +168,7 @@ def _all_is_silent(look: Look, tried: Sequence[Peer]) -> Judgement:
     """No peer could be asked. Many hosts do not go silent at once, but two may: it is likely at most."""
     troubles = [peer.trouble for peer in look.peers if peer.trouble is not None]
     silent = _is_silence(look.outside) and all(_is_silence(peer.own) for peer in tried)
-    if look.trouble is None or not silent or not all(trouble.id in _NO_SSH for trouble in (look.trouble, *troubles)):
+    if look.trouble is None or not silent or not all(trouble.id in _CUT_OFF for trouble in (look.trouble, *troubles)):
         raise MissingError("peers", _nobody_asked(look.peers))
     return fail(
         *_not_reached(look, tried),

@@ -45,7 +45,8 @@ class Outside:
         What is accepted, and then not answered, is tried again with small packets: large ones may be lost on the way.
         """
         suspects = self.suspects
-        for service, made in zip(suspects, await asyncio.gather(*map(attempt_counted, suspects)), strict=True):
+        asked = await asyncio.gather(*(attempt_counted(service, self._clock) for service in suspects))
+        for service, made in zip(suspects, asked, strict=True):
             if made is None:
                 continue
             self._counted[service.name] = made

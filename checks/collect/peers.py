@@ -237,7 +237,8 @@ async def _reach_own(services: Mapping[str, Service], clock: Callable[[], dateti
         for ended in asyncio.as_completed(attempts.values()):
             if was_reached(await ended):
                 break
-        return {name: attempt.result() for name, attempt in attempts.items() if attempt.done()}
+        made = {name: attempt.result() for name, attempt in attempts.items() if attempt.done()}
+        return {name: one for name, one in made.items() if one.unsound is None or one.unsound.cuts_off}
     finally:
         for attempt in attempts.values():
             attempt.cancel()

@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from checks.answer import REGISTRY_HEADER, judge
-from checks.model import Phase, ReachOutcome, Reading, Service, ServiceKind, Vantage
+from checks.collect.names import AddressInfo, addresses_of
+from checks.collect.soundness import MOST_LATE, Measured, NoNameServerError, has_way, judge_soundness, trouble_of
+from checks.model import OwnTrouble, Phase, ReachOutcome, Reading, Service, ServiceKind, Vantage
 
 CONNECT_DEADLINE = 1.5
 """Seconds for one address to accept: Linux repeats a lost SYN after 1 s, so one lost packet is forgiven."""
@@ -67,9 +69,6 @@ _BY_ERRNO = {
 }
 
 
-_AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
-
-
 class _Attempt:
     """The phase that an attempt is in, and how long each one took."""
 
@@ -80,6 +79,7 @@ class _Attempt:
         self.status: int | None = None
         self.expires: datetime | None = None
         self.rejected_by: str | None = None
+        self.trouble: OwnTrouble | None = None
         self.phases_ms: dict[Phase, float] = {}
         self.started = time.perf_counter()
 
@@ -98,56 +98,73 @@ async def reach(
 ) -> Reading:
     """Try once to reach a service from here. Never raises; every way of failing is an ``ReachOutcome``.
 
+    One that failed because of this machine says so: see ``Reading.unsound``.
+
     ``segment`` asks the other side for TCP segments of that many bytes at most: what then arrives, and otherwise does
     not, was too large for some link on the way. ``deadline`` is in seconds.
     """
     attempt = _Attempt(segment)
-    at = clock()
-    try:
-        async with asyncio.timeout(deadline):
-            ended, detail = await _try(service, attempt)
-    except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-        ended, detail = _explain(error)
+    with Measured(clock) as measured:
+        try:
+            async with asyncio.timeout(deadline):
+                ended, detail = await _try(service, attempt)
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+            ended, detail = _explain(error)
+            attempt.trouble = attempt.trouble or trouble_of(error)
+    if ended is not ReachOutcome.ANSWERED and attempt.trouble is None:
+        attempt.trouble = judge_soundness(ended, attempt.phase, measured.circumstances())
     return Reading(
         vantage=Vantage.OUTSIDE,
         phase=attempt.phase,
         ended=ended,
         ms=_ms_since(attempt.started),
-        at=at,
+        at=measured.at,
         status=attempt.status,
         address=attempt.address,
         detail=detail,
         phases_ms=attempt.phases_ms,
         expires=attempt.expires,
         rejected_by=attempt.rejected_by,
+        unsound=attempt.trouble,
     )
 
 
 async def reach_each(service: Service, clock: Callable[[], datetime]) -> tuple[Reading, ...]:
     """Whether each address of a name accepts connections: some clients try one alone, or the first one for long.
 
-    Returns nothing for a service with one address. Never raises.
+    Returns nothing for a service with one address, and nothing of one that this machine has no way to. Never raises.
     """
-    loop = asyncio.get_running_loop()
     try:
-        infos = await loop.getaddrinfo(service.target, service.port, type=socket.SOCK_STREAM)
+        infos = await addresses_of(service.target, service.port)
     except OSError:
         return ()
     each = list({str(info[4][0]): info for info in infos}.values())[:_MOST_ADDRESSES]  # one, where the URL has it
-    return tuple(await asyncio.gather(*(_reach_one(info, clock) for info in each))) if len(each) > 1 else ()
+    readings = await asyncio.gather(*(_reach_one(info, clock) for info in each)) if len(each) > 1 else ()
+    return tuple(reading for reading in readings if reading.unsound is None)
 
 
-async def _reach_one(info: _AddressInfo, clock: Callable[[], datetime]) -> Reading:
+async def _reach_one(info: AddressInfo, clock: Callable[[], datetime]) -> Reading:
     """Connect to one address, and no more."""
-    attempt, at = _Attempt(None), clock()
-    attempt.phase, ended, detail = Phase.CONNECT, ReachOutcome.ANSWERED, ""
-    try:
-        async with asyncio.timeout(_EACH_DEADLINE):
-            (await _connect([info], attempt)).close()
-    except OSError as error:
-        ended, detail = _explain(error)
-    ms = _ms_since(attempt.started)
-    return Reading(Vantage.OUTSIDE, Phase.CONNECT, ended, ms, at, address=str(info[4][0]), detail=detail)
+    attempt = _Attempt(None)
+    ended, detail = ReachOutcome.ANSWERED, ""
+    with Measured(clock) as measured:
+        try:
+            async with asyncio.timeout(_EACH_DEADLINE):
+                (await _connect([info], attempt)).close()
+        except OSError as error:
+            ended, detail = _explain(error)
+    if ended is not ReachOutcome.ANSWERED and attempt.trouble is None:
+        attempt.trouble = judge_soundness(ended, Phase.CONNECT, measured.circumstances())
+    return Reading(
+        Vantage.OUTSIDE,
+        Phase.CONNECT,
+        ended,
+        _ms_since(attempt.started),
+        measured.at,
+        address=str(info[4][0]),
+        detail=detail,
+        unsound=attempt.trouble,
+    )
 
 
 @dataclass(frozen=True)
@@ -171,8 +188,7 @@ async def ask_who_refuses(address: str, port: int) -> Refusal:
     """Connect once more to what has refused it. Never raises."""
     attempt, by_reset = _Attempt(None), False
     try:
-        infos = await asyncio.get_running_loop().getaddrinfo(address, port, type=socket.SOCK_STREAM)
-        (await _connect(infos, attempt)).close()
+        (await _connect(await addresses_of(address, port), attempt)).close()
     except OSError as error:
         by_reset = isinstance(error, ConnectionRefusedError) and attempt.rejected_by is None
     return Refusal(attempt.address or address, port, by_reset, attempt.rejected_by)
@@ -187,14 +203,19 @@ class CountedAttempts:
     accepted: int
 
 
-async def attempt_counted(service: Service) -> CountedAttempts | None:
-    """Ask for ``COUNTED`` connections at once, and close what is accepted. None where the name does not resolve."""
-    loop = asyncio.get_running_loop()
+async def attempt_counted(service: Service, clock: Callable[[], datetime]) -> CountedAttempts | None:
+    """Ask for ``COUNTED`` connections at once, and close what is accepted.
+
+    None where the name does not resolve, and where this machine did not make so many, or did not see how they ended.
+    """
     try:
-        infos = await loop.getaddrinfo(service.target, service.port, type=socket.SOCK_STREAM)
+        infos = await addresses_of(service.target, service.port)
+        with Measured(clock) as measured:
+            accepted = await asyncio.gather(*(_attempt_once(infos[0]) for _ in range(COUNTED)))
     except OSError:
         return None
-    accepted = await asyncio.gather(*(_attempt_once(infos[0]) for _ in range(COUNTED)))
+    if measured.circumstances().late > MOST_LATE * _COUNTED_DEADLINE:
+        return None
     return CountedAttempts(str(infos[0][4][0]), COUNTED, sum(accepted))
 
 
@@ -209,22 +230,24 @@ def source_of(service: Service) -> str | None:
         return None
 
 
-async def _attempt_once(info: _AddressInfo) -> bool:
+async def _attempt_once(info: AddressInfo) -> bool:
+    """Whether it is accepted. Raises OSError where this machine did not get as far as to ask."""
     family, kind, protocol, _, address = info
     with socket.socket(family, kind, protocol) as sock:
         sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it
         try:
             async with asyncio.timeout(_COUNTED_DEADLINE):
                 await asyncio.get_running_loop().sock_connect(sock, address)
-        except OSError:
+        except OSError as error:
+            if trouble_of(error):
+                raise
             return False
         return True
 
 
 async def _try(service: Service, attempt: _Attempt) -> tuple[ReachOutcome, str]:
-    loop = asyncio.get_running_loop()
     with attempt.during(Phase.RESOLVE):
-        infos = await loop.getaddrinfo(service.target, service.port, type=socket.SOCK_STREAM)
+        infos = await addresses_of(service.target, service.port)
     with attempt.during(Phase.CONNECT):
         sock = await _connect(infos, attempt)
     if service.kind is ServiceKind.TCP:
@@ -242,31 +265,55 @@ async def _try(service: Service, attempt: _Attempt) -> tuple[ReachOutcome, str]:
         writer.close()
 
 
-async def _connect(infos: Sequence[_AddressInfo], attempt: _Attempt) -> socket.socket:
-    """The first address that accepts, as a client would: every address in turn. Raises the last one's error."""
-    loop = asyncio.get_running_loop()
-    failed: OSError | None = None
-    for family, kind, protocol, _, address in infos:
-        attempt.address, attempt.rejected_by = str(address[0]), None
-        sock = socket.socket(family, kind, protocol)
+@dataclass(frozen=True)
+class _Failed:
+    """How one address of a name failed, and by what trouble of ours, if any."""
+
+    error: OSError
+    address: str
+    rejected_by: str | None
+    trouble: OwnTrouble | None
+
+
+async def _connect(infos: Sequence[AddressInfo], attempt: _Attempt) -> socket.socket:
+    """The first address that accepts, as a client would: every address in turn.
+
+    Raises the last one's error that tells something of who was asked, and where there is none, the last one's.
+    """
+    failed: _Failed | None = None
+    for info in infos:
+        attempt.address, attempt.rejected_by = str(info[4][0]), None
+        try:
+            return await _connect_to(info, attempt)
+        except OSError as error:
+            trouble = trouble_of(error) or (None if has_way(error, info[0], info[4]) else OwnTrouble.NO_WAY)
+            if failed is None or failed.trouble is not None or trouble is None:
+                failed = _Failed(error, attempt.address, attempt.rejected_by, trouble)
+    if failed is None:
+        raise socket.gaierror(socket.EAI_NODATA, "the name resolves to no address")
+    attempt.address, attempt.rejected_by, attempt.trouble = failed.address, failed.rejected_by, failed.trouble
+    raise failed.error
+
+
+async def _connect_to(info: AddressInfo, attempt: _Attempt) -> socket.socket:
+    family, kind, protocol, _, address = info
+    sock = socket.socket(family, kind, protocol)
+    try:
         sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it
         _queue_errors(sock, on=True)
         if attempt.segment is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, attempt.segment)
-        try:
-            async with asyncio.timeout(CONNECT_DEADLINE):
-                await loop.sock_connect(sock, address)
-        except OSError as error:
-            attempt.rejected_by = _rejecting(sock, attempt.address)
-            sock.close()
-            failed = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            _queue_errors(sock, on=False)  # while it is on, any ICMP error ends a connection that stands
-            return sock
-    raise failed or OSError(errno.EHOSTUNREACH, "the name resolves to no address")
+        async with asyncio.timeout(CONNECT_DEADLINE):
+            await asyncio.get_running_loop().sock_connect(sock, address)
+    except OSError:
+        attempt.rejected_by = _rejecting(sock, str(address[0]))
+        sock.close()
+        raise
+    except BaseException:
+        sock.close()
+        raise
+    _queue_errors(sock, on=False)  # while it is on, any ICMP error ends a connection that stands
+    return sock
 
 
 def _queue_errors(sock: socket.socket, *, on: bool) -> None:
@@ -335,6 +382,8 @@ def _explain(error: Exception) -> tuple[ReachOutcome, str]:  # noqa: PLR0911  # 
             return ReachOutcome.TLS_FAILED, error.reason or str(error)
         case socket.gaierror():
             return ReachOutcome.NAME_UNKNOWN, str(error)
+        case NoNameServerError():
+            return ReachOutcome.TIMED_OUT, str(error)
         case TimeoutError():
             return ReachOutcome.TIMED_OUT, ""
         case asyncio.IncompleteReadError():

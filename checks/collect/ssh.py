@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import asyncssh
 from asyncssh.encryption import get_default_encryption_algs
 
+from checks.collect.names import addresses_of
 from checks.collect.reach import ask_who_refuses
+from checks.collect.soundness import trouble_of
 from checks.errors import (
     CommandTimedOutError,
     LookError,
@@ -25,12 +27,14 @@ from checks.errors import (
     SshLoginRefusedError,
     SshLoginTimedOutError,
     SshLostError,
+    SshNameUnknownError,
     SshRefusedError,
     SshRejectedError,
     SshRejectedOnTheWayError,
     SshSessionTimedOutError,
     SshTimedOutError,
     SshUnreachableError,
+    WatcherTroubleError,
 )
 from checks.model import Host, Output
 
@@ -256,9 +260,14 @@ class Connection:
     async def _connect(self, within: float) -> asyncssh.SSHClientConnection:
         host = self.host
         tunnel: dict[str, Any] = {"tunnel": await self._jump.connected()} if self._jump else {}
-        progress, options = _Progress(), await _options(host)
+        progress = _Progress()
         try:
-            login = asyncssh.connect(host.address, **tunnel, **options, client_factory=lambda: progress)
+            options, place = await _options(host)
+        except (OSError, ValueError) as error:  # of a key file, or of ~/.ssh/config
+            said = f"{host.name}: dockerhealth's own SSH configuration cannot be read: {error}"
+            raise WatcherTroubleError(host.name, said) from error
+        try:
+            login = _login(host, place, **tunnel, **options, client_factory=lambda: progress)
             return await _ended(login, within, lambda: bool(progress.software))
         except TimeoutError:
             raise self._unanswered(progress, within) from None
@@ -272,6 +281,9 @@ class Connection:
             self._refusals.note(host, refused)
             raise refused from error
         except (OSError, asyncssh.Error) as error:
+            if trouble := trouble_of(error):
+                said = f"{host.name}: no SSH connection to {host.address} could be tried: {trouble.says}"
+                raise WatcherTroubleError(host.name, said) from error
             if progress.is_connected:
                 self._refusals.check_penalty(host)
                 raise SshClosedError(
@@ -279,7 +291,7 @@ class Connection:
                     f"{host.name}: {host.address} took the SSH connection, and no login came of it: {error}. Too many "
                     f"logins at once (MaxStartups), or does its sshd penalise dockerhealth's address?",
                 ) from error
-            raise await self._not_connected(error, options) from error
+            raise await self._not_connected(error, place) from error
 
     def _unanswered(self, progress: "_Progress", within: float) -> LookError:
         host = self.host
@@ -297,10 +309,11 @@ class Connection:
             )
         return SshTimedOutError(host.name, f"{host.name}: no SSH connection within {within:g} s at {host.address}")
 
-    async def _not_connected(self, error: Exception, options: dict[str, Any]) -> LookError:
+    async def _not_connected(self, error: Exception, place: tuple[str, int] | None) -> LookError:
         """Tell nobody there, nobody who listens, and somebody who does not want us: the last two look alike."""
         name, address = self.host.name, self.host.address
-        place = await _direct(self.host, options)
+        if isinstance(error, socket.gaierror):
+            return SshNameUnknownError(name, f"{name}: no such name as {place[0] if place else address}: {error}")
         refusal = await ask_who_refuses(*place) if place and isinstance(error, OSError) else None
         if place and refusal and not refusal.is_told and isinstance(error, ConnectionRefusedError):
             refusal = await ask_who_refuses(*place)
@@ -345,6 +358,8 @@ class Connection:
             raise OutputTooLargeError(self.host.name, f"{self.host.name}: {what} printed more than {OUTPUT_CAP} bytes")
 
     def _lost(self, error: Exception) -> LookError:
+        if trouble := trouble_of(error):
+            return WatcherTroubleError(self.host.name, f"{self.host.name}: could not be asked over SSH: {trouble.says}")
         if self._ssh is not None and not isinstance(error, asyncssh.ChannelOpenError):
             self._ssh.abort()
             self._ssh = None
@@ -590,8 +605,42 @@ def _jump_host(host: Host) -> Host | None:
     return Host(f"{host.name} by way of {address}", address, (), jump)
 
 
-async def _options(host: Host) -> dict[str, Any]:
-    """The options of asyncssh. What is left out comes from the user's ~/.ssh/config and agent."""
+async def _login(host: Host, place: tuple[str, int] | None, **options: Any) -> asyncssh.SSHClientConnection:
+    """Connect and log in. Names are asked for by ``addresses_of``: the event loop's own threads may all be taken."""
+    if place is None:
+        return await asyncssh.connect(host.address, **options)
+    sock = await _connected_to(*place)
+    try:
+        return await asyncssh.connect(host.address, sock=sock, **options)
+    except BaseException:
+        sock.close()
+        raise
+
+
+async def _connected_to(target: str, port: int) -> socket.socket:
+    """The first address that accepts. Raises OSError, of the last one."""
+    failed: OSError | None = None
+    for family, kind, protocol, _, address in await addresses_of(target, port):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)  # noqa: FBT003  # the socket API has no keyword for it
+            await asyncio.get_running_loop().sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            failed = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failed or socket.gaierror(socket.EAI_NODATA, f"{target} has no address")
+
+
+async def _options(host: Host) -> tuple[dict[str, Any], tuple[str, int] | None]:
+    """The options of asyncssh, and the name and port that it would connect to: None where it goes another way.
+
+    What is left out comes from the user's ~/.ssh/config and agent.
+    """
     login = host.login
     options: dict[str, Any] = {
         "known_hosts": _known_hosts(known_hosts_path(host)),
@@ -606,22 +655,11 @@ async def _options(host: Host) -> dict[str, Any]:
         "client_keys": [str(login.identity_file)] if login.identity_file else None,
     }
     options |= {name: value for name, value in chosen.items() if value is not None}
-    if not await _chose_ciphers(host, options):
+    resolved = await _resolved(host, options)
+    if resolved.encryption_algs == get_default_encryption_algs():  # ~/.ssh/config does not say which to use
         options["encryption_algs"] = _CIPHERS
-    return options
-
-
-async def _chose_ciphers(host: Host, options: dict[str, Any]) -> bool:
-    """Whether the user's ~/.ssh/config says which ciphers to use with this host."""
-    resolved = await _resolved(host, options)
-    return bool(resolved.encryption_algs != get_default_encryption_algs())
-
-
-async def _direct(host: Host, options: dict[str, Any]) -> tuple[str, int] | None:
-    """The address and port that a login connects to; None where it goes by way of something else."""
-    resolved = await _resolved(host, options)
-    by_way = host.login.proxy_jump or resolved.tunnel or resolved.proxy_command
-    return None if by_way else (resolved.host, resolved.port)
+    another_way = any((login.proxy_jump, resolved.tunnel, resolved.proxy_command, resolved.local_addr))
+    return options, None if another_way else (resolved.host, resolved.port)
 
 
 async def _resolved(host: Host, options: dict[str, Any]) -> asyncssh.SSHClientConnectionOptions:

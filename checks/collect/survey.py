@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from checks.collect import names
 from checks.collect.engine import Engine
 from checks.collect.gather import RECENTLY, Inspection, gather, inspect
 from checks.collect.outside import Outside
@@ -120,8 +121,11 @@ class Survey:
             await engine.close()
         for connection in self.connections.values():
             await connection.close()
+        await names.close()
 
     def _remember(self, host: Host, service: Service, reading: Reading) -> None:
+        if reading.unsound is not None:
+            return
         key = host.name, service.name
         before = self._before.get(key, Before())
         if reading.ok:

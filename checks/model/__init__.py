@@ -29,6 +29,7 @@ from checks.model.plans import (
 )
 from checks.model.readings import (
     Output,
+    OwnTrouble,
     Phase,
     ReachOutcome,
     Reading,
@@ -76,6 +77,7 @@ __all__ = [
     "NoUndo",
     "Outcome",
     "Output",
+    "OwnTrouble",
     "Passage",
     "Phase",
     "Plan",

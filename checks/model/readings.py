@@ -49,6 +49,39 @@ class ReachOutcome(StrEnum):
     FAILED = "failed"  # another error of the system; ``detail`` names it
 
 
+class OwnTrouble(StrEnum):
+    """What of the machine that makes an attempt can spoil it: how it ended then says nothing of the service."""
+
+    NO_DESCRIPTORS = "no-descriptors"
+    NO_MEMORY = "no-memory"
+    NO_PORTS = "no-ports"
+    NO_WAY = "no-way"
+    NO_NAME_SERVER = "no-name-server"
+    LOOP_LATE = "loop-late"
+    CLOCK_SET = "clock-set"
+
+    @property
+    def says(self) -> str:
+        """What the machine lacked, as the end of a sentence."""
+        return _TROUBLES[self]
+
+    @property
+    def cuts_off(self) -> bool:
+        """Whether it lacks a way to others, rather than something that each attempt needs."""
+        return self in {OwnTrouble.NO_WAY, OwnTrouble.NO_NAME_SERVER}
+
+
+_TROUBLES = {
+    OwnTrouble.NO_DESCRIPTORS: "no file descriptor was left (LimitNOFILE of the unit, `ulimit -n`)",
+    OwnTrouble.NO_MEMORY: "the kernel had no memory for a connection",
+    OwnTrouble.NO_PORTS: "no local port was left (net.ipv4.ip_local_port_range)",
+    OwnTrouble.NO_WAY: "this machine has no route there",
+    OwnTrouble.NO_NAME_SERVER: "no name server answered (/etc/resolv.conf)",
+    OwnTrouble.LOOP_LATE: "dockerhealth itself was kept from its work (CPU, memory, a machine that was paused)",
+    OwnTrouble.CLOCK_SET: "this machine's clock was set meanwhile, or it slept",
+}
+
+
 @dataclass(frozen=True)
 class Reading:
     """The typed result of one reach attempt."""
@@ -65,6 +98,7 @@ class Reading:
     by: str = ""  # the host that made the attempt, where that is another one than the service's (PEER)
     expires: datetime | None = None  # of the certificate that was shown, where it was verified
     rejected_by: str | None = None  # whose firewall ended it with an ICMP error; None also where that cannot be told
+    unsound: OwnTrouble | None = None  # why it tells nothing of the service; None for one that counts
 
     @property
     def ok(self) -> bool:
@@ -78,7 +112,8 @@ class Reading:
         if self.status is not None:
             login = " (asks for a login)" if self.ok and self.status == _UNAUTHORIZED else ""
             return f"{words} {self.status}{login}"
-        return words if self.ok else f"{words} at {self.phase}{rejected}"
+        unsound = f", which tells nothing: {self.unsound.says}" if self.unsound else ""
+        return words if self.ok else f"{words} at {self.phase}{rejected}{unsound}"
 
 
 @dataclass(frozen=True)

@@ -87,11 +87,6 @@ async def test_a_server_that_accepts_and_is_silent_times_out_in_http() -> None:
     assert (reading.phase, reading.ended) == (Phase.HTTP, ReachOutcome.TIMED_OUT)
 
 
-async def test_a_name_that_does_not_exist_ends_in_resolve() -> None:
-    reading = await read("http://nowhere.invalid:5000/v2/")
-    assert (reading.phase, reading.ended) == (Phase.RESOLVE, ReachOutcome.NAME_UNKNOWN)
-
-
 async def test_a_tcp_service_is_healthy_when_it_accepts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         reading = await read(f"tcp://127.0.0.1:{mute.getsockname()[1]}", ServiceKind.TCP)

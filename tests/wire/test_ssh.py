@@ -21,7 +21,6 @@ from checks.errors import (
     SshLostError,
     SshRefusedError,
     SshSessionTimedOutError,
-    SshUnreachableError,
 )
 from checks.model import Host, Login
 from tests.wire.sshd import Sshd, sshd
@@ -160,11 +159,6 @@ async def test_what_a_login_took_is_not_taken_off_a_commands_own_deadline(server
     connection = Connection(server.host)
     assert (await connection.run("echo here", what="a test", timeout=0.9)).stdout == b"here\n"
     await connection.close()
-
-
-async def test_a_name_that_does_not_resolve_is_unreachable(server: Sshd) -> None:
-    with pytest.raises(SshUnreachableError):
-        await run(replace(server.host, address="nowhere.invalid"))
 
 
 async def test_a_key_that_the_host_does_not_know_is_a_refused_login(server: Sshd, tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Asks /etc/hosts and the name servers of resolv.conf, by c-ares. The only place that knows aiodns."""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiodns
+import pycares
+
+from checks.collect.soundness import NoNameServerError
+
+_EACH_TRY, _TRIES = 0.6, 2
+"""Seconds that one name server is waited for, and how often each is asked."""
+
+_NO_SUCH_NAME = {pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA, pycares.errno.ARES_EBADNAME}
+"""A name server's word, RFC 2308: NXDOMAIN, and a name that has no address. All else is that it could not tell."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Families and addresses without a port, the best first, and for how many seconds that holds."""
+
+    places: tuple[tuple[int, tuple[Any, ...]], ...]
+    ttl: int
+
+
+class NameServers:
+    """Of one event loop."""
+
+    def __init__(self, servers: Sequence[str] | None) -> None:
+        """``servers``: see ``Names``. Raises NoNameServerError where this machine has nothing to ask with."""
+        try:
+            self._resolver = aiodns.DNSResolver(servers, timeout=_EACH_TRY, tries=_TRIES)
+        except pycares.AresError as error:  # no descriptors, or no memory
+            raise NoNameServerError(str(error)) from error
+
+    async def ask(self, name: str) -> Answer:
+        """Raises socket.gaierror where there is no such name, and NoNameServerError where nobody could tell."""
+        try:
+            answer = await self._resolver.getaddrinfo(name, type=socket.SOCK_STREAM)
+        except aiodns.error.DNSError as error:
+            number, says = error.args
+            if number in _NO_SUCH_NAME:
+                raise socket.gaierror(socket.EAI_NONAME, f"{name}: {says}") from error
+            raise NoNameServerError(f"{name}: {says}") from error
+        places = tuple((int(node.family), (node.addr[0].decode(), *node.addr[2:])) for node in answer.nodes)
+        return Answer(places, min((node.ttl for node in answer.nodes), default=0))
+
+    async def close(self) -> None:
+        await self._resolver.close()
