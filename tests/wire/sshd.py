@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 from asyncssh.process import SSHServerProcess
@@ -29,6 +31,7 @@ class Sshd:
     answering: set[asyncio.Task[None]] = field(default_factory=set)
     login: asyncio.Event = field(default_factory=asyncio.Event)
     session: asyncio.Event = field(default_factory=asyncio.Event)
+    docker: Path | None = None  # what stands behind the host's Docker socket
 
     def __post_init__(self) -> None:
         """Let logins end and sessions start at once; a test that clears one of these has them wait."""
@@ -74,6 +77,26 @@ async def _feed(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subpro
     child.stdin.close()
 
 
+async def _lead_to(place: Path, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]) -> None:
+    """Join a forwarded connection to a socket here, as sshd does, until either side has had enough."""
+    near_reader, near_writer = await asyncio.open_unix_connection(place)
+    ways = {asyncio.create_task(_pass_on(*way)) for way in ((reader, near_writer), (near_reader, writer))}
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        near_writer.transport.abort()
+        writer.close()
+
+
+async def _pass_on(source: Any, target: Any) -> None:
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+
+
 async def _carry(source: asyncio.StreamReader | None, target: asyncssh.SSHWriter[bytes]) -> None:
     while source is not None and (printed := await source.read(65536)):
         target.write(printed)
@@ -101,6 +124,10 @@ async def sshd(folder: Path, answer: Answer = in_a_shell, *, services: tuple[Ser
 
         def connection_requested(self, *_: object) -> bool:
             return True  # a jump host forwards
+
+        def unix_connection_requested(self, dest_path: str) -> Callable[..., Coroutine[None, None, None]] | bool:  # noqa: ARG002
+            docker = started[0].docker
+            return False if docker is None else functools.partial(_lead_to, docker)
 
     async def handle(process: asyncssh.SSHServerProcess[bytes]) -> None:
         started[0].commands.append(process.command or "")

@@ -234,6 +234,13 @@ def test_an_error_of_curl_in_another_language_is_an_error_of_no_known_kind() -> 
     assert {rung.ended for rung in found.ways[5000].rungs} == {ReachOutcome.FAILED}
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"nftables": ' + "[" * 100_000, "1" * 10_000, "[1e999]"])
+@pytest.mark.parametrize("probe", ["nftables", "engine-info", "engine-containers", "engine-logs"])
+def test_whatever_json_makes_a_parser_raise_costs_that_fact_alone(probe: str, text: str) -> None:
+    [source] = [source for source in ALL_FACTS if probe in {one.name for one in source.probes}]
+    assert isinstance(read(source, recorded("debian12-docker20.10.24", "healthy"), {probe: Output(text)}), Unavailable)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
