@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from bot.store import Leader, Leaders, StoreError
+from bot.tasks import ended
 
 BEAT_EVERY = 2.0  # seconds
 DEAD_AFTER = 8.0
@@ -24,6 +25,9 @@ DEAD_AFTER = 8.0
 ASK_EVERY = 1.0
 WAITED_FOR_STORE = 1.0
 """Seconds of waiting to write after which the leader may have waited as well: its silence is counted anew."""
+
+GIVES_UP_WITHIN = 0.5
+"""Seconds that it takes at most to tell the store so, twice: where that hangs, the kernel tells who stands by."""
 
 log = structlog.get_logger()
 
@@ -72,9 +76,10 @@ class Leadership:
         finally:
             for task in following:
                 task.cancel()
-            await asyncio.gather(*following, return_exceptions=True)
+            await asyncio.wait(following, timeout=GIVES_UP_WITHIN)
             self._leaders.act(None)
-            await self._give_up()
+            await ended(self._leaders.give_up(self._token), GIVES_UP_WITHIN, "to let another dockerhealth act")
+            self._leaders.signs.let_go()
 
     def _is_dead(self, leader: Leader, since: float) -> bool:
         if self._leaders.signs.is_dead(leader.token):
@@ -115,13 +120,6 @@ class Leadership:
                 continue  # nobody else can write either; who can finds this one silent
         log.error("another dockerhealth acts on this store: standing by", process=other.process)
         over.set()
-
-    async def _give_up(self) -> None:
-        try:
-            await self._leaders.give_up(self._token)
-        except StoreError as error:
-            log.warning("the store cannot be told that this dockerhealth acts no more", why=str(error))
-        self._leaders.signs.let_go()
 
 
 async def _follow(stop: asyncio.Event, over: asyncio.Event) -> None:

@@ -50,7 +50,7 @@ class Checker:
         """
         self._clock = clock
         self._survey = Survey(hosts, clock, concurrency)
-        self._newest: dict[tuple[str, str], Report] = {}  # of each host and service
+        self._newest: dict[tuple[str, str], Report] = {}  # of each host and service, as far as the next one needs it
 
     @property
     def hosts(self) -> Mapping[str, Host]:
@@ -99,8 +99,9 @@ class Checker:
     def _following(self, found: Report) -> Report:
         """The report, as the one that follows the newest of its service, whose place it takes."""
         key = found.host, found.service
-        self._newest[key] = continued(found, self._newest.get(key))
-        return self._newest[key]
+        following = continued(found, self._newest.get(key))
+        self._newest[key] = replace(following, readings=(), diagnosis=Diagnosis(), plans=(), refused=())
+        return following
 
     async def doctor(self, host: Host) -> tuple[Requirement, ...]:
         """Find out what dockerhealth needs of a host, and what of it is there.

@@ -10,6 +10,9 @@ from checks.model import Host, Report
 
 Reports = tuple[Report, ...]
 
+KEPT_FOR = 60.0
+"""Seconds from the beginning of a look, after which its reports are not shared any more."""
+
 _SLACK = 0.1
 """Seconds between the readings of the two clocks, at most."""
 
@@ -33,10 +36,20 @@ class SharedChecks:
         """The reports of a look that began at ``since`` or later; a new one where there is none."""
         newest = self._newest.get(host.name)
         if newest is None or not self._began_after(newest, since) or _failed(newest.reports):
+            self._let_go_of_old_ones()
             task = asyncio.create_task(self._run(host), name=f"look at {host.name}")
             newest = self._newest[host.name] = _SharedCheck(self._clock(), time.monotonic(), task)
         # One who stops waiting must not end the look for the others.
         return await asyncio.shield(newest.reports)
+
+    def _let_go_of_old_ones(self) -> None:
+        """Nobody waits for a look of so long ago, and the reports of all hosts are tens of megabytes."""
+        long_ago = time.monotonic() - KEPT_FOR
+        self._newest = {
+            name: check
+            for name, check in self._newest.items()
+            if check.began_monotonic > long_ago or not check.reports.done()
+        }
 
     def _began_after(self, check: _SharedCheck, since: datetime) -> bool:
         """Whether a look began at ``since`` or later, by both clocks: the wall's may have been put back meanwhile.

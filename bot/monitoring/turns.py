@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Turns(Generic[T]):
-    """Each item has a turn every ``interval`` seconds, the first ones spread evenly over ``spread`` of them.
+    """Each item has a turn every ``interval`` seconds, spread evenly over it; the first ones over ``spread`` seconds.
 
     Times are seconds of a monotonic clock. Who could not be asked at its turn is asked as soon as it can be, once: its
     next turn is where it would have been.
@@ -17,8 +17,11 @@ class Turns(Generic[T]):
     def __init__(self, items: Iterable[T], interval: float, begin: float, *, spread: float | None = None) -> None:
         self._items = tuple(items)
         self._interval = interval
-        step = (interval if spread is None else spread) / max(len(self._items), 1)
-        self._waiting = [(begin + step * (number + 0.5), number) for number in range(len(self._items))]
+        self._begin = begin
+        self._waiting = [
+            (begin + self._place(number, interval if spread is None else spread), number)
+            for number in range(len(self._items))
+        ]
 
     @property
     def next(self) -> float:
@@ -34,6 +37,14 @@ class Turns(Generic[T]):
         told: list[tuple[T, float]] = []
         while len(told) < most and self.next <= now:
             at, number = self._waiting[0]
-            heapq.heapreplace(self._waiting, (at + self._interval * (1 + (now - at) // self._interval), number))
+            heapq.heapreplace(self._waiting, (self._after(number, max(now, at + self._interval / 2)), number))
             told.append((self._items[number], at))
         return told
+
+    def _place(self, number: int, within: float) -> float:
+        return within * (number + 0.5) / len(self._items)
+
+    def _after(self, number: int, time: float) -> float:
+        """The first turn of an item after a time."""
+        place = self._begin + self._place(number, self._interval)
+        return place + self._interval * ((time - place) // self._interval + 1)

@@ -14,6 +14,9 @@ from bot.store.announcements import Announcement, Announcements
 from bot.store.migrations import upgrade
 from bot.store.tables import leaders
 
+READERS = 5
+"""Transactions that read at the same time. Who comes later waits, and holds no connection while it does."""
+
 BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
 
 T = TypeVar("T")
@@ -65,6 +68,8 @@ class Database:
         self.token: int | None = None  # by which this process acts; None: by none, as that of a terminal
         self._engine = engine
         self._writer = engine.execution_options(dockerhealth_writes=True)
+        # SQLite lets one write. Connections of those that wait for it would be gone from all others.
+        self._reads, self._writes = asyncio.Semaphore(READERS), asyncio.Semaphore(1)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -95,14 +100,14 @@ class Database:
     async def reading(self) -> AsyncIterator[Transaction]:
         """Open a transaction that only reads. Raises StoreError."""
         with _own_errors():
-            async with _transaction(self._engine) as transaction:
+            async with self._reads, _transaction(self._engine) as transaction:
                 yield transaction
 
     @asynccontextmanager
     async def writing(self, *, whoever_acts: bool = False) -> AsyncIterator[Transaction]:
         """Open a transaction that writes, once it is its turn. Raises ConflictError, OutbidError, StoreError."""
         with _own_errors():
-            async with _transaction(self._writer) as transaction:
+            async with self._writes, _transaction(self._writer) as transaction:
                 if self.token is not None and not whoever_acts:
                     highest = (await transaction.execute(select(func.max(leaders.c.token)))).scalar()
                     if highest != self.token:

@@ -101,11 +101,11 @@ class Pulse:
         self._measuring += 1
         if self._next is None:
             self._schedule(loop)
-        return self._late + self._overdue(loop)
+        return self._late + self._overdue()
 
-    def end(self, loop: asyncio.AbstractEventLoop, begun: float) -> float:
+    def end(self, begun: float) -> float:
         """Measure no more. Returns how many seconds it came late since."""
-        late = self._late + self._overdue(loop) - begun
+        late = self._late + self._overdue() - begun
         self._measuring -= 1
         if not self._measuring and self._next is not None:
             self._next.cancel()
@@ -117,11 +117,11 @@ class Pulse:
         self._next = loop.call_at(self._due, self._beat, loop)
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._late += self._overdue(loop)
+        self._late += self._overdue()
         self._schedule(loop)
 
-    def _overdue(self, loop: asyncio.AbstractEventLoop) -> float:
-        return max(0.0, loop.time() - self._due)
+    def _overdue(self) -> float:
+        return max(0.0, time.monotonic() - self._due)  # loop.time() stands still within a turn of uvloop's
 
 
 _PULSES: WeakKeyDictionary[asyncio.AbstractEventLoop, Pulse] = WeakKeyDictionary()
@@ -142,7 +142,7 @@ class Measured:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._late = self._pulse.end(self._loop, self._begun)
+        self._late = self._pulse.end(self._begun)
 
     def circumstances(self) -> Circumstances:
         """Of the attempt that has just ended."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,28 +17,31 @@ class ServiceKind(StrEnum):
 
 @dataclass(frozen=True)
 class Service:
-    """One published endpoint on a host. ``url`` is ``http://``, ``https://`` or ``tcp://``."""
+    """One published endpoint on a host. ``url`` is ``http://``, ``https://`` or ``tcp://``.
+
+    What the URL says is taken from it once: every reading asks for it.
+    """
 
     name: str
     url: str
     kind: ServiceKind = ServiceKind.REGISTRY
     container: str | None = None
 
-    @property
+    @cached_property
     def target(self) -> str:
         """The host part of the URL: a name or an address, IPv6 without its brackets."""
         return urlsplit(self.url).hostname or ""
 
-    @property
+    @cached_property
     def port(self) -> int:
         parts = urlsplit(self.url)
         return parts.port or (443 if parts.scheme == "https" else 80)
 
-    @property
+    @cached_property
     def tls(self) -> bool:
         return urlsplit(self.url).scheme == "https"
 
-    @property
+    @cached_property
     def path(self) -> str:
         return "/v2/" if self.kind is ServiceKind.REGISTRY else urlsplit(self.url).path or "/"
 

@@ -44,10 +44,16 @@ def test_after_a_pause_not_all_are_asked_at_once() -> None:
     assert {item for item, at in told if at <= 65.1} == set(many)
 
 
-def test_the_first_turns_may_come_sooner_than_the_others() -> None:
-    turns = Turns("ab", 300.0, begin=0.0, spread=10.0)
-    assert [item for item, _ in asked(turns, 0.0, 300.0)] == ["a", "b"]
-    assert turns.next == 302.5
+def test_the_first_turns_may_come_sooner_and_the_others_are_spread_all_the_same() -> None:
+    turns = Turns("abcd", 300.0, begin=0.0, spread=10.0)
+    told = asked(turns, 0.0, 1000.0)
+    assert [item for item, at in told if at < 10.0] == list("abcd")
+    later = [at for _, at in told if at > 10.0]
+    assert len(later) >= 10
+    assert all(60.0 < second - first < 90.0 for first, second in pairwise(later))
+    for item in "abcd":
+        gaps = [second - first for first, second in pairwise(at for each, at in told if each == item)]
+        assert all(150.0 <= gap <= 450.0 for gap in gaps)
 
 
 def test_where_there_is_nobody_no_turn_comes() -> None:
