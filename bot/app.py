@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from bot.slack.client import SlackClient
 from bot.slack.listeners import Listeners
 from bot.slack.outbox import Outbox, SendError, WrongTokenError, backoff
 from bot.slack.socket import Socket
+from bot.slack.store_notice import StoreNotice
 from bot.store import Store
 from bot.tasks import Tasks, ended, unless
 from checks.check import Checker
@@ -34,6 +35,8 @@ LISTENING_ENDS = 2.0
 ACTING_ENDS = 4.5
 OUTBOX_EMPTIED = 1.5
 CLOSED = 1.0
+
+NOTICED_EVERY = 1.0  # seconds, whatever is looked after beside the outbox
 
 FIX_GRACE = 3.5
 """Seconds of these that a running fix has. The next process takes up what it leaves: bot/remediation/runner.py."""
@@ -105,12 +108,14 @@ class Bot:
             reach_every=self._settings.checks.reach_every,
             look_every=self._settings.checks.look_every,
         )
+        notice = StoreNotice(self._store, self._slack, self._settings.slack.alert_channel, now)
         emptied, sending = asyncio.Event(), Tasks()
         automation.start()
         await runner.recover()
         await monitor.start()
         scheduler.start()
         sending.start(outbox.run(emptied), "outbox")
+        sending.start(_every(NOTICED_EVERY, notice.show, emptied), "notice")
         try:
             yield Acting(monitor, runner)
         finally:
@@ -178,6 +183,12 @@ class Bot:
     async def _greeted(self, app_token: str) -> str:
         await self._slack.greet(app_token)
         return await self._slack.team()
+
+
+async def _every(seconds: float, look: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await look()
+        await unless(stop, asyncio.sleep(seconds))
 
 
 async def _ends(scheduler: Scheduler, automation: Automation, runner: Runner, monitor: Monitor) -> None:

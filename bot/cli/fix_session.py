@@ -56,9 +56,9 @@ class FixSession:
         self._approvals = ApprovalService(store, self._runner, directory, policies=self._policies, clock=_now)
 
     @classmethod
-    async def open(cls, settings: Settings, who: str, say: Say) -> Self:
+    async def open(cls, settings: Settings, who: str, say: Say, *, only_reads: bool = False) -> Self:
         """Raises StoreError."""
-        store = await Store.open(settings.store)
+        store = await (Store.read if only_reads else Store.open)(settings.store)
         checker = Checker(settings.host_list(), clock=_now)
         return cls(settings, checker, store, SlackGroups(settings), who, say)
 

@@ -56,7 +56,7 @@ def export(settings: Settings, host: str | None, run: str | None) -> None:
 
 def _read(settings: Settings, host: str | None = None, run: str | None = None) -> tuple[Sealed, ...]:
     async def read() -> tuple[Sealed, ...]:
-        store = await Store.open(settings.store)
+        store = await Store.read(settings.store)
         try:
             return await store.audit.all(host, run)
         finally:

@@ -43,7 +43,10 @@ def undo(settings: Settings, host: Host, run: str | None, *, dry_run: bool, ask:
     logs.configure(logging.WARNING)
     arguments.here_to_stay()
     if dry_run:
-        return _show(asyncio.run(_planned_undo(settings, host, run)))
+        try:
+            return _show(asyncio.run(_planned_undo(settings, host, run)))
+        except StoreError as error:
+            arguments.wrong(str(error))
     return _mend(settings, host, lambda session: session.propose_undo(host, run), ask=ask)
 
 
@@ -64,7 +67,7 @@ async def _planned(settings: Settings, host: Host, service: Service, fix: FixId)
 
 
 async def _planned_undo(settings: Settings, host: Host, run: str | None) -> Plan | NoUndo:
-    session = await FixSession.open(settings, arguments.person(), lambda _: None)
+    session = await FixSession.open(settings, arguments.person(), lambda _: None, only_reads=True)
     try:
         proposal = await session.propose_undo(host, run)
     finally:

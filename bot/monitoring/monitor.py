@@ -3,8 +3,10 @@
 The outbox shows what the store says; nothing here talks to Slack.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self
@@ -29,7 +31,7 @@ from bot.monitoring.shared_checks import Reports, SharedChecks
 from bot.monitoring.tracker import IncidentTracker
 from bot.monitoring.watcher_offline import WatcherOffline
 from bot.monitoring.watcher_offline_rules import offline_report
-from bot.store import RunEnded, Store
+from bot.store import RunEnded, Store, UnwritableError
 from bot.tasks import Tasks
 from checks.intervals import continued
 from checks.model import Baseline, Host, Plan, Reading, Report, Service, Status
@@ -39,6 +41,8 @@ UNEXPLAINED_FOR = timedelta(seconds=15)
 
 EXPLAINED_FOR = timedelta(minutes=1)
 """The same for one that does: it may have caught the host halfway, and the fault may have become another since."""
+
+STORE_TRIED_EVERY = 2.0  # seconds
 
 log = structlog.get_logger()
 
@@ -141,7 +145,8 @@ class Monitor:
 
     async def read(self, host: Host, service: Service) -> None:
         """Reach a service from outside once, and draw the consequences."""
-        await self.take(host, service, await self._checker.reach(host, service))
+        with suppress(UnwritableError):  # it says so itself, once; the next reading draws them when it can be written
+            await self.take(host, service, await self._checker.reach(host, service))
 
     async def take(self, host: Host, service: Service, reading: Reading) -> None:
         """Draw the consequences of a reading from outside. One that failed because of dockerhealth itself has none."""
@@ -204,8 +209,9 @@ class Monitor:
     async def look(self, host: Host) -> None:
         """The deeper look of every few minutes: risks while all is well, a fresh diagnosis while it is not."""
         reports = await self._shared_checks.look(host, self._clock())
-        for report in reports:
-            await self._absorb(report)
+        with suppress(UnwritableError):
+            for report in reports:
+                await self._absorb(report)
 
     def look_again(self, host: str) -> None:
         """A fresh look soon: what is known of the host may have changed."""
@@ -244,7 +250,17 @@ class Monitor:
             # When the look that began on suspicion came by, it was well, or not to be seen; it has failed since then.
             reports = await self._shared_checks.look(host, self._clock())
         for report in reports:
-            await self._absorb(report)
+            await self._absorb_in_the_end(report)
+
+    async def _absorb_in_the_end(self, report: Report) -> None:
+        """Store what a look found, when the store can be written: no other look is due before some minutes."""
+        while True:
+            try:
+                await self._absorb(report)
+            except UnwritableError:
+                await asyncio.sleep(STORE_TRIED_EVERY)
+            else:
+                return
 
     async def _absorb(self, report: Report, asked_by: str | None = None) -> CheckResult:
         """Store what a look found. Returns it as stored, and the service's live incident."""

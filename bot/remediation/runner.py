@@ -7,7 +7,7 @@ over; it starts no step, it looks at what took effect (checks/execution/apply.py
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +17,7 @@ from bot.approvals.offers import offered
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
 from bot.incidents.model import AUTO, Approval, Incident, Offer, begin_run, end_run
-from bot.store import LeaseLostError, Store, StoreError
+from bot.store import LeaseLostError, OutbidError, Store, StoreError
 from bot.store.runs import Claim, RunEnd
 from bot.tasks import Tasks
 from checks.execution.order import Event, OnEvent, Order
@@ -27,7 +27,10 @@ from checks.model import Applied, NoUndo, Outcome, Snapshot
 LEASE = timedelta(seconds=15)
 """A runner that has given no sign of life for this long is dead."""
 
-STORE_ATTEMPTS = 5
+STORE_PATIENCE = 300.0
+"""Seconds that a run waits for a store that cannot be written. Nothing is done on its host meanwhile."""
+
+TRIED_AGAIN_AFTER = 1.0  # seconds
 
 log = structlog.get_logger()
 
@@ -124,7 +127,7 @@ class Runner:
         now = self._clock()
         for incident, offer in await self._store.runs.abandoned(now, host):
             if offer.id in self._carried_here:
-                continue  # its lease is over only by a clock that was put forward
+                continue  # its lease is over only by a clock that was put forward, or as the store was locked
             if offer.approval and await self._store.runs.take_over(offer, self._until(), now):
                 log.warning("fix: its runner is gone", host=incident.host, fix=offer.plan.name, offer=offer.id)
                 run = Run(incident, offer, offer.approval)
@@ -169,7 +172,9 @@ class Runner:
         async def on_event(event: Event) -> None:
             log.info("fix", host=incident.host, fix=offer.plan.name, what=event.what, says=event.says)
             entry = run.entry(event.what, event.says, event.data, self._clock())
-            await self._store.runs.record(incident, offer, entry, self._until(), before=event.before)
+            await self._patiently(
+                lambda: self._store.runs.record(incident, offer, entry, self._until(), before=event.before)
+            )
 
         self._carried_here.add(offer.id)
         try:
@@ -182,24 +187,35 @@ class Runner:
             log.exception("fix: the store fails; what came of it is found out when it is back", offer=offer.id)
         except asyncio.CancelledError:
             # The process is being stopped. The next one finds out what the host did by then.
-            await asyncio.shield(self._store.runs.let_go(offer, self._clock()))
+            with suppress(StoreError):  # then its lease ends by itself
+                await asyncio.shield(self._store.runs.let_go(offer, self._clock()))
             raise
         finally:
             self._carried_here.discard(offer.id)
+
+    async def _patiently(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write what is due before a run goes on, as soon as the store can be written. Raises what it raises at last.
+
+        No step starts that was not noted before: a store that is locked for a while delays a run, and breaks none off.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + STORE_PATIENCE
+        while True:
+            try:
+                return await write()
+            except OutbidError:
+                raise
+            except StoreError as error:
+                if loop.time() >= until:
+                    raise
+                log.warning("fix: it waits for the store", why=str(error))
+            await asyncio.sleep(TRIED_AGAIN_AFTER)
 
     async def _end(self, run: Run, applied: Applied) -> None:
         incident, offer = run.incident, run.offer
         log.info("fix: ended", host=incident.host, fix=offer.plan.name, outcome=applied.outcome, says=applied.says)
         back = self._undo_of(offer, applied)
-        for attempt in range(1, STORE_ATTEMPTS + 1):
-            try:
-                await self._finish(run, applied, back)
-                break
-            except StoreError:
-                log.exception("fix: its end could not be stored", offer=offer.id, says=applied.says, attempt=attempt)
-                if attempt == STORE_ATTEMPTS:
-                    raise
-                await asyncio.sleep(1)
+        await self._patiently(lambda: self._finish(run, applied, back))
         if back is not None and offer.plan.undo_unasked and _did_nothing_for_it(applied):
             fresh = await self._store.incidents.get(incident.id)
             if fresh is not None:

@@ -191,7 +191,6 @@ class Outbox:
         self._channels: defaultdict[str, Hold] = defaultdict(Hold)
         self._unstored: dict[str, Sent] = {}
         self._said: dict[str, tuple[str, datetime]] = {}  # what is refused, and when the log was told
-        self._unwritable = Hold()
         store.announcements.on(MessageDue, lambda _: self.wake())
 
     def wake(self) -> None:
@@ -204,9 +203,9 @@ class Outbox:
             self._woken.clear()
             try:
                 again = await self.deliver()
-                self._unwritable = Hold()
-            except StoreError:  # the store itself says so, once
-                again = self._unwritable.again(self._clock())
+            except StoreError as error:  # that it cannot be written it says itself, once
+                log.debug("outbox: the store fails", why=str(error))
+                again = self._clock() + timedelta(seconds=IDLE)
             except Exception:  # a loop that has ended would show nothing ever again
                 log.exception("outbox: a pass failed; the next one follows")
                 again = self._clock() + backoff(0)
@@ -225,6 +224,8 @@ class Outbox:
 
     async def deliver(self) -> datetime | None:
         """Send what is due. Returns when to come again; None if nothing is waiting. Raises StoreError."""
+        if self._store.database.writability.why:
+            await self._store.database.probe()
         await self._store_what_was_sent()
         if not self._redirected:
             await self._redirect()

@@ -7,7 +7,7 @@ from typing import Self
 from bot.store.announcements import Announcements, DiagnosisStored, MessageDue, RunEnded
 from bot.store.audit import Audit
 from bot.store.baselines import Baselines
-from bot.store.database import Database, StoreError
+from bot.store.database import Database, OutbidError, StoreError, UnwritableError
 from bot.store.incidents import Incidents
 from bot.store.leaders import Leader, Leaders
 from bot.store.messages import Messages, Posted
@@ -25,12 +25,14 @@ __all__ = [
     "LeaseLostError",
     "MessageDue",
     "Messages",
+    "OutbidError",
     "Posted",
     "RunEnded",
     "Runs",
     "Seen",
     "Store",
     "StoreError",
+    "UnwritableError",
 ]
 
 
@@ -63,7 +65,15 @@ class Store:
         Raises:
             StoreError: It cannot be opened or brought up to date. The text says what to check.
         """
-        database = await Database.open(url)
+        return cls._of(await Database.open(url))
+
+    @classmethod
+    async def read(cls, url: str) -> Self:
+        """Open the database for a command that only reads: none is made, and nothing is changed. Raises StoreError."""
+        return cls._of(await Database.read(url))
+
+    @classmethod
+    def _of(cls, database: Database) -> Self:
         life = secrets.token_hex(8)
         return cls(
             database=database,

@@ -3,7 +3,15 @@
 from bot.slack.views.alert import alert
 from bot.slack.views.answer import answer
 from bot.slack.views.overview import Glance, overview
-from bot.slack.views.short import help_text, looking, others_connected, unknown_host, unknown_service
+from bot.slack.views.short import (
+    help_text,
+    looking,
+    others_connected,
+    store_unwritable,
+    store_writable_again,
+    unknown_host,
+    unknown_service,
+)
 
 __all__ = [
     "Glance",
@@ -13,6 +21,8 @@ __all__ = [
     "looking",
     "others_connected",
     "overview",
+    "store_unwritable",
+    "store_writable_again",
     "unknown_host",
     "unknown_service",
 ]

@@ -48,6 +48,16 @@ def others_connected(others: int) -> Message:
     )
 
 
+def store_unwritable(why: str) -> Message:
+    """What is wrong with dockerhealth itself, where it cannot note what it tells."""
+    until = "It watches on, and tells and mends nothing until it can."
+    return _one(f"🔴 dockerhealth cannot write its store. {until} {prose(why)}")
+
+
+def store_writable_again() -> Message:
+    return _one("🟢 dockerhealth can write its store again: what was held is told now.")
+
+
 def _nearest(names: Sequence[str], otherwise: str) -> str:
     return f"Did you mean {' or '.join(code(name, 80) for name in names[:5])}?" if names else otherwise
 

@@ -1,5 +1,6 @@
 """What a command imports: nothing that takes long and that it does not need."""
 
+import asyncio
 import json
 import os
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.store import Store
 from tests.unit.bot.cli.cli_world import configured
 
 SLACK = {"slack_sdk", "slack_bolt", "aiohttp"}
@@ -76,10 +78,16 @@ def test_a_host_is_checked_without_slack_database_and_scheduler(tmp_path: Path) 
 
 
 def test_the_audit_log_is_read_without_what_looks_at_hosts(tmp_path: Path) -> None:
+    asyncio.run(_made(f"sqlite:///{tmp_path}/dockerhealth.db"))
     ended, modules = imported(COMMAND, "audit", "-c", configured(tmp_path, "[]"))
     assert ended == "0"
     assert modules >= {"sqlalchemy"}
     assert not modules & (SLACK | SSH | ENGINE | BOT)
+
+
+async def _made(url: str) -> None:
+    store = await Store.open(url)
+    await store.close()
 
 
 @pytest.mark.parametrize(
