@@ -142,6 +142,7 @@ class Bot:
         log.info("started", hosts=len(acting.monitor.hosts), team=team)
         asking, listening = Tasks(), asyncio.create_task(socket.run(stop), name="socket")
         asking.start(self._ask_for_groups(), "groups")
+        asking.start(self._ask_for_channel(), "channel")
         try:
             await unless(stop, asyncio.shield(listening))
         finally:
@@ -160,6 +161,17 @@ class Bot:
         """Have it in the log at start, not at the first click, if Slack does not tell who is in an approvers' group."""
         for group in self._policies.groups:
             await self._slack.members(group)
+
+    async def _ask_for_channel(self) -> None:
+        """Have it in the log at start, not at the first alert, if the bot is not in the channel."""
+        channel = self._settings.slack.alert_channel
+        try:
+            todo = await self._slack.why_not_in(channel)
+        except SendError as error:
+            log.warning("slack: whether the bot is in the alert channel could not be asked", channel=channel, why=error)
+            return
+        if todo:
+            log.error("slack: NOBODY SEES ALERTS, the bot cannot post in the alert channel", channel=channel, todo=todo)
 
     async def _introduced(self, app_token: str, stop: asyncio.Event) -> str:
         """The workspace, once Slack has answered. Raises WrongTokenError for a token that it does not know.

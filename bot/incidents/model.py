@@ -18,6 +18,7 @@ class IncidentKind(StrEnum):
     OUTAGE = "outage"  # of a service
     PREVENTION = "prevention"  # of a fault: a risk of a service that is well
     WATCHER_OFFLINE = "watcher-offline"  # the watcher itself reaches no host: of ALL_HOSTS
+    UNWATCHED = "unwatched"  # of a service that left the configuration: nobody knows how it is
 
 
 class IncidentState(StrEnum):
@@ -231,6 +232,14 @@ def acknowledge(incident: Incident, who: str, now: datetime) -> Transition | Non
     if incident.state is not IncidentState.OPEN:
         return None
     return Transition(IncidentState.OPEN, IncidentState.ACKNOWLEDGED, "someone takes care of it", now, who)
+
+
+def left_unwatched(incident: Incident, now: datetime) -> Transition | None:
+    """The end of an incident whose service left the configuration. None while a fix runs, which ends it itself."""
+    if incident.state not in LIVE or incident.state is IncidentState.FIXING:
+        return None
+    says = f"{incident.name} left the configuration; whether it answers is not known"
+    return Transition(incident.state, IncidentState.RESOLVED, says, now, kind=IncidentKind.UNWATCHED)
 
 
 def begin_run(incident: Incident, plan: Plan, who: str, now: datetime) -> Transition | None:

@@ -17,12 +17,14 @@ from bot.approvals.offers import renewed
 from bot.approvals.policy import Policies
 from bot.config import Settings
 from bot.incidents.model import (
+    ALL_HOSTS,
     Incident,
     IncidentKind,
     IncidentState,
     Streak,
     Thresholds,
     Transition,
+    left_unwatched,
     opening,
     predates_a_fix,
     step,
@@ -131,9 +133,19 @@ class Monitor:
         self._no_more = self._store.announcements.on(RunEnded, self._fix_ended)
         for host, service, good in await self._store.baselines.all():
             self._checker.remember(host, service, good)
+        await self._end_unwatched()
         for incident in await self._store.incidents.live():
             self._tracker.know((incident.host, incident.service), incident.state)
             self.look_again(incident.host)
+
+    async def _end_unwatched(self) -> None:
+        """End the incidents of services that left the configuration: no reading would ever end them."""
+        watched = {(host.name, service.name) for host in self.hosts.values() for service in host.services}
+        for incident in await self._store.incidents.live():
+            key = incident.host, incident.service
+            ending = None if key in watched or incident.host == ALL_HOSTS else left_unwatched(incident, self._clock())
+            if ending is not None:
+                await self._tracker.move(key, incident, ending)
 
     async def close(self) -> None:
         """End every look, and begin no other."""
@@ -198,6 +210,8 @@ class Monitor:
         """Readings from before the end count for nothing, and a fresh look makes fresh offers."""
         self._tracker.forget((run.host, run.service))
         self.look_again(run.host)
+        if run.host not in self.hosts:
+            self._tasks.start(self._end_unwatched(), f"end what is watched no more on {run.host}")
 
     # --- looks ---
 

@@ -39,6 +39,7 @@ from bot.slack.outbox import (
 )
 
 TIMEOUT: Final = 10  # seconds, one call
+MOST_PAGES: Final = 20  # of 1,000 channels that the bot is in
 TOO_MANY_REQUESTS: Final = 429
 SERVER_ERRORS: Final = 500
 
@@ -153,6 +154,25 @@ class SlackClient:
     async def greet(self, app_token: str) -> None:
         """Find out whether Socket Mode would take the app token: the SDK itself tries a wrong one for ever."""
         await _answered(OPEN_SOCKET, self.without_token().apps_connections_open(app_token=app_token))
+
+    async def why_not_in(self, channel: str) -> str:
+        """What has to be done before the bot can post in a channel; empty where it can. Raises SendError.
+
+        Slack is asked for the channels that the bot is in, which takes no history and names no other channel.
+        """
+        cursor = ""
+        for _ in range(MOST_PAGES):
+            asking = self._patient.users_conversations(
+                types="public_channel,private_channel", limit=1000, cursor=cursor
+            )
+            answer = await _answered("users.conversations", asking)
+            for each in answer.get("channels", ()):
+                if channel in {each["id"], f"#{each.get('name', '')}"}:
+                    return TODO["is_archived"] if each.get("is_archived") else ""
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                break
+        return f"{_INVITE} Or check slack.alert_channel, if there is none of that name."
 
     async def members(self, group: str) -> Members:
         """Who is in a user group now. What Slack does not tell is in the log, too."""

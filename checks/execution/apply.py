@@ -74,6 +74,8 @@ async def apply(checker: Checker, order: Order, on_event: OnEvent) -> Applied:
     Raises:
         Whatever ``on_event`` raises, before the next step starts.
     """
+    if gone := _unknown(checker, order):
+        return Applied(Outcome.FAILED, f"Nothing was run: {gone}")
     return await _Run(checker, order, on_event).carry_out()
 
 
@@ -92,7 +94,16 @@ async def resume(checker: Checker, order: Order, before: Snapshot | None, on_eve
     Raises:
         Whatever ``on_event`` raises.
     """
+    if gone := _unknown(checker, order):
+        return Applied(Outcome.UNKNOWN, f"dockerhealth was stopped while this ran. How far it got is not known: {gone}")
     return await _Run(checker, order, on_event, before).end()
+
+
+def _unknown(checker: Checker, order: Order) -> str:
+    """Why there is no way to what a plan is about; empty where there is one."""
+    host = checker.hosts.get(order.plan.host)
+    known = host is not None and any(each.name == order.plan.service for each in host.services)
+    return "" if known else f"{order.plan.host}/{order.plan.service} left the configuration meanwhile"
 
 
 class _Run:

@@ -79,11 +79,12 @@ class World:
         self.expire_after = timedelta(minutes=30)
         self.look_every = timedelta(minutes=5)
         self.alert_channel = CHANNEL
+        self.host_name = "host1"
 
     def settings(self) -> Settings:
         host = {"address": "10.0.0.11", "services": {"registry": {"url": "http://10.0.0.11:5000/v2/"}}}
         settings = Settings(
-            hosts={"host1": host},  # type: ignore[dict-item]  # as in the file
+            hosts={self.host_name: host},  # type: ignore[dict-item]  # as in the file
             approvals={"approvers": [self.alice.id, self.oncall.id]},  # type: ignore[arg-type]
             slack={"alert_channel": self.alert_channel},  # type: ignore[arg-type]
         )

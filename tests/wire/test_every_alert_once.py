@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.local_slack import LocalSlack
-from tests.wire.bot_world import FIX, GREEN, RED, Site, World
+from checks.check import Checker
+from checks.execution.apply import resume
+from tests.wire.bot_world import FIX, GREEN, RED, Site, World, now
 
 LOCKED_FOR = 12.0  # seconds; longer than a transaction waits for its turn
 
@@ -117,3 +119,54 @@ async def test_an_alert_stays_where_it_stands_when_others_go_elsewhere(world: Wo
         world.site.well = True
         await world.becomes(alert, GREEN)
     assert world.slack.messages(others) == []
+
+
+@pytest.mark.parametrize(
+    ("hindrance", "todo"), [("not invited", "/invite @dockerhealth"), ("archived", "Unarchive the channel"), ("", "")]
+)
+async def test_a_channel_that_alerts_cannot_go_to_is_told_at_start_with_what_to_do(
+    world: World, capsys: pytest.CaptureFixture[str], hindrance: str, todo: str
+) -> None:
+    if hindrance == "not invited":
+        world.slack.leave(world.channel, world.slack.bot)
+    world.channel.is_archived = hindrance == "archived"
+    async with world.bot():
+        await world.until(lambda: bool(world.slack.calls("users.conversations")))
+        await asyncio.sleep(0.5)
+    logged = capsys.readouterr().out
+    assert ("NOBODY SEES ALERTS" in logged) is bool(hindrance)
+    assert todo in logged
+
+
+async def test_an_alert_whose_host_left_the_configuration_is_ended_with_words_and_has_no_button(world: World) -> None:
+    async with world.bot():
+        alert = await world.alert()
+    world.host_name = "host2"
+    async with world.bot():
+        await world.until(lambda: "is watched no more" in alert.shown)
+        assert "left the configuration" in alert.shown
+        assert alert.colour not in {RED, GREEN}
+        assert alert.buttons == []
+        await world.slack.click(world.alice, alert, FIX, revision=-2)  # by one whose Slack has not caught up
+        await world.until(lambda: bool(world.told(world.alice)))
+        assert "Nothing was run" in world.told(world.alice)[-1]
+    assert world.site.ran == []
+
+
+async def test_a_fix_whose_host_left_the_configuration_while_it_ran_ends_with_words(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.site.may_end.clear()
+    async with world.bot():
+        alert = await world.alert()
+        await world.slack.click(world.alice, alert, FIX)
+        await world.until(lambda: bool(world.site.ran))
+    world.host_name = "host2"
+    checker = Checker(world.settings().host_list(), clock=now)
+    monkeypatch.setattr(Site, "look_afterwards", lambda _, *arguments: resume(checker, *arguments))
+    async with world.bot():
+        await world.until(lambda: "is watched no more" in alert.shown)
+        assert "How far it got is not known: host1/registry left the configuration" in alert.plain
+        assert "KeyError" not in alert.shown
+        assert alert.buttons == []
+    await checker.close()

@@ -43,6 +43,17 @@ def _auth_test(call: Call) -> Json:
 
 def _conversations_list(call: Call) -> Json:
     """List channels of the types asked for; each type needs its own scope."""
+    return call.page("channels", _of_types(call))
+
+
+def _users_conversations(call: Call) -> Json:
+    """List those that the bot is in. It tells no numbers of members (docs.slack.dev, users.conversations)."""
+    bot = call.core.identity.bot_user
+    mine = [each for each in _of_types(call) if bot in call.core.workspace.channels[each["id"]].members]
+    return call.page("channels", [{k: v for k, v in each.items() if k != "num_members"} for each in mine])
+
+
+def _of_types(call: Call) -> list[Json]:
     types = str(call.get("types") or "public_channel").split(",")
     for each in types:
         if each.strip() not in _SCOPE_OF_TYPE:
@@ -50,14 +61,13 @@ def _conversations_list(call: Call) -> Json:
         call.needs(_SCOPE_OF_TYPE[each.strip()])
     identity = call.core.identity
     wanted = {each.strip() for each in types}
-    found = [
+    return [
         channel_object(identity, channel)
         for channel in call.core.workspace.channels.values()
         if _type_of(channel) in wanted
         and (not (channel.is_private or channel.is_im) or identity.bot_user in channel.members)
         and not (call.flag("exclude_archived") and channel.is_archived)
     ]
-    return call.page("channels", found)
 
 
 def _conversations_info(call: Call) -> Json:
@@ -138,6 +148,7 @@ METHODS = (
     Method("conversations.info", _conversations_info),
     Method("conversations.members", _conversations_members),
     Method("conversations.open", _conversations_open, ("im:write",)),
+    Method("users.conversations", _users_conversations),
     Method("users.info", _users_info, ("users:read",)),
     Method("users.list", _users_list, ("users:read",)),
     Method("usergroups.list", _usergroups_list, ("usergroups:read",)),

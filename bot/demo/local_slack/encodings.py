@@ -30,6 +30,7 @@ CONSUMES: Mapping[str, frozenset[Encoding]] = {
     "files.getUploadURLExternal": _BY_FORM,
     "usergroups.list": _BY_FORM,
     "usergroups.users.list": _BY_FORM,
+    "users.conversations": _BY_FORM,
     "users.info": _BY_FORM,
     "users.list": _BY_FORM,
     "views.open": _EITHER,

@@ -55,7 +55,8 @@ def alert(incident: Incident, now: datetime) -> Message:
 
 
 def _look(incident: Incident) -> tuple[str, Colour]:
-    if incident.state is IncidentState.RESOLVED and _last_undo(incident):
+    unwatched = incident.kind is IncidentKind.UNWATCHED
+    if incident.state is IncidentState.RESOLVED and (unwatched or _last_undo(incident)):
         return "⚪", Colour.GREY
     calm = incident.state is IncidentState.OPEN and incident.kind is IncidentKind.PREVENTION
     return LOOKS[IncidentState.ACKNOWLEDGED if calm else incident.state]
@@ -81,6 +82,8 @@ def _with_room(sentence: str, more: str) -> str:
 def _headline(incident: Incident) -> str:
     if incident.kind is IncidentKind.PREVENTION:
         return _prevention(incident)
+    if incident.kind is IncidentKind.UNWATCHED:
+        return "is watched no more"
     if incident.state is IncidentState.RESOLVED:
         again = (
             f"{'reached' if incident.kind is IncidentKind.WATCHER_OFFLINE else 'answers'} again after {_down(incident)}"
@@ -117,8 +120,9 @@ def _sentence(incident: Incident, now: datetime) -> str:
     cause = _cause(incident)
     if incident.kind is IncidentKind.WATCHER_OFFLINE:
         return _sentence_of_all(incident, cause)
-    if incident.kind is IncidentKind.PREVENTION:
-        return f"{name} is {_prevention(incident)}."
+    if incident.kind in {IncidentKind.PREVENTION, IncidentKind.UNWATCHED}:
+        ended = incident.kind is IncidentKind.UNWATCHED
+        return f"{name} is {'watched no more: it left the configuration' if ended else _prevention(incident)}."
     if incident.state is IncidentState.RESOLVED:
         was = f" It was: {cause}." if cause else ""
         then = f" Since then, {_since(undo)}." if (undo := _last_undo(incident)) else ""
@@ -196,12 +200,21 @@ def _being_fixed(incident: Incident, _now: datetime) -> list[Part]:
 
 def _resolved(incident: Incident, now: datetime) -> list[Part]:
     """What brought it back; at the end the way back from there."""
+    if incident.kind is IncidentKind.UNWATCHED:
+        return _unwatched(incident)
     undos = [offer for offer in on_offer(incident.offers, now) if offer.plan.undoes]
     progress, steps = running(incident.offers)
     parts = [*progress, *_brought_back(incident)]
     if incident.report is not None:
         parts += [*was(incident.report), *_before(incident)]
     return [*parts, *earlier(incident.offers), *undo_buttons(undos, incident.offers), *plans(undos), *steps]
+
+
+def _unwatched(incident: Incident) -> list[Part]:
+    """What was known of it. No button: there is no way to its host any more."""
+    said = [part("why it ended", ALWAYS, [f"{_last(incident)}. Nothing more is shown here."])]
+    said += newest(incident.offers)
+    return [*said, *(was(incident.report) if incident.report is not None else []), *earlier(incident.offers)]
 
 
 def _brought_back(incident: Incident) -> list[Part]:
