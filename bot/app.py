@@ -15,6 +15,7 @@ from bot.config import Settings
 from bot.leadership import Leadership
 from bot.monitoring.monitor import HostChecker, Monitor, MonitorSettings
 from bot.monitoring.scheduler import Scheduler
+from bot.reload import Reload
 from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import AppIdentity, Clicks
@@ -48,17 +49,34 @@ class StartError(Exception):
     """The bot cannot start. Says what to do."""
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Be the bot until ``stop`` is set. Raises StartError, StoreError, WrongTokenError."""
-    bot_token = _secret(settings.slack_bot_token, "SLACK_BOT_TOKEN", "xoxb-...")
-    app_token = _secret(settings.slack_app_token, "SLACK_APP_TOKEN", "xapp-...")
-    async with (
-        _store(settings.store) as store,
-        _slack(bot_token, settings.slack_api_url) as slack,
-        _checker(settings) as checker,
-    ):
+async def run(settings: Settings, stop: asyncio.Event, reload: Reload | None = None) -> None:
+    """Be the bot until ``stop`` is set: the one that acts, or one that stands by.
+
+    Raises StartError, StoreError, WrongTokenError.
+    """
+    reload = reload or Reload(settings, lambda: settings)
+    tokens(settings)
+    reloading = Tasks()
+    async with _store(settings.store) as store, _living(store):
+        reloading.start(reload.watch(store), "reload")
+        leadership = Leadership(store.leaders)
+        try:
+            while await leadership.gained(stop):
+                async with leadership.kept(stop) as over:
+                    while not over.is_set():
+                        await _act(reload, store, over)
+        finally:
+            await reloading.close(grace=0)
+    log.info("stopped")
+
+
+async def _act(reload: Reload, store: Store, over: asyncio.Event) -> None:
+    """Act until ``over`` is set, or there is a new configuration to begin anew with."""
+    settings = reload.settings
+    bot_token, app_token = tokens(settings)
+    async with _slack(bot_token, settings.slack_api_url) as slack, _checker(settings) as checker:
         executor = Executor(partial(apply, checker), partial(resume, checker))
-        await Bot(settings, store, slack, checker, executor).run(app_token, stop)
+        await Bot(settings, store, slack, checker, executor).act(app_token, over, reload)
 
 
 @dataclass(frozen=True)
@@ -86,9 +104,30 @@ class Bot:
         """Watch, show, and answer until ``stop`` is set; stand by while another process does that on the same store."""
         leadership = Leadership(self._store.leaders)
         while await leadership.gained(stop):
-            async with leadership.kept(stop) as over, self.acting() as acting:
-                await self._listen(acting, app_token, over)
+            async with leadership.kept(stop) as over:
+                await self.act(app_token, over)
         log.info("stopped")
+
+    async def act(self, app_token: str, over: asyncio.Event, reload: Reload | None = None) -> None:
+        """Watch, show, and answer until ``over`` is set, or ``reload`` has something new and no fix runs."""
+        until, waiting = asyncio.Event(), Tasks()
+        async with self.acting() as acting:
+            waiting.start(self._ends(over, reload, acting, until), "end")
+            try:
+                await self._listen(acting, app_token, until)
+            finally:
+                await waiting.close(grace=0)
+
+    async def _ends(self, over: asyncio.Event, reload: Reload | None, acting: Acting, until: asyncio.Event) -> None:
+        """Set ``until`` when it is time to begin no more."""
+        if reload is None:
+            await over.wait()
+        else:
+            reload.acts = True
+            await reload.used(self._store)
+            await unless(over, reload.when_due(self._store, acting.runner))
+            reload.acts = not over.is_set()
+        until.set()
 
     @asynccontextmanager
     async def acting(self) -> AsyncIterator[Acting]:
@@ -221,6 +260,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def tokens(settings: Settings) -> tuple[str, str]:
+    """The bot's and the app's. Raises StartError."""
+    return (
+        _secret(settings.slack_bot_token, "SLACK_BOT_TOKEN", "xoxb-..."),
+        _secret(settings.slack_app_token, "SLACK_APP_TOKEN", "xapp-..."),
+    )
+
+
 def _secret(value: SecretStr | None, name: str, looks: str) -> str:
     if value is None or not value.get_secret_value():
         raise StartError(f"{name} is not set. Set it, or {name}_FILE, to the token of the Slack app ({looks}).")
@@ -234,6 +281,16 @@ async def _store(url: str) -> AsyncIterator[Store]:
         yield store
     finally:
         await ended(store.close(), CLOSED, "the store")
+
+
+@asynccontextmanager
+async def _living(store: Store) -> AsyncIterator[None]:
+    """Let terminals find this process while it lives."""
+    await store.lives.begin(now())
+    try:
+        yield
+    finally:
+        await ended(store.lives.end(), CLOSED, "the note of this life")
 
 
 @asynccontextmanager

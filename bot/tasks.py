@@ -55,6 +55,10 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._done)
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
     async def join(self) -> None:
         """Wait for what runs, and for what that starts."""
         while self._running:

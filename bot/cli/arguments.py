@@ -62,12 +62,19 @@ def here_to_stay() -> None:
         gc.enable()
 
 
+def loaded(config: Path | None) -> "Settings":
+    """The settings as they are now. Raises ConfigError."""
+    from bot.config import find, load  # noqa: PLC0415  # heavy, and ``--help`` does not need it
+
+    return load(find(config, os.environ), os.environ)
+
+
 def settings_of(config: Path | None) -> "Settings":
     """The settings, or the end of the program with every mistake in them."""
-    from bot.config import ConfigError, find, load  # noqa: PLC0415  # heavy, and ``--help`` does not need it
+    from bot.config import ConfigError  # noqa: PLC0415  # the same
 
     try:
-        return load(find(config, os.environ), os.environ)
+        return loaded(config)
     except ConfigError as error:
         count = len(error.mistakes)
         wrong(f"{error}\n{count} mistake{'' if count == 1 else 's'} in the configuration.")

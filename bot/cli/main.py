@@ -71,7 +71,16 @@ def run(config: File = None) -> None:
         arguments.wrong("\n".join(f"{name.upper()} or {name.upper()}_FILE must be set." for name in missing))
     from bot.cli import run_bot
 
-    raise typer.Exit(run_bot.run(settings))
+    raise typer.Exit(run_bot.run(settings, lambda: arguments.loaded(config)))
+
+
+@app.command()
+def reload(config: File = None) -> None:
+    """Have a running bot take a changed configuration, all of it or none. Exits 0: taken, 1: the old one is kept."""
+    settings = arguments.settings_of(config)
+    from bot.cli import run_reload
+
+    raise typer.Exit(run_reload.reload(settings))
 
 
 @app.command()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 import structlog
 import typer
@@ -16,6 +17,7 @@ from bot.app import run as run_bot
 from bot.cli import arguments
 from bot.cli.arguments import HEALTHY, UNHEALTHY
 from bot.config import Settings
+from bot.reload import Reload
 from bot.slack.outbox import WrongTokenError
 from bot.store import StoreError
 
@@ -24,13 +26,13 @@ STOPPED_WITHIN = 9.5  # seconds from the signal on
 log = structlog.get_logger()
 
 
-def run(settings: Settings) -> int:
-    """Returns the exit status."""
+def run(settings: Settings, load: Callable[[], Settings]) -> int:
+    """Be the bot; ``load`` reads its configuration again. Returns the exit status."""
     logs.configure(logging.INFO)
     arguments.here_to_stay()
     try:
         with runner() as loop:
-            loop.run(_run(settings))
+            loop.run(_run(Reload(settings, load)))
     except (StartError, WrongTokenError) as error:
         arguments.wrong(str(error))
     except StoreError as error:  # it may come back: systemd tries again
@@ -48,7 +50,7 @@ def runner() -> asyncio.Runner:
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
-async def _run(settings: Settings) -> None:
+async def _run(reload: Reload) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def told(_signal: int, _frame: object) -> None:
@@ -57,7 +59,8 @@ async def _run(settings: Settings) -> None:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, told)  # not the loop's own: it would wait for a loop that is busy
-    await run_bot(settings, stop)
+    loop.add_signal_handler(signal.SIGHUP, reload.asked.set)
+    await run_bot(reload.settings, stop, reload)
 
 
 def _gone_within(seconds: float) -> None:

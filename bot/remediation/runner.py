@@ -133,6 +133,11 @@ class Runner:
                 run = Run(incident, offer, offer.approval)
                 self._tasks.start(self._take_over(run), f"recover {offer.plan.name} on {incident.host}")
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs."""
+        return self._tasks.busy
+
     async def settled(self) -> None:
         """Wait for all that runs."""
         await self._tasks.join()

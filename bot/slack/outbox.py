@@ -198,7 +198,7 @@ class Outbox:
         self._woken.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until ``stop`` is set, and then once more what is due."""
+        """Deliver until ``stop`` is set, and then once more what is due, or is in a moment."""
         while not stop.is_set():
             self._woken.clear()
             try:
@@ -212,7 +212,10 @@ class Outbox:
             await self._sleep(again)
         self._slack = Hold()
         with contextlib.suppress(StoreError):  # the next process sends it
-            await self.deliver()
+            again = await self.deliver()
+            if again is not None and again - self._clock() <= UPDATE_GAP:
+                await asyncio.sleep(max((again - self._clock()).total_seconds(), 0))
+                await self.deliver()
 
     async def _sleep(self, until: datetime | None) -> None:
         seconds = IDLE if until is None else min(max((until - self._clock()).total_seconds(), 0.01), IDLE)

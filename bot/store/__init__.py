@@ -10,6 +10,7 @@ from bot.store.baselines import Baselines
 from bot.store.database import Database, OutbidError, StoreError, UnwritableError
 from bot.store.incidents import Incidents
 from bot.store.leaders import Leader, Leaders
+from bot.store.lives import Lives, Living, ReloadState
 from bot.store.messages import Messages, Posted
 from bot.store.runs import LeaseLostError, Runs
 from bot.store.seen import Seen
@@ -23,10 +24,13 @@ __all__ = [
     "Leader",
     "Leaders",
     "LeaseLostError",
+    "Lives",
+    "Living",
     "MessageDue",
     "Messages",
     "OutbidError",
     "Posted",
+    "ReloadState",
     "RunEnded",
     "Runs",
     "Seen",
@@ -51,6 +55,7 @@ class Store:
     seen: Seen
     baselines: Baselines
     leaders: Leaders
+    lives: Lives
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -84,6 +89,7 @@ class Store:
             seen=Seen(database, run=life),
             baselines=Baselines(database),
             leaders=Leaders(database, life),
+            lives=Lives(database, life),
         )
 
     @property

@@ -225,7 +225,8 @@ lives = Table(
     Column("machine", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("born", String(32), nullable=False),  # when the kernel says that the process began: a pid is used again
-    Column("at", Utc, nullable=False),  # of its last sign of life
-    Column("asked", String(32), nullable=False, server_default=""),  # the last question of a terminal
-    Column("answer", Text, nullable=False, server_default=""),  # what came of the newest reload, as JSON
+    Column("at", Utc, nullable=False),  # when it began
+    Column("reloads", Integer, nullable=False, server_default="0"),  # that have ended
+    Column("state", String(16), nullable=False, server_default=""),  # of the newest reload
+    Column("says", Text, nullable=False, server_default="[]"),  # why it was not taken, as JSON
 )

@@ -113,7 +113,7 @@ async def run(settings, stop, *_, **__):
 
 run_bot.run_bot = run
 service = {"url": "tcp://127.0.0.1:9"}
-run_bot.run(Settings(hosts={"host1": {"address": "127.0.0.1", "services": {"web": service}}}))
+run_bot.run(Settings(hosts={"host1": {"address": "127.0.0.1", "services": {"web": service}}}), lambda: None)
 """
 
 

@@ -21,7 +21,8 @@ def upgrade() -> None:
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("born", sa.String(32), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
-        sa.Column("asked", sa.String(32), nullable=False, server_default=""),
-        sa.Column("answer", sa.Text(), nullable=False, server_default=""),
+        sa.Column("reloads", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("state", sa.String(16), nullable=False, server_default=""),
+        sa.Column("says", sa.Text(), nullable=False, server_default="[]"),
         sa.PrimaryKeyConstraint("id", name="pk_lives"),
     )
