@@ -12,6 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from bot.config import Settings
+from bot.fallback import AppriseWay, Fallback, UnknownWayError, ways
 from bot.leadership import Leadership
 from bot.monitoring.monitor import HostChecker, Monitor, MonitorSettings
 from bot.monitoring.scheduler import Scheduler
@@ -26,7 +27,7 @@ from bot.slack.listeners import Listeners
 from bot.slack.outbox import Outbox, SendError, WrongTokenError, backoff
 from bot.slack.socket import Socket
 from bot.slack.store_notice import StoreNotice
-from bot.store import Store
+from bot.store import Store, StoreError
 from bot.tasks import Tasks, ended, unless
 from checks.check import Checker
 from checks.execution.apply import apply, resume
@@ -56,6 +57,7 @@ async def run(settings: Settings, stop: asyncio.Event, reload: Reload | None = N
     """
     reload = reload or Reload(settings, lambda: settings)
     tokens(settings)
+    fallback_ways(settings)
     reloading = Tasks()
     async with _store(settings.store) as store, _living(store):
         reloading.start(reload.watch(store), "reload")
@@ -148,13 +150,15 @@ class Bot:
             look_every=self._settings.checks.look_every,
         )
         notice = StoreNotice(self._store, self._slack, self._settings.slack.alert_channel, now)
+        fallback = Fallback(self._store, fallback_ways(self._settings), self._settings.fallback.after, now)
         emptied, sending = asyncio.Event(), Tasks()
         automation.start()
         await runner.recover()
         await monitor.start()
         scheduler.start()
         sending.start(outbox.run(emptied), "outbox")
-        sending.start(_every(NOTICED_EVERY, notice.show, emptied), "notice")
+        for show in (notice.show, fallback.show):
+            sending.start(_every(NOTICED_EVERY, show, emptied), "notice")
         try:
             yield Acting(monitor, runner)
         finally:
@@ -238,7 +242,12 @@ class Bot:
 
 async def _every(seconds: float, look: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
     while not stop.is_set():
-        await look()
+        try:
+            await look()
+        except StoreError as error:
+            log.debug("what is beside the outbox waits for the store", why=str(error))
+        except Exception:  # it must go on
+            log.exception("what is beside the outbox failed, and is done again")
         await unless(stop, asyncio.sleep(seconds))
 
 
@@ -266,6 +275,14 @@ def tokens(settings: Settings) -> tuple[str, str]:
         _secret(settings.slack_bot_token, "SLACK_BOT_TOKEN", "xoxb-..."),
         _secret(settings.slack_app_token, "SLACK_APP_TOKEN", "xapp-..."),
     )
+
+
+def fallback_ways(settings: Settings) -> tuple[AppriseWay, ...]:
+    """The ways past Slack. Raises StartError."""
+    try:
+        return ways(settings.fallback_urls.get_secret_value() if settings.fallback_urls else "")
+    except UnknownWayError as error:
+        raise StartError(str(error)) from error
 
 
 def _secret(value: SecretStr | None, name: str, looks: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from bot.config import ConfigError, Settings
+from bot.fallback import UnknownWayError, ways
 from bot.remediation.runner import Runner
 from bot.slack.client import SlackClient
 from bot.slack.outbox import SendError
@@ -79,6 +80,10 @@ async def read_again(load: Callable[[], Settings], using: Settings) -> Settings:
         raise RejectedError(("store: it cannot change while dockerhealth runs. Restart it.",))
     if new.slack_bot_token is None or new.slack_app_token is None:
         raise RejectedError(("SLACK_BOT_TOKEN and SLACK_APP_TOKEN, or their _FILE, must be set.",))
+    try:
+        ways(new.fallback_urls.get_secret_value() if new.fallback_urls else "")
+    except UnknownWayError as error:
+        raise RejectedError((str(error),)) from error
     if _of_slack(new) != _of_slack(using):
         slack = await SlackClient.open(new.slack_bot_token.get_secret_value(), new.slack_api_url)
         try:

@@ -13,6 +13,7 @@ from bot.config.settings import ENV_NESTING, ENV_PREFIX, Settings
 PLACES = (Path("dockerhealth.yaml"), Path("/etc/dockerhealth/dockerhealth.yaml"))
 PLACE_VARIABLE = "DOCKERHEALTH_CONFIG"
 TOKENS = {"SLACK_BOT_TOKEN": "xoxb-", "SLACK_APP_TOKEN": "xapp-"}  # and how each kind begins
+FALLBACK_URLS = "DOCKERHEALTH_FALLBACK_URLS"
 API_URL = "SLACK_API_URL"
 LONGEST_TOKEN_FILE = 10_000
 
@@ -58,12 +59,13 @@ def _text(path: Path) -> str:
 
 
 def _is_secret(key: object) -> bool:
-    return key in {"slack_bot_token", "slack_app_token", "slack_api_url"}
+    return key in {"slack_bot_token", "slack_app_token", "slack_api_url", "fallback_urls"}
 
 
 def _misplaced(document: Document) -> Iterator[Mistake]:
     for key in filter(_is_secret, document.data):
-        expected = f"it in the environment as {key.upper()}" + (f" or {key.upper()}_FILE" if "token" in key else "")
+        name = FALLBACK_URLS if key == "fallback_urls" else key.upper()
+        expected = f"it in the environment as {name}" + ("" if name == API_URL else f" or {name}_FILE")
         yield Mistake(document.where((key,)), key, "a setting that the file may not have", expected)
 
 
@@ -118,11 +120,12 @@ class _Overrides:
         """Names with ``__`` are meant for us; others may be set by a container platform for a service of our name."""
         for keys, name in self.names.items():
             if len(keys) > 1 and keys[0] not in Settings.model_fields:
-                yield Mistake(name, "", "no such section", "one of slack, ssh, checks, approvals, hosts")
+                yield Mistake(name, "", "no such section", "one of slack, fallback, ssh, checks, approvals, hosts")
 
     def _slack(self) -> dict[str, str]:
         found = {API_URL.lower(): self.environ.get(API_URL)}
         found |= {name.lower(): self._token(name, start) for name, start in TOKENS.items()}
+        found["fallback_urls"] = self._token(FALLBACK_URLS, "")
         return {key: value for key, value in found.items() if value}
 
     def _token(self, name: str, start: str) -> str | None:
@@ -141,10 +144,10 @@ class _Overrides:
                 text = opened.read(LONGEST_TOKEN_FILE).strip()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "no text"
-            self._wrong(name, f"{file}: {why}", "a file with the token")
+            self._wrong(name, f"{file}: {why}", "a file with the secret")
             return None
         if not text:
-            self._wrong(name, f"{file}: empty", "a file with the token")
+            self._wrong(name, f"{file}: empty", "a file with the secret")
         return text
 
     def _wrong(self, name: str, found: str, expected: str) -> None:

@@ -127,7 +127,7 @@ def keys_at(root: type[BaseModel], keys: Keys) -> list[str]:
             kind = _section(next(field.annotation for name, field in _fields(kind) if name == key))
         elif get_origin(kind) in {dict, list}:
             kind = get_args(kind)[-1]
-    return [name for name, _ in _fields(kind) if not name.startswith("slack_")]
+    return [name for name, _ in _fields(kind) if not name.startswith(("slack_", "fallback_"))]
 
 
 def _fields(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:

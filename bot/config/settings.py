@@ -37,6 +37,14 @@ class SlackSettings(Section):
     alert_channel: Channel = Field(default="#docker-health", description="Where alerts are posted.")
 
 
+class FallbackSettings(Section):
+    """The second way out. Where it leads is a secret: DOCKERHEALTH_FALLBACK_URLS, or the file that ..._FILE names."""
+
+    after: Duration = Field(
+        default=timedelta(minutes=5), description="How long an alert waits for Slack before it is told otherwise."
+    )
+
+
 class SshSettings(Section):
     """How to log in. What is left out is decided by ~/.ssh/config and the agent of the user who runs dockerhealth."""
 
@@ -113,6 +121,7 @@ class Settings(Section):
     model_config = ConfigDict(title="dockerhealth")
 
     slack: SlackSettings = SlackSettings()
+    fallback: FallbackSettings = FallbackSettings()
     ssh: SshSettings = SshSettings()
     checks: CheckSettings = CheckSettings()
     approvals: ApprovalSettings = ApprovalSettings()
@@ -125,6 +134,7 @@ class Settings(Section):
     slack_bot_token: SkipJsonSchema[SecretStr | None] = None
     slack_app_token: SkipJsonSchema[SecretStr | None] = None
     slack_api_url: SkipJsonSchema[ApiUrl] = "https://slack.com/api/"
+    fallback_urls: SkipJsonSchema[SecretStr | None] = None  # of apprise, with white space between them
 
     @classmethod
     def file_schema(cls) -> dict[str, Any]:

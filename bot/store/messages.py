@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import case, func, or_, select, update
 
+from bot.incidents.model import IncidentState
 from bot.store.database import Database
 from bot.store.tables import messages
 
@@ -145,8 +146,8 @@ class Messages:
             )
 
     async def untold(self) -> tuple[Posted, ...]:
-        """What no message in Slack shows, and what was told past Slack and may have changed since."""
-        unseen = or_(messages.c.ts == "", messages.c.elsewhere != "")
+        """What no message in Slack shows, and what was told past Slack and may be over since."""
+        unseen = or_(messages.c.ts == "", messages.c.elsewhere == IncidentState.OPEN)
         async with self._database.reading() as connection:
             rows = await connection.execute(select(messages).where(unseen))
             return tuple(Posted(**row._asdict()) for row in rows)

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+from pydantic import SecretStr
+
 from bot.app import Bot
 from bot.config import Settings
 from bot.demo.local_slack import Channel, LocalSlack, Message, User
@@ -80,6 +82,8 @@ class World:
         self.look_every = timedelta(minutes=5)
         self.alert_channel = CHANNEL
         self.host_name = "host1"
+        self.fallback_after = timedelta(minutes=5)
+        self.fallback_urls = ""
 
     def settings(self) -> Settings:
         host = {"address": "10.0.0.11", "services": {"registry": {"url": "http://10.0.0.11:5000/v2/"}}}
@@ -92,7 +96,10 @@ class World:
             update={"reach_every": timedelta(seconds=0.1), "look_every": self.look_every}
         )
         approvals = settings.approvals.model_copy(update={"expire_after": self.expire_after})
-        return settings.model_copy(update={"checks": checks, "approvals": approvals})
+        fallback = settings.fallback.model_copy(update={"after": self.fallback_after})
+        urls = SecretStr(self.fallback_urls) if self.fallback_urls else None
+        changed = {"checks": checks, "approvals": approvals, "fallback": fallback, "fallback_urls": urls}
+        return settings.model_copy(update=changed)
 
     @asynccontextmanager
     async def bot(self) -> AsyncIterator[None]:

@@ -177,7 +177,7 @@ def test_an_unknown_key_is_a_mistake_and_the_nearest_one_is_named(folder: Path) 
 
 def test_an_unknown_key_like_no_other_gets_the_list_of_what_may_stand_there(folder: Path) -> None:
     expected = mistake(folder, f"zzz: 1{HOSTS}").expected
-    assert expected == "one of slack, ssh, checks, approvals, store, hosts"
+    assert expected == "one of slack, fallback, ssh, checks, approvals, store, hosts"
 
 
 def test_a_key_that_stands_there_twice_is_a_mistake(folder: Path) -> None:
@@ -305,6 +305,6 @@ def test_the_file_that_was_asked_for_comes_first(folder: Path, monkeypatch: pyte
 
 def test_the_schema_is_that_of_the_file_without_secrets() -> None:
     schema = Settings.file_schema()
-    assert list(schema["properties"]) == ["slack", "ssh", "checks", "approvals", "store", "hosts"]
+    assert list(schema["properties"]) == ["slack", "fallback", "ssh", "checks", "approvals", "store", "hosts"]
     assert schema["$defs"]["CheckSettings"]["properties"]["reach_every"]["default"] == "5s"
     assert json.dumps(schema)

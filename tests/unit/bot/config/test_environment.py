@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tests.unit.bot.config.test_config import HOSTS, loaded, mistake, mistakes, service
 
@@ -108,3 +109,16 @@ def test_the_password_in_a_url_is_not_shown(folder: Path) -> None:
     found = mistake(folder, service('{url: "http://me:hidden@10.0.0.11:5000/"}'))
     assert "hidden" not in str(found)
     assert "without a user name or password" in found.expected
+
+
+def test_where_the_second_way_out_leads_is_a_secret_of_the_environment(folder: Path) -> None:
+    (folder / "urls").write_text("mailto://user:pass@mail.example\njson://hook.example/x\n")
+    settings = loaded(folder, HOSTS, DOCKERHEALTH_FALLBACK_URLS_FILE=str(folder / "urls"))
+    assert settings.fallback_urls is not None
+    assert settings.fallback_urls.get_secret_value().split()[1] == "json://hook.example/x"
+    assert "hook" not in repr(settings)
+    given = loaded(folder, HOSTS, DOCKERHEALTH_FALLBACK_URLS="json://hook.example/x")
+    assert given.fallback_urls == SecretStr("json://hook.example/x")
+    found = mistake(folder, f"fallback_urls: json://hook.example/x{HOSTS}")
+    assert "DOCKERHEALTH_FALLBACK_URLS_FILE" in found.expected
+    assert "hook" not in found.found
