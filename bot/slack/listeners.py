@@ -23,7 +23,7 @@ from bot.slack import views
 from bot.slack.message import Message
 from bot.slack.outbox import SendError
 from bot.slack.replies import Answer, reply
-from bot.store import Store
+from bot.store import Store, UnwritableError
 from bot.tasks import Tasks
 from bot.wording.reports import title
 from checks.model import Host, Service, Status
@@ -223,6 +223,8 @@ def _near(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _broken(error: Exception) -> str:
+    if isinstance(error, UnwritableError):
+        return "I cannot write my store just now, so nothing was run. Try again soon; my log says why it is so."
     return (
         f"I could not answer because of an error of my own ({type(error).__name__}). The log has the details. "
         f"Try again, or use `dockerhealth check HOST` in a terminal."

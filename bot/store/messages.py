@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
 
 from bot.incidents.model import IncidentState
 from bot.store.database import Database
-from bot.store.tables import messages
+from bot.store.tables import leaders, messages
 
 _UNCLAIMED: Final[Mapping[str, object]] = {"claimed_by": "", "claimed_until": None}
 _NOTHING_UNDER_WAY: Final[Mapping[str, object]] = {**_UNCLAIMED, "post_id": ""}
@@ -84,6 +84,7 @@ class Messages:
             messages.c.claimed_until.is_(None),
             messages.c.claimed_until <= now,
             messages.c.claimed_by == self._owner,
+            _of_the_past(),
         )
         unposted = (
             messages.c.incident_id == row.incident_id,
@@ -151,3 +152,9 @@ class Messages:
         async with self._database.reading() as connection:
             rows = await connection.execute(select(messages).where(unseen))
             return tuple(Posted(**row._asdict()) for row in rows)
+
+
+def _of_the_past() -> ColumnElement[bool]:
+    """Whether the one who claimed a message acted on this store before another process did."""
+    highest = select(func.max(leaders.c.token)).scalar_subquery()
+    return exists().where(leaders.c.life == messages.c.claimed_by, leaders.c.token < highest)

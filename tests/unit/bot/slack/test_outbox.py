@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.incidents.model import Incident, IncidentState, Transition, acknowledge
+from bot.leadership import Leadership
 from bot.slack.message import Message
 from bot.slack.outbox import (
     CLAIM,
@@ -358,6 +359,24 @@ async def test_a_process_that_dies_within_a_post_leaves_it_to_the_next_which_fin
         await outbox.deliver()
         clock.passes(1)
         await outbox.deliver()
+    finally:
+        await following.close()
+    assert slack.texts == ["inc-1 open no report"]
+
+
+async def test_the_claim_of_one_who_acts_no_more_holds_nothing_up(store: Store, slack: FakeSlack, clock: Clock) -> None:
+    following = await Store.open(str(store.database.url))
+    stop = asyncio.Event()
+    try:
+        first, second = Leadership(store.leaders), Leadership(following.leaders)
+        await first.gained(stop)
+        async with first.kept(stop):
+            await opened(store)
+            [row] = await store.messages.due(clock())
+            assert await store.messages.claim(row, clock(), clock() + CLAIM)
+        await second.gained(stop)
+        async with second.kept(stop):
+            await Outbox(following, slack, shown, clock).deliver()
     finally:
         await following.close()
     assert slack.texts == ["inc-1 open no report"]
