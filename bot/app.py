@@ -322,6 +322,10 @@ async def _slack(token: str, api_url: str) -> AsyncIterator[SlackClient]:
 @asynccontextmanager
 async def _checker(settings: Settings) -> AsyncIterator[Checker]:
     checker = Checker(settings.host_list(), clock=now)
+    budget = checker.budget
+    log.info("descriptors", limit=budget.limit, least=budget.least, looks_at_once=budget.looks)
+    if not budget.suffices:
+        log.warning("too few file descriptors for so many hosts", set_in_the_unit=f"LimitNOFILE={2 * budget.least}")
     try:
         yield checker
     finally:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from checks.baseline import baseline
+from checks.collect.descriptors import Budget
 from checks.collect.ssh import Connection, offered_host_key
 from checks.collect.survey import Survey
 from checks.diagnose import diagnose
@@ -46,7 +47,7 @@ class Checker:
         Args:
             hosts: All that may be asked about; the others are each one's peers.
             clock: What time it is, with its zone.
-            concurrency: Hosts that are looked into at the same time. Outside readings are not counted.
+            concurrency: Hosts that are looked at at the same time, if there are descriptors for so many.
         """
         self._clock = clock
         self._survey = Survey(hosts, clock, concurrency)
@@ -55,6 +56,11 @@ class Checker:
     @property
     def hosts(self) -> Mapping[str, Host]:
         return self._survey.hosts
+
+    @property
+    def budget(self) -> Budget:
+        """How many file descriptors there are for all hosts, and how many it takes."""
+        return self._survey.budget
 
     async def reach(self, host: Host, service: Service) -> Reading:
         """Try to reach a service once from outside, without SSH. Never raises.

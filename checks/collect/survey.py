@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from checks.collect import names
+from checks.collect import descriptors, names
 from checks.collect.engine import Engine
 from checks.collect.gather import RECENTLY, Inspection, gather, inspect
 from checks.collect.outside import Outside
@@ -52,7 +52,8 @@ class Survey:
         self.connections = {name: Connection(host, refusals) for name, host in self.hosts.items()}
         self._engines = {name: Engine(connection) for name, connection in self.connections.items()}
         self._clock = clock
-        self._looking = asyncio.Semaphore(concurrency)
+        self.budget = descriptors.shared_out(descriptors.limit(), self.hosts.values(), concurrency)
+        self._looking = asyncio.Semaphore(self.budget.looks)
         self._before: dict[_Key, Before] = {}
         self._experience: dict[str, Mapping[str, float]] = {}
 
@@ -73,7 +74,14 @@ class Survey:
         self._experience[host] = experience
 
     async def look(self, host: Host, services: Sequence[Service]) -> tuple[Look, ...]:
-        """Look at a host: one look a service. Never raises for a host that cannot be looked at."""
+        """Look at a host: one look a service. Never raises for a host that cannot be looked at.
+
+        Only so many hosts are looked at at one time as there are descriptors for.
+        """
+        async with self._looking:
+            return await self._look(host, services)
+
+    async def _look(self, host: Host, services: Sequence[Service]) -> tuple[Look, ...]:
         now = self._clock()
         before = {one.name: self._before_now(host, one, now) for one in services}
         async with asyncio.TaskGroup() as group, AsyncExitStack() as sessions:
@@ -151,8 +159,7 @@ class Survey:
 
     async def _look_inside(self, host: Host, back: timedelta, sessions: AsyncExitStack) -> "_Inside":
         try:
-            async with self._looking:
-                return await self._inspect_once_more(host, back, sessions)
+            return await self._inspect_once_more(host, back, sessions)
         except LookError as error:
             return _Inside(None, None, Trouble(error.id, str(error)))
 
