@@ -1,7 +1,9 @@
 """The first door: survey, diagnose, plan. One call, one report a service."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
@@ -36,6 +38,9 @@ from checks.source import Facts
 from checks.timeline import timeline
 
 _FIXES = {fix.id: fix for fix in ALL_FIXES}
+
+_THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="diagnose")
+"""In which looks are diagnosed: 45,000 rules of a packet filter take seconds, in which others are to be read."""
 
 
 class Checker:
@@ -96,7 +101,8 @@ class Checker:
         started = time.perf_counter()
         looks = await self._survey.look(host, services)
         took = (time.perf_counter() - started) * 1000
-        found = [(self._following(report(look, self._clock(), took)), look.facts) for look in looks]
+        thinking = asyncio.get_running_loop().run_in_executor(_THREADS, _reports, looks, self._clock(), took)
+        found = [(self._following(made), look.facts) for made, look in zip(await thinking, looks, strict=True)]
         for one, _ in found:
             if one.status is Status.HEALTHY and one.baseline is not None:
                 self.remember(one.host, one.service, one.baseline)
@@ -143,6 +149,10 @@ class Checker:
     async def close(self) -> None:
         """End every connection."""
         await self._survey.close()
+
+
+def _reports(looks: Sequence[Look], at: datetime, took_ms: float) -> list[Report]:
+    return [report(look, at, took_ms) for look in looks]
 
 
 def report(look: Look, at: datetime, took_ms: float) -> Report:

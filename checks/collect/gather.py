@@ -80,7 +80,12 @@ BACK=${1:-3600}
 export SERVICES BACK
 hand_over() {
   set -- start
-  for n in $names; do set -- "$@" "$n.out" "$n.err" "$n.status"; done
+  for n in $names; do
+    s=
+    read -r s 2>/dev/null <"$n.status" || :
+    [ "$s" != 153 ] || : >"$n.out" # ended by ulimit: who reads it would not use it
+    set -- "$@" "$n.out" "$n.err" "$n.status"
+  done
   stat -c '%n %s %.Y' "$@"
   echo
   cat "$@"
@@ -376,15 +381,15 @@ def _sources(connection: Connection, services: Sequence[Service]) -> tuple[str, 
 
 
 def whole(received: bytes) -> int | None:
-    """The length of the first answer in what has come; None while it is not whole, or is none."""
-    head, separator, body = received.partition(b"\n\n")
+    """The length of the first answer in what comes, as its frame says; None while that is not whole, or is none."""
+    head, separator, _ = received.partition(b"\n\n")
     if not separator:
         return None
     try:
         size = sum(size for _, size, _ in _files(head))
     except ValueError:
         return None
-    return len(head) + len(separator) + size if len(body) >= size else None
+    return len(head) + len(separator) + size
 
 
 def _files(head: bytes) -> list[tuple[str, int, float]]:

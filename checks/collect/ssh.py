@@ -4,6 +4,7 @@ import asyncio
 import functools
 import random
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -41,7 +42,13 @@ from checks.model import Host, Output
 T = TypeVar("T")
 
 OUTPUT_CAP = 4_000_000
-"""Bytes of stdout and stderr together that one command may print, or one answer of a conversation may have."""
+"""Bytes of stdout and stderr together that one command may print."""
+
+ANSWER_CAP = 9_000_000
+"""The same of one answer of a conversation: root's session may be 8 MB, with what each of its probes may print."""
+
+_LONGEST_FRAME = 65_536
+"""Bytes in which an answer of a conversation has said how long it is."""
 
 _SESSIONS = 4
 """Commands side by side on one connection; sshd's MaxSessions is 10 unless an admin lowered it."""
@@ -111,7 +118,7 @@ class Connection:
         started) ran out, or the command printed more than OUTPUT_CAP.
         """
         ssh = await self.connected()
-        collector = _Collector()
+        collector = _Collector(OUTPUT_CAP)
         async with self._sessions:
             try:
                 channel = await self._session(ssh, command, collector)
@@ -131,7 +138,7 @@ class Connection:
         It reads the end of its input once this ends, and has to end by that. Raises LookError.
         """
         ssh = await self.connected()
-        collector = _Collector()
+        collector = _Collector(ANSWER_CAP)
         async with self._sessions:
             try:
                 channel = await self._session(ssh, command, collector)
@@ -355,7 +362,9 @@ class Connection:
 
     def _check_size(self, collector: "_Collector", what: str) -> None:
         if collector.too_large:
-            raise OutputTooLargeError(self.host.name, f"{self.host.name}: {what} printed more than {OUTPUT_CAP} bytes")
+            raise OutputTooLargeError(
+                self.host.name, f"{self.host.name}: {what} printed more than {collector.cap} bytes"
+            )
 
     def _lost(self, error: Exception) -> LookError:
         if trouble := trouble_of(error):
@@ -427,23 +436,29 @@ class Conversation:
             self._channel.write(line.encode() + b"\n")
 
     async def hear(self, whole: Callable[[bytes], int | None], timeout: float) -> bytes:  # noqa: ASYNC109  # the SSH channel's own
-        """The next answer, of the length that ``whole`` finds in what has come; None while more is to come.
+        """The next answer, of the length that ``whole`` finds at its start; None while that has not come.
 
         Of a command that has ended, whatever it printed before. Raises LookError: none within ``timeout`` seconds, the
-        connection broke, or it printed more than OUTPUT_CAP.
+        connection broke, or it printed more than ANSWER_CAP.
         """
         host, collector = self._connection.host, self._collector
+        length: int | None = None
         try:
             async with asyncio.timeout(timeout):
-                while (length := whole(collector.received())) is None and not collector.ended:
+                while True:
+                    length = whole(collector.start()) if length is None else length
+                    if collector.ended or (length is not None and collector.length >= length):
+                        break
                     await collector.more()
         except TimeoutError:
             said = f"{host.name}: {self._what} did not answer within {timeout:g} s"
             raise CommandTimedOutError(host.name, said) from None
         self._connection._check_size(collector, self._what)  # noqa: SLF001  # they are one: see converse
-        if length is None and self._channel.get_exit_status() is None:
+        if length is not None and collector.length >= length:
+            return collector.take(length)
+        if self._channel.get_exit_status() is None:
             raise self._connection._lost(collector.error or asyncssh.ConnectionLost("no exit status"))  # noqa: SLF001
-        return collector.take(length)
+        return collector.take(collector.length)
 
     @property
     def end(self) -> Output:
@@ -512,9 +527,9 @@ def _arrives(ssh: asyncssh.SSHClientConnection) -> bool:
 class _Collector(asyncssh.SSHClientSession[bytes]):
     """Keeps what a command prints, up to the cap. Cheaper than asyncssh's streams: no reader tasks."""
 
-    def __init__(self) -> None:
-        self._parts: dict[int | None, list[bytes]] = {}
-        self._size = 0
+    def __init__(self, cap: int) -> None:
+        self.cap = cap
+        self._printed: defaultdict[int | None, bytearray] = defaultdict(bytearray)
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._news = asyncio.Event()
         self.too_large = False
@@ -525,14 +540,13 @@ class _Collector(asyncssh.SSHClientSession[bytes]):
         self._channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        self._size += len(data)
-        if self._size > OUTPUT_CAP:
+        if sum(map(len, self._printed.values())) + len(data) > self.cap:
             self.too_large = self.ended = True
             self._news.set()
             if self._channel is not None:
                 self._channel.close()
             return
-        self._parts.setdefault(datatype, []).append(data)
+        self._printed[datatype] += data
         self._news.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -544,15 +558,22 @@ class _Collector(asyncssh.SSHClientSession[bytes]):
         await self._news.wait()
         self._news.clear()
 
-    def received(self, datatype: int | None = None) -> bytes:
-        return b"".join(self._parts.get(datatype, []))
+    @property
+    def length(self) -> int:
+        """How many bytes of stdout have come that were not taken."""
+        return len(self._printed[None])
 
-    def take(self, length: int | None) -> bytes:
-        """So many bytes of stdout, or all of them: they count no longer."""
-        received = self.received()
-        taken, left = received[:length], received[len(received) if length is None else length :]
-        self._parts[None] = [left] if left else []
-        self._size -= len(taken)
+    def start(self) -> bytes:
+        """The first of them, as many as a frame takes at most."""
+        return bytes(self._printed[None][:_LONGEST_FRAME])
+
+    def received(self, datatype: int | None = None) -> bytes:
+        return bytes(self._printed[datatype])
+
+    def take(self, length: int) -> bytes:
+        """So many bytes of stdout: they count no longer."""
+        taken = bytes(self._printed[None][:length])
+        del self._printed[None][:length]
         return taken
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,6 +104,23 @@ def test_a_probe_that_floods_is_stopped_on_the_host(shell: str) -> None:
     kept, missing = sort_out(answered_by(shell, Probe("flood", "exec cat /dev/zero", timeout=4)))
     assert not kept
     assert "cap" in missing["flood"].reason
+
+
+async def test_probes_that_flood_cost_themselves_alone_and_no_more_memory_than_they_may_print(server: Sshd) -> None:
+    floods = tuple(Probe(f"flood-{number}", "exec head -c 9000000 /dev/zero", timeout=4) for number in range(8))
+    large = Probe("large", "exec head -c 1900000 /dev/zero | tr '\\0' x")
+    asked = Source("asked", (*floods, large, Probe("small", "echo here")), lambda _: None)
+    connection = Connection(server.host)
+    tracemalloc.start()
+    try:
+        facts = await gather(connection, Engine(connection), (SERVICE,), lambda: datetime.now(UTC), sources=(asked,))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        await connection.close()
+    assert set(facts.missing) == {flood.name for flood in floods}
+    assert (len(facts.outputs["large"].stdout), facts.outputs["small"].stdout) == (1_900_000, "here\n")
+    assert most < 30_000_000
 
 
 @pytest.mark.parametrize("shell", SHELLS)
