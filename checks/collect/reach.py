@@ -17,7 +17,7 @@ from typing import Any
 
 from checks.answer import REGISTRY_HEADER, judge
 from checks.collect.names import AddressInfo, addresses_of
-from checks.collect.soundness import MOST_LATE, Measured, NoNameServerError, has_way, judge_soundness, trouble_of
+from checks.collect.soundness import TOLERATED, Measured, NoNameServerError, has_way, judge_soundness, trouble_of
 from checks.model import OwnTrouble, Phase, ReachOutcome, Reading, Service, ServiceKind, Vantage
 
 CONNECT_DEADLINE = 1.5
@@ -214,7 +214,7 @@ async def attempt_counted(service: Service, clock: Callable[[], datetime]) -> Co
             accepted = await asyncio.gather(*(_attempt_once(infos[0]) for _ in range(COUNTED)))
     except OSError:
         return None
-    if measured.circumstances().late > MOST_LATE * _COUNTED_DEADLINE:
+    if measured.circumstances().longest > TOLERATED:
         return None
     return CountedAttempts(str(infos[0][4][0]), COUNTED, sum(accepted))
 

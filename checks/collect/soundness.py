@@ -5,6 +5,7 @@ import errno
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +15,21 @@ from weakref import WeakKeyDictionary
 from checks.model import OwnTrouble, Phase, ReachOutcome
 
 MOST_LATE = 0.5
-"""Seconds in which the event loop may have been kept from its work during an attempt whose silence counts."""
+"""Seconds in which the event loop may have been kept from its work during an attempt whose silence counts.
+
+Of each time that it was, the first ``TOLERATED`` seconds do not count: an attempt takes a few turns of it.
+"""
+
+TOLERATED = 0.2
 
 MOST_SET = 0.5
 """Seconds by which the clock may have been set meanwhile. What keeps it right by slewing moves it by microseconds."""
 
 _BEAT = 0.1
 """Seconds from one look at the event loop to the next, while there is somebody who wants to know."""
+
+_NOTED = 0.05
+"""Seconds that it came late, from which on that is noted."""
 
 _BY_ERRNO = {
     errno.EMFILE: OwnTrouble.NO_DESCRIPTORS,
@@ -59,7 +68,7 @@ def judge_soundness(ended: ReachOutcome, phase: Phase, around: "Circumstances") 
         return None
     if ended is ReachOutcome.TIMED_OUT and phase is Phase.RESOLVE:
         return OwnTrouble.NO_NAME_SERVER
-    if ended in _SILENT and around.late > MOST_LATE:
+    if ended in _SILENT and around.kept > MOST_LATE:
         return OwnTrouble.LOOP_LATE
     return OwnTrouble.CLOCK_SET if abs(around.set_by) > MOST_SET else None
 
@@ -83,45 +92,57 @@ def has_way(error: OSError, family: int, address: tuple[object, ...]) -> bool:
 class Circumstances:
     """What this machine went through while an attempt was made."""
 
-    late: float  # seconds that the event loop was kept from its work
-    set_by: float  # seconds by which its clock was set, or that it slept: less than 0 for back
+    lates: tuple[float, ...] = ()  # seconds that the event loop was kept from its work, each time that it was
+    set_by: float = 0.0  # seconds by which its clock was set, or that it slept: less than 0 for back
+
+    @property
+    def longest(self) -> float:
+        """Seconds that it was kept from its work at the longest."""
+        return max(self.lates, default=0.0)
+
+    @property
+    def kept(self) -> float:
+        """Seconds that it was kept from its work in all, but for what each attempt can bear."""
+        return sum(max(0.0, late - TOLERATED) for late in self.lates)
 
 
 class Pulse:
     """Notices when the event loop is kept from its work. It beats only while somebody measures."""
 
     def __init__(self) -> None:
-        self._late = 0.0
+        self._lates: deque[tuple[float, float]] = deque(maxlen=64)  # from when to when nothing ran
         self._due = 0.0
         self._measuring = 0
         self._next: asyncio.TimerHandle | None = None
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> float:
-        """Measure from now on. Returns what to give to ``end``."""
+        """Measure from now on. Returns when that is, which ``end`` wants to know."""
         self._measuring += 1
         if self._next is None:
             self._schedule(loop)
-        return self._late + self._overdue()
+        return time.monotonic()
 
-    def end(self, begun: float) -> float:
-        """Measure no more. Returns how many seconds it came late since."""
-        late = self._late + self._overdue() - begun
+    def end(self, loop: asyncio.AbstractEventLoop, begun: float) -> tuple[float, ...]:
+        """Measure no more. Returns for how long nothing ran since, each time that it did not."""
+        self._note(time.monotonic())
+        self._due = max(self._due, time.monotonic())  # it is noted until now
         self._measuring -= 1
         if not self._measuring and self._next is not None:
             self._next.cancel()
             self._next = None
-        return late
+        return tuple(until - max(since, begun) for since, until in self._lates if until > begun)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         self._due = loop.time() + _BEAT
         self._next = loop.call_at(self._due, self._beat, loop)
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._late += self._overdue()
+        self._note(time.monotonic())
         self._schedule(loop)
 
-    def _overdue(self) -> float:
-        return max(0.0, time.monotonic() - self._due)  # loop.time() stands still within a turn of uvloop's
+    def _note(self, now: float) -> None:
+        if now - self._due > _NOTED:
+            self._lates.append((self._due, now))
 
 
 _PULSES: WeakKeyDictionary[asyncio.AbstractEventLoop, Pulse] = WeakKeyDictionary()
@@ -142,9 +163,9 @@ class Measured:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._late = self._pulse.end(self._begun)
+        self._lates = self._pulse.end(self._loop, self._begun)
 
     def circumstances(self) -> Circumstances:
         """Of the attempt that has just ended."""
         set_by = (self._clock() - self.at).total_seconds() - (time.monotonic() - self._began)
-        return Circumstances(self._late, set_by)
+        return Circumstances(self._lates, set_by)

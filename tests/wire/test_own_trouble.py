@@ -194,8 +194,10 @@ async def test_a_service_that_answers_late_to_a_late_loop_is_well() -> None:
     assert (reading.ok, reading.unsound) == (True, None)
 
 
-QUIET = Circumstances(late=0.0, set_by=0.0)
-LATE = Circumstances(late=2.0, set_by=0.0)
+QUIET = Circumstances()
+BUSY = Circumstances(lates=(0.2,) * 10)  # as while a thousand services fail at once
+LATE = Circumstances(lates=(0.1, 1.2))
+SLOW = Circumstances(lates=(0.4,) * 5)
 
 
 @pytest.mark.parametrize(
@@ -204,12 +206,14 @@ LATE = Circumstances(late=2.0, set_by=0.0)
         (ReachOutcome.TIMED_OUT, Phase.CONNECT, QUIET, None),
         (ReachOutcome.TIMED_OUT, Phase.RESOLVE, QUIET, OwnTrouble.NO_NAME_SERVER),
         (ReachOutcome.NAME_UNKNOWN, Phase.RESOLVE, QUIET, None),
+        (ReachOutcome.TIMED_OUT, Phase.CONNECT, BUSY, None),
         (ReachOutcome.TIMED_OUT, Phase.HTTP, LATE, OwnTrouble.LOOP_LATE),
+        (ReachOutcome.TIMED_OUT, Phase.HTTP, SLOW, OwnTrouble.LOOP_LATE),
         (ReachOutcome.RESET, Phase.HTTP, LATE, OwnTrouble.LOOP_LATE),
         (ReachOutcome.REFUSED, Phase.CONNECT, LATE, None),
         (ReachOutcome.BAD_STATUS, Phase.HTTP, LATE, None),
-        (ReachOutcome.CERTIFICATE_EXPIRED, Phase.TLS, Circumstances(0.0, 3600.0), OwnTrouble.CLOCK_SET),
-        (ReachOutcome.ANSWERED, Phase.HTTP, Circumstances(9.0, 3600.0), None),
+        (ReachOutcome.CERTIFICATE_EXPIRED, Phase.TLS, Circumstances(set_by=3600.0), OwnTrouble.CLOCK_SET),
+        (ReachOutcome.ANSWERED, Phase.HTTP, Circumstances((9.0,), 3600.0), None),
     ],
 )
 def test_what_spoils_which_attempt(
