@@ -4,7 +4,6 @@ import contextlib
 import resource
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from checks.collect.engine import AT_ONCE
 from checks.model import Host
@@ -20,10 +19,6 @@ _A_SERVICE = 1
 
 _A_LOOK, _A_LOOK_S_SERVICE = 10, 8
 """A socket that leads to the Engine, with both its ends, and attempts at other hosts; the attempts at a service."""
-
-
-_LIMITS = Path("/proc/self/limits")
-"""The unit's filter of system calls forbids prlimit(2), by which glibc asks for a limit too."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +46,8 @@ def shared_out(limit: int, hosts: Collection[Host], most_looks: int) -> Budget:
 
 def limit() -> int:
     """How many this process may have: as many as it may ask for, which is more than what it begins with."""
-    words = _LIMITS.read_text().partition("Max open files")[2].split()
-    soft, hard = int(words[0]), int(words[1])
-    with contextlib.suppress(OSError, ValueError):  # the unit forbids it, and sets LimitNOFILE instead
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # where a sandbox forbids it, LimitNOFILE stands
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     return soft

@@ -63,7 +63,7 @@ class Engine:
         """End the question that was given up, if there is one."""
         if self._asking is not None and self._allowance is not None:
             self._allowance.withdraw()
-            await asyncio.wait([self._asking])
+            await asyncio.gather(self._asking, return_exceptions=True)
             self._asking = None
 
     async def _ask(self, probes: Sequence[EngineProbe], allowance: Allowance) -> Answers:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from checks.collect.reach import SMALL_SEGMENT, CountedAttempts, attempt_counted, reach, reach_each
-from checks.model import Phase, ReachOutcome, Reading, Service, Vantage
+from checks.model import OwnTrouble, Phase, ReachOutcome, Reading, Service, Vantage
 
 _AT_ONCE = 0.3
 """Seconds in which a healthy service has answered. Others are asked a counted number of times, and not waited for."""
@@ -58,10 +58,15 @@ class Outside:
         """End each attempt that need not be waited for: more were made since, and none was answered."""
         ms = (time.perf_counter() - self._began) * 1000
         for name, made in self._counted.items():
-            if not made.accepted and self._attempts[name].cancel():
+            if not made.accepted and (self._attempts[name].cancel() or self._was_late(name)):
                 self._silent[name] = Reading(
                     Vantage.OUTSIDE, Phase.CONNECT, ReachOutcome.TIMED_OUT, ms, self._clock(), address=made.address
                 )
+
+    def _was_late(self, name: str) -> bool:
+        """Whether an attempt told nothing because the event loop was late: those that were counted since were not."""
+        attempt = self._attempts[name]
+        return attempt.done() and attempt.result().unsound is OwnTrouble.LOOP_LATE
 
     def reading(self, service: Service) -> Reading:
         return self._silent.get(service.name) or self._attempts[service.name].result()
