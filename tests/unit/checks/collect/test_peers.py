@@ -13,6 +13,7 @@ from checks.look import Look, Peer
 from checks.model import (
     Confidence,
     Finding,
+    OwnTrouble,
     Phase,
     ReachOutcome,
     Reading,
@@ -88,6 +89,21 @@ def test_one_of_many_that_is_ill_itself_does_not_hide_it() -> None:
     peers = Peer("host2", WELL, TIMED_OUT, back=ILL), Peer("host3", None, TIMED_OUT, back=WELL)
     finding = offline(from_outside(*peers))
     assert (finding.verdict, finding.confidence) == (Verdict.FAIL, Confidence.PROVEN)
+
+
+def test_an_attempt_without_a_route_may_show_that_it_is_cut_off() -> None:
+    no_way = replace(NO_NETWORK, unsound=OwnTrouble.NO_WAY)
+    diagnosis = diagnose(from_outside(Peer("host2", WELL, no_way, back=WELL), outside=no_way))
+    assert diagnosis.root is not None
+    assert (diagnosis.root.cause, diagnosis.root.confidence) == ("watcher-offline", Confidence.PROVEN)
+
+
+@pytest.mark.parametrize("trouble", [trouble for trouble in OwnTrouble if not trouble.cuts_off])
+def test_an_attempt_that_any_other_trouble_of_ours_spoiled_shows_nothing(trouble: OwnTrouble) -> None:
+    spoiled = replace(TIMED_OUT, unsound=trouble)
+    diagnosis = diagnose(from_outside(Peer("host2", WELL, TIMED_OUT, back=WELL), outside=spoiled))
+    assert [finding.cause for finding in diagnosis.causes] == ["undetermined"]
+    assert trouble.says in diagnosis.causes[0].title
 
 
 # --- it is not, or that cannot be told: two hosts ---
