@@ -110,10 +110,10 @@ def read(output: Output) -> Netfilter:
     for line in output.stdout.splitlines():
         if line.startswith("*"):
             table, heads, rules = line[1:], {}, {}
+        elif match := _RULE.match(line):  # most lines are rules
+            rules.setdefault(match["chain"], []).append(Rule(match["chain"], match["spec"], int(match["packets"])))
         elif match := _CHAIN.match(line):
             heads[match["name"]] = match
-        elif match := _RULE.match(line):
-            rules.setdefault(match["chain"], []).append(Rule(match["chain"], match["spec"], int(match["packets"])))
         elif line == "COMMIT":
             tables[table] = {name: _chain(head, tuple(rules.get(name, ()))) for name, head in heads.items()}
             table = ""

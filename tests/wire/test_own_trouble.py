@@ -154,22 +154,40 @@ async def test_silence_while_the_clock_was_set_does_not(jump: timedelta) -> None
     assert reading.unsound is OwnTrouble.CLOCK_SET
 
 
-_WITHOUT_A_ROUTE = """
-import asyncio, datetime
-from checks.collect.reach import reach
+_READ = """
+import asyncio, datetime, sys
+from checks.collect import names, reach
 from checks.model import Service, ServiceKind
-made = reach(Service("web", "tcp://192.0.2.1:80", ServiceKind.TCP), lambda: datetime.datetime.now(datetime.UTC))
-print(asyncio.run(made).unsound)
+
+async def both(*_):
+    return [info for target in sys.argv[1:] for info in names._literal(target, 80)]
+
+reach.addresses_of = both
+made = reach.reach(Service("web", "tcp://web.example", ServiceKind.TCP), lambda: datetime.datetime.now(datetime.UTC))
+reading = asyncio.run(made)
+print(reading.ended, reading.address, reading.unsound)
 """
+NOWHERE, REFUSING = "192.0.2.1", "127.0.0.1"
 
 
-def test_what_this_machine_has_no_route_to_is_not_down() -> None:
-    alone = ["unshare", "--map-root-user", "--net"]  # a network of its own, with nothing in it
+@pytest.mark.parametrize(
+    ("addresses", "told"),
+    [
+        ([NOWHERE], f"network-unreachable {NOWHERE} no-way"),
+        ([REFUSING, NOWHERE], f"refused {REFUSING} None"),
+        ([NOWHERE, REFUSING], f"refused {REFUSING} None"),
+    ],
+)
+def test_what_this_machine_has_no_route_to_is_not_down_and_what_refuses_beside_it_is(
+    addresses: list[str], told: str
+) -> None:
+    """In a network of its own, with nothing in it."""
+    alone = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
     if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:  # noqa: S603  # fixed words
         pytest.skip("this machine lets nobody have a network of his own")
-    asked = [*alone, sys.executable, "-c", _WITHOUT_A_ROUTE]
-    told = subprocess.run(asked, check=True, capture_output=True, text=True)  # noqa: S603  # as above
-    assert told.stdout == "no-way\n"
+    asked = [*alone, sys.executable, "-c", _READ, *addresses]
+    done = subprocess.run(asked, check=True, capture_output=True, text=True)  # noqa: S603  # as above
+    assert done.stdout.strip() == told
 
 
 async def test_a_service_that_answers_late_to_a_late_loop_is_well() -> None:
