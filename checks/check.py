@@ -15,14 +15,18 @@ from checks.diagnose import diagnose
 from checks.doctor import NEEDED, Requirement, examine
 from checks.evidence.journey import segment
 from checks.facts import ALL_FACTS
+from checks.facts.engine import ENGINE
+from checks.facts.root_session import ROOT_SESSION
 from checks.fixes import ALL_FIXES
 from checks.intervals import continued
 from checks.look import Look
 from checks.model import (
     UNDETERMINED,
     Baseline,
+    Blindness,
     Diagnosis,
     FixId,
+    Hidden,
     Host,
     NoChange,
     Plan,
@@ -179,7 +183,17 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         stands_in=look.stands_in,
         segment=segment(look),
         unavailable=look.facts.unavailable(ALL_FACTS) if look.facts is not None else (),
+        blind=_blind(look),
     )
+
+
+def _blind(look: Look) -> tuple[Blindness, ...]:
+    """What of the host nobody could see: all of it, what its Engine tells, or what only root sees."""
+    if look.facts is None:
+        return (Blindness(Hidden.HOST, look.trouble.says),) if look.trouble else ()
+    hidden = {ENGINE.name: Hidden.ENGINE, ROOT_SESSION.name: Hidden.ROOT}
+    lacking = look.facts.unavailable((ENGINE, ROOT_SESSION))
+    return tuple(Blindness(hidden[one.fact], one.why) for one in lacking if one.fact in hidden)
 
 
 def _status(look: Look, diagnosis: Diagnosis) -> Status:

@@ -9,7 +9,16 @@ from checks.model import Applied, Outcome, Plan, Reading, Report, Snapshot, Vant
 Key = tuple[str, str]  # host, service
 
 ALL_HOSTS = "all hosts"
-"""The host of the one incident that stands for all services, which has no service."""
+"""The host of the one incident that stands for all services, which has no service.
+
+No host of a configuration can have a name with a blank: see also SEVERAL_HOSTS and WATCHER.
+"""
+
+SEVERAL_HOSTS = "several hosts"
+"""That of the one that tells of many hosts that cannot be looked at."""
+
+WATCHER = "dockerhealth itself"
+"""That of the one that tells that readings fail because of the watcher's own machine."""
 
 
 class IncidentKind(StrEnum):
@@ -19,6 +28,8 @@ class IncidentKind(StrEnum):
     PREVENTION = "prevention"  # of a fault: a risk of a service that is well
     WATCHER_OFFLINE = "watcher-offline"  # the watcher itself reaches no host: of ALL_HOSTS
     UNWATCHED = "unwatched"  # of a service that left the configuration: nobody knows how it is
+    HOST_BLIND = "host-blind"  # a host that answers cannot be looked at: without a service
+    WATCHER_BLIND = "watcher-blind"  # readings fail here, before they leave this machine: of WATCHER
 
 
 class IncidentState(StrEnum):
@@ -146,7 +157,7 @@ class Incident:
 
     @property
     def name(self) -> str:
-        return self.host if self.kind is IncidentKind.WATCHER_OFFLINE else f"{self.host}/{self.service}"
+        return f"{self.host}/{self.service}" if self.service else self.host
 
 
 # --- the state machine -----------------------------------------------------------------------------------------

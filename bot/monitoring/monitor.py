@@ -16,8 +16,8 @@ import structlog
 from bot.approvals.offers import renewed
 from bot.approvals.policy import Policies
 from bot.config import Settings
+from bot.incidents.blindness import BlindHost
 from bot.incidents.model import (
-    ALL_HOSTS,
     Incident,
     IncidentKind,
     IncidentState,
@@ -29,6 +29,7 @@ from bot.incidents.model import (
     predates_a_fix,
     step,
 )
+from bot.monitoring.blindness import Blindness
 from bot.monitoring.shared_checks import Reports, SharedChecks
 from bot.monitoring.tracker import IncidentTracker
 from bot.monitoring.watcher_offline import WatcherOffline
@@ -93,6 +94,7 @@ class ServiceOverview:
     reading: Reading | None  # the newest from outside; None until the first one has ended
     incident: Incident | None  # if one is live
     report: Report | None  # of the newest look
+    blind: BlindHost | None = None  # where that did not see all of the host
 
 
 class Monitor:
@@ -125,6 +127,8 @@ class Monitor:
             clock=clock,
         )
 
+        self._blindness = Blindness(self.hosts, self._tracker, store, clock=clock)
+
     async def start(self) -> None:
         """Take up what the last process knew: how services were when all was well, and incidents that were live.
 
@@ -137,13 +141,17 @@ class Monitor:
         for incident in await self._store.incidents.live():
             self._tracker.know((incident.host, incident.service), incident.state)
             self.look_again(incident.host)
+        await self._blindness.start()
 
     async def _end_unwatched(self) -> None:
-        """End the incidents of services that left the configuration: no reading would ever end them."""
+        """End the incidents of services that left the configuration: no reading would ever end them.
+
+        Those of no service see to their ends themselves.
+        """
         watched = {(host.name, service.name) for host in self.hosts.values() for service in host.services}
         for incident in await self._store.incidents.live():
             key = incident.host, incident.service
-            ending = None if key in watched or incident.host == ALL_HOSTS else left_unwatched(incident, self._clock())
+            ending = None if key in watched or not incident.service else left_unwatched(incident, self._clock())
             if ending is not None:
                 await self._tracker.move(key, incident, ending)
 
@@ -218,7 +226,9 @@ class Monitor:
     async def _check(self, host: Host) -> Reports:
         """A look, with what is known of earlier fixes of any process: plans say how long they take."""
         self._checker.learn(host.name, await self._store.runs.experience(host.name))
-        return await self._checker.check(host)
+        reports = await self._checker.check(host)
+        self._tasks.start(self._blindness.looked(host.name, reports), f"look at {host.name}: was all of it seen")
+        return reports
 
     async def look(self, host: Host) -> None:
         """The deeper look of every few minutes: risks while all is well, a fresh diagnosis while it is not."""
@@ -310,7 +320,14 @@ class Monitor:
         reports = {(report.host, report.service): report for report in await self._store.incidents.last_reports()}
         keys = [(host.name, service.name) for host in self.hosts.values() for service in host.services]
         return tuple(
-            ServiceOverview(*key, self._tracker.readings.get(key), live.get(key), reports.get(key)) for key in keys
+            ServiceOverview(
+                *key,
+                self._tracker.readings.get(key),
+                live.get(key),
+                reports.get(key),
+                self._blindness.hosts.get(key[0]),
+            )
+            for key in keys
         )
 
 

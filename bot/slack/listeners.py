@@ -196,13 +196,14 @@ def click(body: Body) -> Click:
 def glance(standing: ServiceOverview, now: datetime) -> views.Glance:
     """One line of the overview."""
     reading, incident = standing.reading, standing.incident
+    blind = standing.blind.says if standing.blind else ""
     if incident is not None and incident.kind is not IncidentKind.PREVENTION:
         says = title(incident.report) if incident.report and incident.report.diagnosis.root else ""
         down = downtime(incident, now)
-        return views.Glance(standing.host, standing.service, ok=False, says=says, down=down)
+        return views.Glance(standing.host, standing.service, ok=False, says=says, down=down, blind=blind)
     if reading is not None:
-        return views.Glance(standing.host, standing.service, ok=reading.ok, says=reading.says)
-    return views.Glance(standing.host, standing.service, ok=None)
+        return views.Glance(standing.host, standing.service, ok=reading.ok, says=reading.says, blind=blind)
+    return views.Glance(standing.host, standing.service, ok=None, blind=blind)
 
 
 def _offers(checked: CheckResult) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import Self
 from bot.store.announcements import Announcements, DiagnosisStored, MessageDue, RunEnded
 from bot.store.audit import Audit
 from bot.store.baselines import Baselines
+from bot.store.blind_hosts import BlindHosts
 from bot.store.database import Database, OutbidError, StoreError, UnwritableError
 from bot.store.incidents import Incidents
 from bot.store.leaders import Leader, Leaders
@@ -19,6 +20,7 @@ __all__ = [
     "Announcements",
     "Audit",
     "Baselines",
+    "BlindHosts",
     "DiagnosisStored",
     "Incidents",
     "Leader",
@@ -53,6 +55,7 @@ class Store:
     audit: Audit
     messages: Messages
     seen: Seen
+    blind_hosts: BlindHosts
     baselines: Baselines
     leaders: Leaders
     lives: Lives
@@ -87,6 +90,7 @@ class Store:
             audit=Audit(database),
             messages=Messages(database, owner=life),
             seen=Seen(database, run=life),
+            blind_hosts=BlindHosts(database),
             baselines=Baselines(database),
             leaders=Leaders(database, life),
             lives=Lives(database, life),

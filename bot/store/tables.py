@@ -108,6 +108,16 @@ baselines = Table(
     Column("body", Text, nullable=False),
 )
 
+# Hosts of which the newest look did not see all, though a service of theirs answers.
+blind_hosts = Table(
+    "blind_hosts",
+    metadata,
+    Column("host", String(63), primary_key=True),
+    Column("looks", Integer, nullable=False),  # in a row
+    Column("since", Utc, nullable=False),
+    Column("body", Text, nullable=False),  # what could not be seen, as JSON
+)
+
 # A plan, who approved it, and what came of it: one row, as an offer is approved once and ends once.
 offers = Table(
     "offers",

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from checks.model.findings import Diagnosis
 from checks.model.plans import FixId, NoChange, Plan
-from checks.model.readings import Reading
+from checks.model.readings import Reading, Vantage
 from checks.model.segments import Segment
 
 
@@ -22,6 +22,22 @@ class Trouble:
     """Why a host could not be looked at: reported beside the reading, never as the cause. ``id`` as in errors.py."""
 
     id: str
+    says: str
+
+
+class Hidden(StrEnum):
+    """What of a host cannot be looked at. Without it a fault there is found by readings, and hardly explained."""
+
+    HOST = "host"  # no login, or none that answers
+    ENGINE = "engine"  # Docker's: the containers
+    ROOT = "root"  # what only root sees: rules, processes, packets
+
+
+@dataclass(frozen=True)
+class Blindness:
+    """A part of a host that a look could not see, and why."""
+
+    of: Hidden
     says: str
 
 
@@ -147,6 +163,12 @@ class Report:
     stands_in: str = ""  # why another container than the configured one was looked at; empty where none was
     segment: Segment | None = None  # None where the connection was made, or no packet was watched
     unavailable: tuple[Lacking, ...] = ()  # facts that could not be had of a host that could be looked at
+    blind: tuple[Blindness, ...] = ()  # what of the host nobody could see
+
+    @property
+    def answered(self) -> bool:
+        """Whether the service was reached from outside."""
+        return any(reading.ok for reading in self.readings if reading.vantage is Vantage.OUTSIDE)
 
     @property
     def proposed(self) -> tuple[Plan, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot.incidents.model import Incident, IncidentKind, IncidentState, Offer, Transition, downtime
+from bot.incidents.model import SEVERAL_HOSTS, Incident, IncidentKind, IncidentState, Offer, Transition, downtime
 from bot.incidents.runs import fixed_by, newest_run, still_needed
 from bot.slack.message import FALLBACK, Block, Message
 from bot.slack.views.blocks import ALWAYS, Card, Colour, Part, context, header, message, part, sections
@@ -39,26 +39,40 @@ STATES = {
     IncidentState.RESOLVED: "resolved",
 }
 MOST_TRANSITIONS = 6
+CALM = {IncidentKind.PREVENTION, IncidentKind.HOST_BLIND}  # services answer
+BLIND = {IncidentKind.HOST_BLIND, IncidentKind.WATCHER_BLIND}
+AGAIN = {
+    IncidentKind.OUTAGE: "answers",
+    IncidentKind.WATCHER_OFFLINE: "reached",
+    IncidentKind.HOST_BLIND: "all is seen",
+    IncidentKind.WATCHER_BLIND: "sees",
+}
 
 
 def alert(incident: Incident, now: datetime) -> Message:
     """The whole message as it should stand at ``now``."""
     mark, colour = _look(incident)
     parts = [*BODIES[incident.state](incident, now), _history(incident)]
-    target = (
-        "HOST" if incident.kind is IncidentKind.WATCHER_OFFLINE else f"{prose(incident.host)} {prose(incident.service)}"
-    )
-    more = f"All of it: `dockerhealth check {target}`"
+    more = f"All of it: `{_command(incident)}`"
     top = [header(f"{mark} {incident.name}: {_headline(incident)}"), *_recurs(incident)]
     sentence = _with_room(_sentence(incident, now), _before_this(incident))
     return message(sentence, top, [Card(colour, tuple(parts))], more)
+
+
+def _command(incident: Incident) -> str:
+    """What tells more in a terminal."""
+    if incident.service:
+        return f"dockerhealth check {prose(incident.host)} {prose(incident.service)}"
+    if incident.kind is IncidentKind.HOST_BLIND:
+        return f"dockerhealth doctor {'HOST' if incident.host == SEVERAL_HOSTS else prose(incident.host)}"
+    return "journalctl -u dockerhealth" if incident.kind is IncidentKind.WATCHER_BLIND else "dockerhealth check HOST"
 
 
 def _look(incident: Incident) -> tuple[str, Colour]:
     unwatched = incident.kind is IncidentKind.UNWATCHED
     if incident.state is IncidentState.RESOLVED and (unwatched or _last_undo(incident)):
         return "⚪", Colour.GREY
-    calm = incident.state is IncidentState.OPEN and incident.kind is IncidentKind.PREVENTION
+    calm = incident.state is IncidentState.OPEN and incident.kind in CALM
     return LOOKS[IncidentState.ACKNOWLEDGED if calm else incident.state]
 
 
@@ -85,12 +99,10 @@ def _headline(incident: Incident) -> str:
     if incident.kind is IncidentKind.UNWATCHED:
         return "is watched no more"
     if incident.state is IncidentState.RESOLVED:
-        again = (
-            f"{'reached' if incident.kind is IncidentKind.WATCHER_OFFLINE else 'answers'} again after {_down(incident)}"
-        )
+        again = f"{AGAIN[incident.kind]} again after {_down(incident)}"
         return f"{again}, {_since(undo)}" if (undo := _last_undo(incident)) else again
     if incident.report is None:
-        return "does not answer, looking for the cause"
+        return "cannot see" if incident.kind in BLIND else "does not answer, looking for the cause"
     return _cause(incident) or "answered when it was looked at"
 
 
@@ -118,11 +130,8 @@ def _since(undo: Applied) -> str:
 def _sentence(incident: Incident, now: datetime) -> str:
     name = incident.name
     cause = _cause(incident)
-    if incident.kind is IncidentKind.WATCHER_OFFLINE:
-        return _sentence_of_all(incident, cause)
-    if incident.kind in {IncidentKind.PREVENTION, IncidentKind.UNWATCHED}:
-        ended = incident.kind is IncidentKind.UNWATCHED
-        return f"{name} is {'watched no more: it left the configuration' if ended else _prevention(incident)}."
+    if incident.kind is not IncidentKind.OUTAGE:
+        return _sentence_of_another_kind(incident, cause)
     if incident.state is IncidentState.RESOLVED:
         was = f" It was: {cause}." if cause else ""
         then = f" Since then, {_since(undo)}." if (undo := _last_undo(incident)) else ""
@@ -146,6 +155,16 @@ def _ready(session: Sequence[Offer], report: Report | None) -> str:
     if session:
         return " A fix is ready to approve."
     return " A person has to run the fix." if by_hand(report) else ""
+
+
+def _sentence_of_another_kind(incident: Incident, cause: str) -> str:
+    if incident.kind is IncidentKind.WATCHER_OFFLINE:
+        return _sentence_of_all(incident, cause)
+    if incident.kind is IncidentKind.PREVENTION:
+        return f"{incident.name} is {_prevention(incident)}."
+    if incident.kind is IncidentKind.UNWATCHED:
+        return f"{incident.name} is watched no more: it left the configuration."
+    return f"{incident.name}: {_headline(incident)}."
 
 
 def _sentence_of_all(incident: Incident, cause: str) -> str:
@@ -224,6 +243,8 @@ def _brought_back(incident: Incident) -> list[Part]:
         return [*parts[:1], *readings(fixed.applied.readings, "Verified"), *parts[1:]]
     if _last_undo(incident) or incident.kind is IncidentKind.PREVENTION:
         return parts
+    if incident.kind in BLIND:
+        return [part("the end", ALWAYS, [f"It is over: {_last(incident)}."])]
     return [part("the recovery", ALWAYS, [f"No fix of dockerhealth brought it back. {_last(incident)}"]), *parts]
 
 

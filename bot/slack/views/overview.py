@@ -1,6 +1,6 @@
 """The answer to ``/dockerhealth`` alone: all hosts at a glance."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -23,15 +23,21 @@ class Glance:
     ok: bool | None  # None: not reached yet
     says: str = ""  # the cause where one is known, else the last reading in words
     down: timedelta | None = None  # for how long, where it has an incident
+    blind: str = ""  # why the newest look did not see all of the host
 
 
 def overview(glances: Sequence[Glance], now: datetime) -> Message:
     """What is ill, one line each; then the hosts on which all is well."""
     ill = [glance for glance in glances if glance.ok is False]
     waiting = sum(glance.ok is None for glance in glances)
+    blind = {glance.host: glance.blind for glance in glances if glance.blind}
     words = _counts(glances, len(ill), waiting)
-    mark = "🔴" if ill else "⚪" if waiting else "🟢"
+    if blind:
+        words += f", not all is seen of {counted(len(blind), 'host')}"
+    mark = "🔴" if ill else "🟠" if blind else "⚪" if waiting else "🟢"
     cards = [Card(Colour.RED, (_ill(ill),))] if ill else []
+    if blind:
+        cards.append(Card(Colour.AMBER, (_blind(blind),)))
     cards.append(Card(Colour.GREEN, (*_well(glances), _footer(now))))
     return message(f"{words}.", [header(f"{mark} {words}")], cards, "Ask for one host: `/dockerhealth HOST`")
 
@@ -57,6 +63,14 @@ def _line(glance: Glance) -> str:
     return f"🔴 *{prose(glance.host, 70)}/{prose(glance.service, 70)}*{says}{down}"
 
 
+def _blind(blind: Mapping[str, str]) -> Part:
+    """What fails there would be alerted, and not explained."""
+    lines = [f"🟠 *{prose(host, 70)}*: {prose(why, 300)}" for host, why in list(blind.items())[:MOST_ILL]]
+    if len(blind) > MOST_ILL:
+        lines.append(f"and {len(blind) - MOST_ILL} more")
+    return part("hosts that cannot be looked at", ALWAYS, ["*Not seen by the newest look*", *lines])
+
+
 def _well(glances: Sequence[Glance]) -> list[Part]:
     """One line a host, of the services that do not need attention."""
     lines = []
@@ -64,9 +78,9 @@ def _well(glances: Sequence[Glance]) -> list[Part]:
         fine = [glance for glance in group if glance.ok is not False]
         if fine:
             names = ", ".join(glance.service + ("" if glance.ok else " (not reached yet)") for glance in fine)
-            lines.append(
-                f"{'🟢' if all(glance.ok for glance in fine) else '⚪'} *{prose(host, 70)}* {prose(names, 200)}"
-            )
+            seen = "🟢" if all(glance.ok for glance in fine) else "⚪"
+            mark = "🟠" if any(glance.blind for glance in fine) else seen
+            lines.append(f"{mark} *{prose(host, 70)}* {prose(names, 200)}")
     if len(lines) > MOST_HOSTS:
         lines[MOST_HOSTS:] = [f"and {len(lines) - MOST_HOSTS} more hosts"]
     return [part("hosts", 2, lines)] if lines else []

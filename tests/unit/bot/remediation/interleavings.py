@@ -22,7 +22,7 @@ from bot.remediation.approval_service import ApprovalService
 from bot.remediation.automation import Automation
 from bot.remediation.clicks import AppIdentity, Clicks
 from bot.remediation.runner import Executor, Runner
-from bot.store import Audit, Baselines, Incidents, Leaders, Lives, Messages, Runs, Seen, Store
+from bot.store import Audit, Baselines, BlindHosts, Incidents, Leaders, Lives, Messages, Runs, Seen, Store
 from checks.model import Baseline, Host, Reading, Report, Service
 from tests.unit.bot.remediation.lives import Killed, Life, LifesDatabase, Time, Turns, engine_on
 from tests.unit.bot.remediation.model_host import LEASE, TWO_SERVICES, ModelHost, Says
@@ -77,6 +77,7 @@ class Bot:
             Audit(database),
             Messages(database, name),
             Seen(database, name),
+            BlindHosts(database),
             Baselines(database),
             Leaders(database, name),
             Lives(database, name),
