@@ -32,6 +32,7 @@ from bot.incidents.model import (
 from bot.monitoring.blindness import Blindness
 from bot.monitoring.shared_checks import Reports, SharedChecks
 from bot.monitoring.tracker import IncidentTracker
+from bot.monitoring.watcher_blind import WatcherBlind
 from bot.monitoring.watcher_offline import WatcherOffline
 from bot.monitoring.watcher_offline_rules import offline_report
 from bot.store import RunEnded, Store, UnwritableError
@@ -126,8 +127,9 @@ class Monitor:
             open_after_all=self._open_after_all,
             clock=clock,
         )
-
         self._blindness = Blindness(self.hosts, self._tracker, store, clock=clock)
+        keys = [(host.name, service.name) for host in self.hosts.values() for service in host.services]
+        self._watcher_blind = WatcherBlind(keys, self._tracker, store, self._tasks, clock=clock)
 
     async def start(self) -> None:
         """Take up what the last process knew: how services were when all was well, and incidents that were live.
@@ -171,6 +173,7 @@ class Monitor:
     async def take(self, host: Host, service: Service, reading: Reading) -> None:
         """Draw the consequences of a reading from outside. One that failed because of dockerhealth itself has none."""
         key = host.name, service.name
+        self._watcher_blind.took(key, reading)
         if self._tracker.spoiled(key, reading):
             return
         async with self._tracker.locks[key]:
@@ -313,6 +316,11 @@ class Monitor:
             return CheckResult(report, await self._store.incidents.get(incident.id))
 
     # --- what is known ---
+
+    @property
+    def own_trouble(self) -> str:
+        """What makes readings fail on this machine itself at the moment; empty where nothing does."""
+        return self._watcher_blind.trouble
 
     async def overview(self) -> tuple[ServiceOverview, ...]:
         """All services, in the order of the configuration."""

@@ -141,7 +141,7 @@ class Listeners:
     async def _answered(self, asker: Asker, words: list[str]) -> Message:
         if not words:
             standings, now = await self._monitor.overview(), self._clock()
-            return views.overview([glance(each, now) for each in standings], now)
+            return views.overview([glance(each, now) for each in standings], now, self._monitor.own_trouble)
         host = _named(words[0], self._monitor.hosts.values())
         if host is None:
             wants_help = words == ["help"]

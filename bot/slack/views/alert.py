@@ -256,7 +256,8 @@ def _evidence(incident: Incident) -> list[Part]:
     if incident.report is not None:
         return proof(incident.report)
     reason = prose(incident.transitions[0].reason, 300) if incident.transitions else ""
-    return [part("the reason", ALWAYS, [f"{reason}. Looking at the host over SSH for the cause."])]
+    looking = "" if incident.kind in BLIND else " Looking at the host over SSH for the cause."
+    return [part("the reason", ALWAYS, [f"{reason}.{looking}"])]
 
 
 def _before(incident: Incident) -> list[Part]:

@@ -26,20 +26,29 @@ class Glance:
     blind: str = ""  # why the newest look did not see all of the host
 
 
-def overview(glances: Sequence[Glance], now: datetime) -> Message:
-    """What is ill, one line each; then the hosts on which all is well."""
+def overview(glances: Sequence[Glance], now: datetime, own_trouble: str = "") -> Message:
+    """What is ill, one line each; then the hosts on which all is well.
+
+    ``own_trouble`` is why readings say nothing at the moment, where they fail on dockerhealth's own machine.
+    """
     ill = [glance for glance in glances if glance.ok is False]
     waiting = sum(glance.ok is None for glance in glances)
     blind = {glance.host: glance.blind for glance in glances if glance.blind}
     words = _counts(glances, len(ill), waiting)
-    if blind:
-        words += f", not all is seen of {counted(len(blind), 'host')}"
-    mark = "🔴" if ill else "🟠" if blind else "⚪" if waiting else "🟢"
-    cards = [Card(Colour.RED, (_ill(ill),))] if ill else []
-    if blind:
-        cards.append(Card(Colour.AMBER, (_blind(blind),)))
-    cards.append(Card(Colour.GREEN, (*_well(glances), _footer(now))))
+    words += f", not all is seen of {counted(len(blind), 'host')}" if blind else ""
+    words += ", by older readings: dockerhealth itself cannot see" if own_trouble else ""
+    mark = "🔴" if ill else "🟠" if blind or own_trouble else "⚪" if waiting else "🟢"
+    cards = [
+        *([Card(Colour.AMBER, (_own_trouble(own_trouble),))] if own_trouble else []),
+        *([Card(Colour.RED, (_ill(ill),))] if ill else []),
+        *([Card(Colour.AMBER, (_blind(blind),))] if blind else []),
+        Card(Colour.GREEN, (*_well(glances), _footer(now))),
+    ]
     return message(f"{words}.", [header(f"{mark} {words}")], cards, "Ask for one host: `/dockerhealth HOST`")
+
+
+def _own_trouble(why: str) -> Part:
+    return part("dockerhealth itself", ALWAYS, [f"🟠 {prose(why, 600)}"])
 
 
 def _counts(glances: Sequence[Glance], ill: int, waiting: int) -> str:
