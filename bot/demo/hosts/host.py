@@ -60,11 +60,15 @@ class DemoHost:
     async def start(self, authorized: asyncssh.SSHKey) -> None:
         """Answer from now on, over SSH only to who has the key."""
         await self._endpoint.become(self.state.reachable)
+        await self.listen(authorized, self._host_key)
+
+    async def listen(self, authorized: asyncssh.SSHKey, host_key: asyncssh.SSHKey) -> None:
+        """Take logins, at the same port as before if it did once."""
         self._acceptor = await asyncssh.create_server(
             lambda: _Login(self, authorized),
             self.address,
-            0,
-            server_host_keys=[self._host_key],
+            self.ssh_port,
+            server_host_keys=[host_key],
             process_factory=self._run,
             encoding=None,
             allow_pty=False,
@@ -79,10 +83,16 @@ class DemoHost:
         for connection in list(self._connections):
             connection.abort()
 
-    async def close(self) -> None:
+    async def hang_up(self) -> None:
+        """Take no logins any more, and end those that there are."""
         if self._acceptor is not None:
             self._acceptor.close()
             await self._acceptor.wait_closed()
+            self._acceptor = None
+        self.cut()
+
+    async def close(self) -> None:
+        await self.hang_up()
         await self._endpoint.close()
 
     async def break_by(self, fault: Fault) -> None:
@@ -133,13 +143,17 @@ class DemoHost:
         """Answer a look: first its facts, then what it is told to count after attempts from outside."""
         outputs = self.outputs()
         process.stdout.write(frame.answer(outputs, asked.names))
-        process.stdout.write(frame.answer_of_root(outputs, asked.names))
+        process.stdout.write(self.root_says(outputs, asked))
         async for told in process.stdin:
             outputs = self.outputs(again=True)
             if told.strip() == b"count":
                 process.stdout.write(frame.answer(outputs, asked.counted))
-            process.stdout.write(frame.answer_of_root(outputs, asked.names))
+            process.stdout.write(self.root_says(outputs, asked))
         process.exit(0)
+
+    def root_says(self, outputs: Mapping[str, Output], asked: frame.Asked) -> bytes:
+        """What root's part of a look answers."""
+        return frame.answer_of_root(outputs, asked.names)
 
     async def execute(self, line: str) -> tuple[int, str]:
         """Carry a step out, if it is one of those that a demo host knows."""
