@@ -23,6 +23,7 @@ from bot.incidents.model import Incident
 from bot.slack.message import Message
 from bot.slack.views.short import superseded
 from bot.store import MessageDue, Posted, Store, StoreError
+from bot.store.messages import is_over
 
 UPDATE_GAP = timedelta(milliseconds=700)  # Slack takes about 50 updates a minute; progress comes faster
 LONGEST_BACKOFF = timedelta(seconds=10)  # someone invites the bot, or Slack is back: the alert is there soon after
@@ -124,13 +125,13 @@ class Wanted:
 
 def need(row: Posted, wanted: Wanted, now: datetime) -> Need:
     """What has to be sent for a row, if anything."""
-    if row.due_at is None or row.due_at > now:
+    if row.due_at is None or not is_over(row.due_at, now):
         return Need.NOT_YET
     if not row.ts:
         return Need.POST
     if row.shown == wanted.hash:
         return Need.NOTHING_NEW
-    if row.sent_at is not None and now - row.sent_at < UPDATE_GAP:
+    if row.sent_at is not None and abs(now - row.sent_at) < UPDATE_GAP:
         return Need.NOT_YET
     return Need.UPDATE
 
@@ -160,7 +161,7 @@ class Hold:
     until: datetime | None = None
 
     def holds(self, now: datetime) -> bool:
-        return self.until is not None and now < self.until
+        return self.until is not None and not is_over(self.until, now)
 
     def again(self, now: datetime, after: timedelta | None = None) -> datetime:
         self.until = now + (after or backoff(self.attempts))

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
@@ -38,6 +38,19 @@ class Posted:
     elsewhere: str = ""  # the state of the incident that was told past Slack; empty: none
 
 
+LONGEST_WAIT = timedelta(minutes=10)
+"""What is to be waited for longer was put off while the clock was ahead: it is not waited for any more."""
+
+
+def is_over(wait: datetime, now: datetime) -> bool:
+    """Whether a wait until then has ended."""
+    return not now < wait <= now + LONGEST_WAIT
+
+
+def _over(wait: ColumnElement[datetime | None], now: datetime) -> ColumnElement[bool]:
+    return or_(wait <= now, wait > now + LONGEST_WAIT)
+
+
 class Messages:
     """``owner`` is the life of this process: what it has claimed, no other one posts until the claim is over."""
 
@@ -54,7 +67,7 @@ class Messages:
         """What wants sending, alerts that nobody has seen yet first."""
         async with self._database.reading() as connection:
             rows = await connection.execute(
-                select(messages).where(messages.c.due_at <= now).order_by(messages.c.ts != "", messages.c.due_at)
+                select(messages).where(_over(messages.c.due_at, now)).order_by(messages.c.ts != "", messages.c.due_at)
             )
             return tuple(Posted(**row._asdict()) for row in rows)
 
@@ -82,7 +95,7 @@ class Messages:
         post_id = row.post_id or str(uuid.uuid4())
         free = or_(
             messages.c.claimed_until.is_(None),
-            messages.c.claimed_until <= now,
+            _over(messages.c.claimed_until, now),
             messages.c.claimed_by == self._owner,
             _of_the_past(),
         )
