@@ -6,7 +6,16 @@ from typing import Any
 
 import structlog
 
+from checks.masking import masked
+
 QUIET_BELOW = {"asyncssh": logging.WARNING, "apscheduler": logging.WARNING, "slack_bolt": logging.INFO}
+
+
+class _Masking(logging.Formatter):
+    """Writes what libraries log, without secrets that hosts printed."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 def configure(level: int) -> None:
@@ -25,10 +34,12 @@ def configure(level: int) -> None:
         else [traceback, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
-        processors=[*shared, *render],
+        processors=[*shared, *render, lambda _logger, _method, line: masked(line)],  # type: ignore[arg-type]  # rendered
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # as it is then: others may replace it
     )
-    logging.basicConfig(level=max(level, logging.INFO), stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Masking("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler])
     for name, least in QUIET_BELOW.items():
         logging.getLogger(name).setLevel(max(level, least))

@@ -20,6 +20,7 @@ from checks.facts.root_session import ROOT_SESSION
 from checks.fixes import ALL_FIXES
 from checks.intervals import continued
 from checks.look import Look
+from checks.masking import without_secrets
 from checks.model import (
     UNDETERMINED,
     Baseline,
@@ -163,7 +164,7 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
     """All that follows from one look. Pure."""
     diagnosis = diagnose(look)
     plans, refused = _plans(look, diagnosis)
-    return Report(
+    found = Report(
         host=look.host.name,
         service=look.service.name,
         at=at,
@@ -185,6 +186,7 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         unavailable=look.facts.unavailable(ALL_FACTS) if look.facts is not None else (),
         blind=_blind(look),
     )
+    return without_secrets(found)
 
 
 def _blind(look: Look) -> tuple[Blindness, ...]:

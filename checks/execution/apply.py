@@ -15,6 +15,7 @@ from checks.execution.order import Event, Happened, OnEvent, Order
 from checks.execution.outcome import Broken, Seen, broken_off, cause_gone, restored, verified, why_stale
 from checks.execution.receipts import RebootedError, Receipt, ReceiptState
 from checks.execution.snapshot import differences, snapshot
+from checks.masking import masked
 from checks.model import (
     Applied,
     FixId,
@@ -185,7 +186,7 @@ class _Run:
 
     async def _ended(self, receipt: Receipt, step: Step) -> None:
         """Keep and tell how a step ended."""
-        said = receipt.output.strip()
+        said = masked(receipt.output.strip())
         result = StepResult(step, receipt.status, said[-_SHOWN:], receipt.seconds)
         self.results.append(result)
         how = "was interrupted" if receipt.status is None else f"ended with {receipt.status}"
