@@ -41,11 +41,27 @@ class NameServers:
             answer = await self._resolver.getaddrinfo(name, type=socket.SOCK_STREAM)
         except aiodns.error.DNSError as error:
             number, says = error.args
-            if number in _NO_SUCH_NAME:
+            if number in _NO_SUCH_NAME and await self._says_so_again(name):
                 raise socket.gaierror(socket.EAI_NONAME, f"{name}: {says}") from error
             raise NoNameServerError(f"{name}: {says}") from error
         places = tuple((int(node.family), (node.addr[0].decode(), *node.addr[2:])) for node in answer.nodes)
         return Answer(places, min((node.ttl for node in answer.nodes), default=0))
+
+    async def _says_so_again(self, name: str) -> bool:
+        """Whether each question alone is told the same.
+
+        Asked for both at once, c-ares says "no data" also where one question had no answer because no descriptor was
+        left for it, and the other one is told that there is no address of its kind.
+        """
+        for kind in ("A", "AAAA"):
+            try:
+                await self._resolver.query_dns(name, kind)
+            except aiodns.error.DNSError as error:
+                if error.args[0] not in _NO_SUCH_NAME:
+                    return False
+            else:
+                return False
+        return True
 
     async def close(self) -> None:
         await self._resolver.close()

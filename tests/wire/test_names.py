@@ -17,6 +17,7 @@ from checks.errors import LookError
 from checks.model import Host, Login, OwnTrouble, Phase, ReachOutcome, Reading, Service, ServiceKind
 from tests.wire.name_server import NameServer, name_server
 from tests.wire.sshd import sshd
+from tests.wire.test_own_trouble import no_descriptors
 
 NAME = "registry.example"
 
@@ -77,6 +78,18 @@ async def test_a_name_that_does_not_exist_is_a_finding(server: NameServer, liste
     reading = await read(NAME, listener)
     assert (reading.phase, reading.ended, reading.unsound) == (Phase.RESOLVE, ReachOutcome.NAME_UNKNOWN, None)
     assert NAME in server.asked
+
+
+async def test_a_name_that_no_descriptor_is_left_to_ask_for_is_not_unknown(
+    server: NameServer, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it has no address of IPv6 is remembered by c-ares; of IPv4 nobody could be asked."""
+    monkeypatch.setattr(names, "_FRESH_FOR", (0.0, 0.0))
+    server.names[NAME] = ["127.0.0.1"]
+    assert (await read(NAME, listener)).ok
+    with no_descriptors():
+        found = await names.addresses_of(NAME, 5000)
+    assert [info[4][0] for info in found] == ["127.0.0.1"]  # as it was before
 
 
 @pytest.mark.parametrize("trouble", ["is_silent", "fails"])
