@@ -61,7 +61,7 @@ class Checker:
         """
         self._clock = clock
         self._survey = Survey(hosts, clock, concurrency)
-        self._newest: dict[tuple[str, str], Report] = {}  # of each host and service, as far as the next one needs it
+        self._newest: dict[tuple[str, str], Report] = {}  # as far as the next one needs it
 
     @property
     def hosts(self) -> Mapping[str, Host]:

@@ -10,6 +10,9 @@ from checks.model import Host, Report
 
 Reports = tuple[Report, ...]
 
+AT_ONCE = 20
+"""Hosts that are looked at at the same time."""
+
 KEPT_FOR = 60.0
 """Seconds from the beginning of a look, after which its reports are not shared any more."""
 
@@ -17,28 +20,31 @@ _SLACK = 0.1
 """Seconds between the readings of the two clocks, at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _SharedCheck:
-    began: datetime
-    began_monotonic: float  # seconds of the clock that nobody sets
+    """One that has not begun yet, as others are before it, serves whoever comes until then."""
+
     reports: asyncio.Task[Reports]
+    began: datetime | None = None
+    began_monotonic: float = 0.0  # seconds of the clock that nobody sets
 
 
 class SharedChecks:
-    """The newest look at each host, running or ended."""
+    """The newest look at each host, waiting, running or ended."""
 
     def __init__(self, check: Callable[[Host], Awaitable[Reports]], clock: Callable[[], datetime]) -> None:
         self._check = check
         self._clock = clock
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._newest: dict[str, _SharedCheck] = {}
 
     async def look(self, host: Host, since: datetime) -> Reports:
         """The reports of a look that began at ``since`` or later; a new one where there is none."""
         newest = self._newest.get(host.name)
-        if newest is None or not self._began_after(newest, since) or _failed(newest.reports):
+        if newest is None or not self._begins_after(newest, since) or _failed(newest.reports):
             self._let_go_of_old_ones()
             task = asyncio.create_task(self._run(host), name=f"look at {host.name}")
-            newest = self._newest[host.name] = _SharedCheck(self._clock(), time.monotonic(), task)
+            newest = self._newest[host.name] = _SharedCheck(task)
         # One who stops waiting must not end the look for the others.
         return await asyncio.shield(newest.reports)
 
@@ -51,11 +57,13 @@ class SharedChecks:
             if check.began_monotonic > long_ago or not check.reports.done()
         }
 
-    def _began_after(self, check: _SharedCheck, since: datetime) -> bool:
+    def _begins_after(self, check: _SharedCheck, since: datetime) -> bool:
         """Whether a look began at ``since`` or later, by both clocks: the wall's may have been put back meanwhile.
 
         Then what began long ago would seem to begin in the future, and be the newest for as long as that lasts.
         """
+        if check.began is None:
+            return True
         now = self._clock()
         age = time.monotonic() - check.began_monotonic
         return since <= check.began <= now and age <= (now - since).total_seconds() + _SLACK
@@ -67,7 +75,10 @@ class SharedChecks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, host: Host) -> Reports:
-        return await self._check(host)
+        async with self._turns:
+            check = self._newest[host.name]  # this one: none follows it before it has begun
+            check.began, check.began_monotonic = self._clock(), time.monotonic()
+            return await self._check(host)
 
 
 def _failed(task: asyncio.Task[Reports]) -> bool:
