@@ -1,8 +1,9 @@
 """The bot between a strict Slack and a host that breaks, over real Socket Mode and a real Web API."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
@@ -118,6 +119,21 @@ class World:
             await client.close()
             await store.close()
 
+    @property
+    def file(self) -> str:
+        """The store's."""
+        return self.url.removeprefix("sqlite:///")
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """Keep the store locked against everybody who writes."""
+        with closing(sqlite3.connect(self.file, isolation_level=None, timeout=0)) as another:
+            async with asyncio.timeout(PATIENCE):
+                while not _begun(another):  # noqa: ASYNC110  # it is the bot's turn at times
+                    await asyncio.sleep(0.01)
+            yield
+            another.execute("ROLLBACK")
+
     async def alert(self) -> Message:
         """Break the service, and wait for the alert with its button."""
         self.site.well = False
@@ -137,6 +153,14 @@ class World:
 
     def told(self, user: User) -> list[str]:
         return [message.text for message in self.slack.ephemerals(user)]
+
+
+def _begun(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 def now() -> datetime:

@@ -24,10 +24,6 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         assert slack.complaints == []
 
 
-def file_of(world: World) -> str:
-    return world.url.removeprefix("sqlite:///")
-
-
 async def test_an_alert_whose_answer_was_lost_stands_there_once(world: World) -> None:
     async with world.bot():
         world.slack.faults.lose_answer("chat.postMessage", times=2)
@@ -57,10 +53,8 @@ async def test_an_alert_that_could_not_be_noted_as_sent_is_not_posted_again(worl
         world.slack.faults.delay("chat.postMessage", 1.5)
         world.site.well = False
         await world.until(lambda: _claimed(world))
-        with closing(sqlite3.connect(file_of(world), isolation_level=None)) as another:
-            another.execute("BEGIN IMMEDIATE")
+        async with world.locked():
             await asyncio.sleep(LOCKED_FOR)
-            another.execute("ROLLBACK")
         alert = await world.shows(world.channel, lambda message: bool(message.buttons) and message.colour == RED)
         await world.slack.click(world.alice, alert, FIX)
         await world.becomes(alert, GREEN)
@@ -68,7 +62,7 @@ async def test_an_alert_that_could_not_be_noted_as_sent_is_not_posted_again(worl
 
 
 def _claimed(world: World) -> bool:
-    with closing(sqlite3.connect(file_of(world))) as reader:
+    with closing(sqlite3.connect(world.file)) as reader:
         return bool(reader.execute("SELECT 1 FROM messages WHERE claimed_by != ''").fetchall())
 
 

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,21 +26,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         assert slack.complaints == []
 
 
-@asynccontextmanager
-async def locked(world: World) -> AsyncIterator[None]:
-    with closing(sqlite3.connect(world.url.removeprefix("sqlite:///"), isolation_level=None)) as another:
-        another.execute("BEGIN IMMEDIATE")
-        yield
-        another.execute("ROLLBACK")
-
-
 async def test_a_fix_is_not_broken_off_because_the_store_was_locked_for_forty_seconds(world: World) -> None:
     async with world.bot():
         alert = await world.alert()
         world.site.may_end.clear()
         await world.slack.click(world.alice, alert, FIX)
         await world.until(lambda: world.site.ran == [plan()])
-        async with locked(world):
+        async with world.locked():
             world.site.may_end.set()  # it ends, and cannot note that
             await asyncio.sleep(40)
         await world.becomes(alert, GREEN)
@@ -55,7 +46,7 @@ async def test_it_says_once_that_its_store_cannot_be_written_and_takes_up_again(
 ) -> None:
     monkeypatch.setattr(store_notice, "TOLD_AFTER", 1.0)
     async with world.bot():
-        async with locked(world):
+        async with world.locked():
             world.site.well = False
             notice = await world.shows(world.channel, "cannot write its store")
             await asyncio.sleep(12)
