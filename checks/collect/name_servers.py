@@ -1,8 +1,10 @@
 """Asks /etc/hosts and the name servers of resolv.conf, by c-ares. The only place that knows aiodns."""
 
+import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiodns
@@ -15,6 +17,10 @@ _EACH_TRY, _TRIES = 0.6, 2
 
 _NO_SUCH_NAME = {pycares.errno.ARES_ENOTFOUND, pycares.errno.ARES_ENODATA, pycares.errno.ARES_EBADNAME}
 """A name server's word, RFC 2308: NXDOMAIN, and a name that has no address. All else is that it could not tell."""
+
+
+_COVERED = {"files", "dns", "resolve", "myhostname", "mymachines"}
+"""Sources of nsswitch.conf(5) that c-ares stands for, or that know no name which anybody serves from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,9 @@ class NameServers:
             answer = await self._resolver.getaddrinfo(name, type=socket.SOCK_STREAM)
         except aiodns.error.DNSError as error:
             number, says = error.args
+            if number in _NO_SUCH_NAME and (source := not_asked(name, _nsswitch())):
+                said = f"{name}: no name server knows it, and dockerhealth does not ask {source} of nsswitch.conf"
+                raise NoNameServerError(said) from error
             if number in _NO_SUCH_NAME and await self._says_so_again(name):
                 raise socket.gaierror(socket.EAI_NONAME, f"{name}: {says}") from error
             raise NoNameServerError(f"{name}: {says}") from error
@@ -65,3 +74,18 @@ class NameServers:
 
     async def close(self) -> None:
         await self._resolver.close()
+
+
+def not_asked(name: str, nsswitch: str) -> str:
+    """A source of nsswitch.conf(5) that may know a name which none that is asked here knows; empty for none. Pure."""
+    line = next((line for line in nsswitch.splitlines() if line.startswith("hosts:")), "")
+    words = re.sub(r"\[[^]]*\]", " ", line.partition("#")[0]).split()[1:]
+    others = (word for word in words if word not in _COVERED and (name.endswith(".local") or "mdns" not in word))
+    return next(others, "")
+
+
+def _nsswitch() -> str:
+    try:
+        return Path("/etc/nsswitch.conf").read_text()
+    except OSError:
+        return ""

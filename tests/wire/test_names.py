@@ -11,6 +11,7 @@ from threading import Event
 import pytest
 
 from checks.collect import names
+from checks.collect.name_servers import not_asked
 from checks.collect.reach import reach
 from checks.collect.ssh import Connection
 from checks.errors import LookError
@@ -90,6 +91,22 @@ async def test_a_name_that_no_descriptor_is_left_to_ask_for_is_not_unknown(
     with no_descriptors():
         found = await names.addresses_of(NAME, 5000)
     assert [info[4][0] for info in found] == ["127.0.0.1"]  # as it was before
+
+
+@pytest.mark.parametrize(
+    ("hosts", "name", "source"),
+    [
+        ("files dns", NAME, ""),
+        ("files resolve [!UNAVAIL=return] dns myhostname", NAME, ""),
+        ("files mdns4_minimal [NOTFOUND=return] dns", NAME, ""),
+        ("files mdns4_minimal [NOTFOUND=return] dns", "registry.local", "mdns4_minimal"),
+        ("files ldap dns  # ours", NAME, "ldap"),
+    ],
+)
+def test_what_another_source_of_the_system_may_know_is_not_said_to_be_unknown(
+    hosts: str, name: str, source: str
+) -> None:
+    assert not_asked(name, f"passwd: files ldap\nhosts: {hosts}\nnetworks: files\n") == source
 
 
 @pytest.mark.parametrize("trouble", ["is_silent", "fails"])
