@@ -4,17 +4,32 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from checks.facts.addresses import ADDRESSES, ADDRESSES_IPV6
+from checks.facts.daemon import DAEMON
 from checks.facts.engine import CONTAINERS, ENGINE, Container, FirewallBackend, named_container, publisher
-from checks.facts.netfilter import NETFILTER, Netfilter
+from checks.facts.forwarding import FORWARDING, FORWARDING_IPV6
+from checks.facts.legacy import LEGACY, LEGACY_IPV6
+from checks.facts.netfilter import NETFILTER, NETFILTER_IPV6, Netfilter
 from checks.facts.nftables import DOCKER_TABLE, NFTABLES
 from checks.facts.path import PATH, Way
+from checks.facts.routing import ROUTING, ROUTING_IPV6
 from checks.facts.units import UNITS, Unit
 from checks.model import Baseline, Host, Missing, ReachOutcome, Reading, Service, Trouble, Vantage
 from checks.source import Facts, Source, Unavailable
 
 T = TypeVar("T")
+
+_OF_IPV6: Mapping[str, Source[Any]] = {
+    ADDRESSES.name: ADDRESSES_IPV6,
+    FORWARDING.name: FORWARDING_IPV6,
+    LEGACY.name: LEGACY_IPV6,
+    NETFILTER.name: NETFILTER_IPV6,
+    ROUTING.name: ROUTING_IPV6,
+}
+_IP6TABLES_BY_ITSELF = 27
+"""The release from which Docker writes rules of IPv6 unless it is told not to."""
 
 
 class MissingError(Exception):
@@ -114,9 +129,13 @@ class Look:
 
     @property
     def way(self) -> Way:
-        """What the host said of the way to the service; empty where it could not be asked."""
+        """What the host said of the way to the service; empty where it could not be asked.
+
+        A name is looked at by IPv4 there, while clients may come by IPv6.
+        """
         path = self.may(PATH)
-        return path.ways.get(self.service.port, Way()) if path else Way()
+        way = path.ways.get(self.service.port, Way()) if path else Way()
+        return way if way.client is None or (":" in way.client) == self.by_ipv6 else way.of_another_family
 
     @property
     def container(self) -> Container | None:
@@ -178,12 +197,48 @@ class Look:
         container = self.container
         if container is None or container.on_host_network or not container.bindings_of(self.service.port):
             return None
-        return container
+        return container.by_ipv6 if self.by_ipv6 and container.by_ipv6.networks else container
+
+    @property
+    def forwarded(self) -> Container | None:
+        """The container to which Docker's rules take what clients send; None where they are not meant to.
+
+        By IPv6 its docker-proxy may stand in for them: the host then has the connection, and forwards nothing.
+        """
+        container = self.bridged
+        return container if not self.by_ipv6 or (container is not None and not self.why_by_proxy) else None
+
+    @property
+    def why_by_proxy(self) -> str:
+        """Why Docker has no rule for clients that come by IPv6; empty where it has, and for others."""
+        container = self.bridged
+        if not self.by_ipv6 or container is None:
+            return ""
+        if not container.by_ipv6.networks:
+            return f"clients come by IPv6, which container {container.name} has not: docker-proxy serves them"
+        if not self._ip6tables:
+            return (
+                "clients come by IPv6, and dockerd writes no rules of it (ip6tables is off): docker-proxy serves them"
+            )
+        return ""
+
+    @property
+    def _ip6tables(self) -> bool:
+        settings, engine = self.may(DAEMON), self.may(ENGINE)
+        if settings is not None and settings.ip6tables is not None:
+            return settings.ip6tables
+        if self.need(NETFILTER_IPV6).chain("nat", "DOCKER") is not None:
+            return True
+        return engine is not None and engine.is_docker and engine.release >= _IP6TABLES_BY_ITSELF
 
     @property
     def by_ipv6(self) -> bool:
         """Whether it was asked for at an address of IPv6, of which the host's rules and switches are others."""
         return ":" in (self.outside.address or self.service.target)
+
+    def of_clients(self, source: Source[T]) -> Source[T]:
+        """The fact of the family by which clients come, of one that there is for either."""
+        return _OF_IPV6[source.name] if self.by_ipv6 else source
 
     def need_ipv4(self, fact: str) -> None:
         """For what a fact of IPv4 decides: raises MissingError where clients come by IPv6."""
@@ -230,6 +285,12 @@ class Look:
         """The tables of iptables, with Docker's rules in them. Raises MissingError where these are elsewhere."""
         self.need_rules_in_iptables()
         return self.need(NETFILTER)
+
+    @property
+    def rules_for_clients(self) -> Netfilter:
+        """The same of the family by which clients come: those of ip6tables for who comes by IPv6."""
+        self.need_rules_in_iptables()
+        return self.need(self.of_clients(NETFILTER))
 
     def answers_at(self, vantage: Vantage) -> bool | None:
         """Whether the service answers from a vantage on the host; None where that was not tried."""

@@ -43,6 +43,10 @@ YOUNGER = {
     "networkd": "networkd-says-no-forwarding-anywhere",
     "own-name": "name-server-silent",
     "root-session": "name-server-silent",
+    "ip6tables": "translated-by-ip6tables",
+    "ip6tables-legacy": "translated-by-ip6tables",
+    "addresses-ipv6": "translated-by-ip6tables",
+    "forwarding-ipv6": "translated-by-ip6tables",
 }
 """Probes that came after most recordings of healthy hosts, each with a state that has it recorded."""
 

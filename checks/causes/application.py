@@ -22,7 +22,7 @@ from checks.model import Evidence, FixId, ReachOutcome, ServiceKind, Stretch, Va
 _ALL = (Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER)
 _NO_ANSWER = {ReachOutcome.TIMED_OUT, ReachOutcome.RESET}
 _STARTING = timedelta(seconds=10)
-_EVERY_IPV4 = IPv4Address(0)
+_EVERY_IPV4, _EVERY_IPV6 = IPv4Address(0), IPv6Address(0)
 _NO_SOCKET = "NO_SOCKET"  # the kernel's reason where nobody listens (enum skb_drop_reason)
 
 
@@ -120,7 +120,7 @@ def _container_not_listening(look: Look) -> Judgement:
 
 
 def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> Judgement | None:
-    """It listens on the port, and not at the address to which Docker sends packets: for IPv6 alone, or at another one.
+    """It listens on the port, and not at the address to which Docker sends packets: for one family alone, or elsewhere.
 
     None where it does, or the attempt at the container's own address was not refused. A socket on ``::`` takes IPv4 as
     well, unless its program or net.ipv6.bindv6only says no (ipv6(7)); a rule in the container may refuse instead, or
@@ -131,7 +131,7 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
     if tried is None or tried.ended is not ReachOutcome.REFUSED or not outside_of_it:
         return None
     heard = {str(one.address) for one in outside_of_it}
-    if heard & {tried.address, str(_EVERY_IPV4)}:
+    if heard & {tried.address, str(_EVERY_IPV6 if ":" in tried.address else _EVERY_IPV4)}:
         return None
     if elsewhere := _sent_elsewhere(look, container, tried.address):
         return passed(elsewhere)
@@ -139,7 +139,9 @@ def _not_for_docker(look: Look, container: Container, there: list[Listener]) -> 
     died = watched.segment if watched is not None else None
     if died is not None and (died.stretch is not Stretch.REFUSED_BY_CONTAINER or died.reason not in {"", _NO_SOCKET}):
         return None
-    only = "for IPv6 alone" if all(isinstance(one.address, IPv6Address) for one in outside_of_it) else "for others"
+    families = {one.address.version for one in outside_of_it}
+    other = 4 if ":" in tried.address else 6
+    only = f"for IPv{other} alone" if families == {other} else "for others"
     return fail(
         Evidence(
             "sockets",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from checks.evidence.family import by_family
 from checks.evidence.journey import may_journey
 from checks.facts.capture import CAPTURE
 from checks.look import Look, MissingError
@@ -88,6 +89,8 @@ def examine(cause: Cause, look: Look) -> Finding:
     except MissingError as error:
         judgement = Judgement(Verdict.SKIP, why=error.missing.says, missing=error.missing)
     judgement = _held_against_the_watch(cause, judgement, look)
+    if judgement.verdict is Verdict.FAIL and cause.death is not None:
+        judgement = replace(judgement, evidence=(*judgement.evidence, *by_family(look)))
     return Finding(
         cause=cause.id,
         service=look.service.name,

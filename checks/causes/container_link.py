@@ -29,7 +29,7 @@ def _container_neighbour_wrong(look: Look) -> Judgement:  # noqa: PLR0911  # one
         return passed("no running container publishes the port through a bridge")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    addresses, bridge = look.need(ADDRESSES), bridge_of(look, container)
+    addresses, bridge = look.need(look.of_clients(ADDRESSES)), bridge_of(look, container)
     tried, network = _by_its_own_address(look), _network(container)
     if bridge is None or network is None:
         return passed(f"container {container.name} is in no network")

@@ -1,6 +1,5 @@
 """dockerd itself, and the proxy that it starts for each published port."""
 
-import ipaddress
 from datetime import timedelta
 
 from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
@@ -161,17 +160,9 @@ def _docker_proxy_gone(look: Look) -> Judgement:
 
 
 def _needs_proxy(look: Look, *, iptables: bool) -> bool:
-    target = look.outside.address or look.service.target
-    if _is_ipv6(target) or look.service.target == "localhost":
+    if look.why_by_proxy or look.service.target == "localhost":
         return True
-    return not iptables and not any(look.docker_rules.dnat(look.service.port))
-
-
-def _is_ipv6(target: str) -> bool:
-    try:
-        return ipaddress.ip_address(target).version == 6  # noqa: PLR2004  # IPv6
-    except ValueError:
-        return False
+    return not iptables and not any(look.rules_for_clients.dnat(look.service.port))
 
 
 DOCKERD_DOWN = Cause("dockerd-down", "dockerd is not running", _dockerd_down, rank=10, fixes=(FixId.START_DOCKER,))

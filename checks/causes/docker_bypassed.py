@@ -5,6 +5,7 @@ import re
 from checks.causes.cause import BY_A_RULE, Cause, Judgement, fail, passed
 from checks.causes.docker_rules import (
     answers_inside,
+    end_point,
     inside,
     instead,
     missing_accept,
@@ -32,7 +33,7 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:  # noqa: PLR0911  # one 
     not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    netfilter = look.docker_rules
+    netfilter = look.rules_for_clients
     rule = next(netfilter.dnat(look.service.port), None)
     if rule is None or not netfilter.jumps("nat", "PREROUTING", "DOCKER"):
         return passed("there is no DNAT rule for the port, or nothing jumps to it")
@@ -41,7 +42,7 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:  # noqa: PLR0911  # one 
     trace, meant = followed(look), rule.option("-d", "--destination")
     other = meant is not None and meant.partition("/")[0] != packet_of(look).destination
     targets = {one.option("--to-destination") for one in netfilter.dnat(look.service.port)}
-    if trace.translated is not None and trace.complete and "{}:{}".format(*trace.translated) not in targets:
+    if trace.translated is not None and trace.complete and end_point(*trace.translated) not in targets:
         return _taken_before(look, rule, trace.translated)
     in_time = trace.translated is not None or trace.hook_reached in {Hook.INGRESS, Hook.PREROUTING}
     if other or in_time or not trace.complete:
@@ -75,12 +76,12 @@ def _docker_nat_rule_bypassed(look: Look) -> Judgement:  # noqa: PLR0911  # one 
 def _taken_before(look: Look, rule: Rule, elsewhere: tuple[str, int]) -> Judgement:
     """Another rule sends the packets on first: Kubernetes' for a host port, a transparent proxy's, one left behind."""
     address, port = elsewhere
-    rules = look.docker_rules.rules("nat", "PREROUTING")
+    rules = look.rules_for_clients.rules("nat", "PREROUTING")
     before = rules[: next(number for number, one in enumerate(rules) if one.target == "DOCKER")]
-    whose = ", a port of the host itself" if address in look.need(ADDRESSES).every_address else ""
+    whose = ", a port of the host itself" if address in look.need(look.of_clients(ADDRESSES)).every_address else ""
     return fail(
         Evidence("netfilter", f"nat: {rule.says}, and no packet comes to it"),
-        Evidence("rules", f"another rule sends it to {address}:{port} first{whose}"),
+        Evidence("rules", f"another rule sends it to {end_point(address, port)} first{whose}"),
         Evidence("netfilter", f"before Docker's jump stands: {'; '.join(one.says for one in before) or 'nothing'}"),
         *instead(look),
         sure=look.answers_at(Vantage.CONTAINER) is True and bool(before),

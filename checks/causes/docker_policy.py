@@ -42,11 +42,11 @@ def _docker_iptables_disabled(look: Look) -> Judgement:
     settings = look.need(DAEMON)
     if settings.iptables:
         return passed("dockerd writes iptables rules, by its settings")
-    if look.bridged is None:
-        return passed("this service is not published through NAT")
+    if look.bridged is None or look.by_ipv6:
+        return passed("this service is not published through NAT of IPv4")
     if look.outside.ok:
         return passed(f"iptables=false, yet it {look.outside.says} from outside")
-    if next(look.docker_rules.dnat(look.service.port), None) is not None:
+    if next(look.rules_for_clients.dnat(look.service.port), None) is not None:
         return passed("somebody else wrote a DNAT rule for the port")
     instead = [one for one in blockers(look) if one.stop.hook is Hook.INPUT]
     if not instead and settings.userland_proxy:

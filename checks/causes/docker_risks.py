@@ -29,7 +29,7 @@ def _chains_missing_but_served(look: Look) -> Judgement:
     not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    missing = missing_parts(look.docker_rules, look.service.port)
+    missing = missing_parts(look.rules_for_clients, look.service.port)
     if not missing:
         return passed("Docker's chains are there")
     if not look.outside.ok:

@@ -48,7 +48,7 @@ def _docker_chains_missing(look: Look) -> Judgement:
     not_its_work = written_otherwise(look) if lost else not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    missing = missing_chains(look.docker_rules)
+    missing = missing_chains(look.rules_for_clients)
     if not missing:
         return passed("chain DOCKER is in nat and filter")
     if look.outside.ok:
@@ -56,7 +56,7 @@ def _docker_chains_missing(look: Look) -> Judgement:
     all_gone = len(missing) == len(_TABLES)
     told = "nothing of Docker's chains is left in nat and filter" if all_gone else f"missing: {'; '.join(missing)}"
     return fail(
-        Evidence("netfilter", told),
+        Evidence("netfilter", f"{told}{_of_family(look)}"),
         *_dnat_gone(look),
         *_deaf(look),
         *who_touched_the_firewall(look),
@@ -69,7 +69,7 @@ def _docker_nat_rule_missing(look: Look) -> Judgement:
     not_its_work = not_by_iptables(look)
     if not_its_work:
         return passed(not_its_work)
-    netfilter, port = look.docker_rules, look.service.port
+    netfilter, port = look.rules_for_clients, look.service.port
     if missing_chains(netfilter):
         return passed("the chains themselves are missing")
     rule, jumps = next(netfilter.dnat(port), None), netfilter.jumps("nat", "PREROUTING", "DOCKER")
@@ -82,7 +82,7 @@ def _docker_nat_rule_missing(look: Look) -> Judgement:
         return passed("missing, yet the service answers through docker-proxy")
     missing = f"has no DNAT rule for port {port}" if rule is None else "is there, and PREROUTING does not jump to it"
     return fail(
-        Evidence("netfilter", f"chain DOCKER of table nat {missing}"),
+        Evidence("netfilter", f"chain DOCKER of table nat{_of_family(look)} {missing}"),
         Evidence("containers", f"container {container.name} runs, and Docker believes that it publishes {port}"),
         *instead(look),
         sure=answers_inside(look),
@@ -98,7 +98,7 @@ def _docker_forward_rule_missing(look: Look) -> Judgement:
     if not gone:
         return passed("Docker's rules are all there: see docker-forward-rule-bypassed")
     return fail(
-        Evidence("netfilter", gone),
+        Evidence("netfilter", f"{gone}{_of_family(look)}"),
         *blocker.evidence,
         *inside(look),
         sure=agrees(look, blocker) and answers_inside(look),
@@ -112,7 +112,7 @@ def unaccepted(look: Look) -> Blocker | str:
         return not_its_work
     if look.outside.ok:
         return f"it {look.outside.says} from outside"
-    if missing_chains(look.docker_rules):
+    if missing_chains(look.rules_for_clients):
         return "the chains themselves are missing"
     found = (one for one in blockers(look) if one.owner is Owner.DOCKER and one.stop.hook is Hook.FORWARD)
     blocker = next(found, None)
@@ -123,11 +123,10 @@ def unaccepted(look: Look) -> Blocker | str:
 
 def _dnat_target_stale(look: Look) -> Judgement:
     """The port leads to an address that the container does not have any more."""
-    container = look.bridged
+    container = look.forwarded
     if container is None or not container.running:
-        return passed("no running container publishes the port")
-    look.need_ipv4(NETFILTER.name)
-    netfilter = look.docker_rules
+        return passed("no running container publishes the port through rules")
+    netfilter = look.rules_for_clients
     rules = list(netfilter.dnat(look.service.port))
     if not rules:
         return passed("there is no DNAT rule for the port")
@@ -150,14 +149,10 @@ def stale_rules(netfilter: Netfilter, port: int, container: Container) -> list[R
 
 
 def not_by_iptables(look: Look) -> str:
-    """Why Docker's iptables rules do not matter here; empty where they do. Raises MissingError as the next one does.
-
-    And for a client that comes by IPv6: docker-proxy serves it, or ip6tables, which is not read.
-    """
+    """Why Docker's iptables rules do not matter here; empty where they do. Raises MissingError as the next one does."""
     if look.bridged is None:
         return "this service is not published through NAT"
-    look.need_ipv4(NETFILTER.name)
-    return written_otherwise(look)
+    return written_otherwise(look) or look.why_by_proxy
 
 
 def written_otherwise(look: Look) -> str:
@@ -186,28 +181,38 @@ def _astray(look: Look) -> str:
     if container is None:
         return ""
     bridge = bridge_of(look, container)
-    addresses = look.may(ADDRESSES)
+    addresses = look.may(look.of_clients(ADDRESSES))
     route = addresses.route_to(container.addresses[0]) if addresses and container.addresses else None
     if route is not None and route.device is None:
         return f"the packet is sent nowhere: {route.says}"
     if trace.translated and container.addresses and trace.translated[0] not in container.addresses:
         return f"the packet is sent to {trace.translated[0]}, which is not the container's address"
-    targets = {rule.option("--to-destination") for rule in look.docker_rules.dnat(look.service.port)}
-    if trace.translated and targets and "{}:{}".format(*trace.translated) not in targets:
+    targets = {rule.option("--to-destination") for rule in look.rules_for_clients.dnat(look.service.port)}
+    if trace.translated and targets and end_point(*trace.translated) not in targets:
         return "the packet is sent to {}:{} by another rule than Docker's".format(*trace.translated)
     if trace.egress and bridge and trace.egress != bridge:
         return f"the packet would leave by {trace.egress}, not by {bridge}"
     return ""
 
 
+def _of_family(look: Look) -> str:
+    return " (ip6tables)" if look.by_ipv6 else ""
+
+
+def end_point(address: str, port: int) -> str:
+    """As iptables-save and ip6tables-save write it: ``172.17.0.2:5000``, ``[fd00::2]:5000``."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def _leads_to(rule: Rule, container: Container) -> bool:
     address, _, port = (rule.option("--to-destination") or "").rpartition(":")
+    address = address.strip("[]")
     binding = {str(one.container_port) for one in container.published}
     return address in container.addresses and (not binding or port in binding)
 
 
 def _dnat_gone(look: Look) -> tuple[Evidence, ...]:
-    container, netfilter = look.bridged, look.may(NETFILTER)
+    container, netfilter = look.bridged, look.may(look.of_clients(NETFILTER))
     if container is None or netfilter is None or any(netfilter.dnat(look.service.port)):
         return ()
     says = f"container {container.name} publishes {look.service.port}, and no DNAT rule leads to it"
@@ -216,7 +221,7 @@ def _dnat_gone(look: Look) -> tuple[Evidence, ...]:
 
 def missing_accept(look: Look, blocker: Blocker) -> str:
     """What would have let the packet, or the answer, past a policy, and is not there; empty where nothing is."""
-    netfilter = look.docker_rules
+    netfilter = look.rules_for_clients
     if not any(netfilter.jumps("filter", "FORWARD", target) for target in _FORWARD_JUMPS):
         return "FORWARD of table filter does not jump to any of Docker's chains"
     container = look.bridged
@@ -230,7 +235,7 @@ def missing_accept(look: Look, blocker: Blocker) -> str:
         accepts = (rule for rule in ahead if rule.target == "ACCEPT" and rule.option("-i") == bridge)
         outwards = any("-o" not in rule.words or "! -o" in rule.spec for rule in accepts)
         return "" if outwards else f"no rule of FORWARD accepts what comes from {bridge}"
-    addresses = {f"{address}/32" for address in container.addresses}
+    addresses = {f"{address}/{128 if ':' in address else 32}" for address in container.addresses}
     of_it = [rule for rule in netfilter.rules("filter", "DOCKER") if rule.option("-d") in addresses]
     if not any(rule.target == "ACCEPT" and rule.option("--dport") in ports for rule in of_it):
         return "chain DOCKER of table filter does not accept packets for the container"

@@ -3,7 +3,6 @@
 import ipaddress
 import re
 import shlex
-from collections.abc import Iterator
 
 from checks.causes.cause import BY_A_RULE, Cause, Judgement, fail, passed, risk
 from checks.causes.docker_rules import inside, not_by_iptables
@@ -11,8 +10,7 @@ from checks.evidence.packet import Blocker, Owner, agrees, blockers, known_block
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.firewalld import FIREWALLD, Firewalld, Zone
-from checks.facts.netfilter import NETFILTER, Variant
-from checks.facts.nftables import NFTABLES, NativeRule
+from checks.facts.netfilter import NETFILTER
 from checks.facts.sockets import SOCKETS
 from checks.look import Look, MissingError
 from checks.model import Evidence, FixId, ReachOutcome, Vantage
@@ -31,8 +29,6 @@ def _firewalld_port_closed(look: Look) -> Judgement:
     port is as it should be. Where Docker's chains are gone that is the cause, not the port.
     """
     firewalld, port = look.need(FIREWALLD), look.service.port
-    if firewalld.running and look.by_ipv6:
-        return _closed_to_ipv6(look, firewalld)
     not_met = _not_met(look, firewalld)
     if not_met:
         return passed(not_met)
@@ -53,7 +49,8 @@ def _firewalld_port_closed(look: Look) -> Judgement:
         *(blocker.evidence if blocker else ()),
         Evidence("path", f"from outside: {look.outside.says}; on the host: {_inside(look)}"),
     )
-    fits = look.outside.ended in _AS_A_FIREWALL_DOES and look.answers_at(Vantage.HOST) is True
+    ends = _AS_A_FIREWALL_DOES | ({ReachOutcome.FAILED} if look.by_ipv6 else set())  # "Permission denied": icmpx
+    fits = look.outside.ended in ends and look.answers_at(Vantage.HOST) is True
     proven = agrees(look, blocker) if blocker else not any(str(port) in rule for rule in zone.rich_rules)
     return fail(*evidence, sure=sure and fits and proven)
 
@@ -65,7 +62,6 @@ def _firewalld_rich_rule(look: Look) -> Judgement:
     ``pre`` or ``post``. Behind Docker's DNAT it is not asked: those packets are forwarded.
     """
     firewalld = look.need(FIREWALLD)
-    look.need_ipv4(FIREWALLD.name)
     not_met = _not_met(look, firewalld)
     if not_met:
         return passed(not_met)
@@ -109,7 +105,7 @@ def _not_met(look: Look, firewalld: Firewalld) -> str:
     if not firewalld.running:
         return "firewalld is not running" if firewalld.installed else "firewalld is not installed"
     by_docker = look.bridged is not None and not not_by_iptables(look)
-    netfilter = look.docker_rules if by_docker else look.may(NETFILTER)
+    netfilter = look.rules_for_clients if by_docker else look.may(look.of_clients(NETFILTER))
     rule = next(netfilter.dnat(port), None) if netfilter else None
     if rule is not None:
         return f"{port}/tcp need not be open: packets take the DNAT rule `{rule.spec}` and never meet INPUT"
@@ -122,44 +118,6 @@ def _not_met(look: Look, firewalld: Firewalld) -> str:
     return ""
 
 
-def _closed_to_ipv6(look: Look, firewalld: Firewalld) -> Judgement:
-    """Zones are for both families; where no rule of IPv6 translates the port its packets meet them, with docker-proxy.
-
-    Which interface they come in by is not read, and neither are the rules themselves: it is likely at most.
-    """
-    if look.outside.ok:
-        return passed(f"it {look.outside.says} from outside")
-    if look.bridged is not None and any(_translates_ipv6(rule) for rule in _rules_of_ipv6(look)):
-        raise MissingError(NFTABLES.name, "a rule of IPv6 translates, and where it sends packets is not read")
-    interface, zone, _ = ruling_zone(look, firewalld)
-    admitted = firewalld.admits(zone, look.service.port)
-    if admitted:
-        return passed(f"open: {admitted}")
-    if look.answers_at(Vantage.HOST) is not True and look.answers_at(Vantage.LOOPBACK) is not True:
-        raise MissingError(
-            FIREWALLD.name, f"nothing on the host answers on {look.service.port}: it may not be the port"
-        )
-    return fail(
-        Evidence("firewalld", _shown(zone, interface)),
-        Evidence("path", f"clients come by IPv6 to {look.outside.address or look.service.target}, not by Docker's NAT"),
-        Evidence("path", f"from outside: {look.outside.says}"),
-        sure=False,
-    )
-
-
-def _rules_of_ipv6(look: Look) -> Iterator[NativeRule]:
-    """Those of ip6tables too. Raises MissingError where these are of the legacy variant, which nft does not show."""
-    if look.docker_rules.variant is Variant.LEGACY:
-        raise MissingError(NFTABLES.name, "the rules of ip6tables-legacy are not read")
-    for (family, _, _), rules in look.need(NFTABLES).chains.items():
-        if family in {"ip6", "inet"}:
-            yield from rules
-
-
-def _translates_ipv6(rule: NativeRule) -> bool:
-    return any("dnat" in one or one.get("xt", {}).get("name") == "DNAT" for one in rule.statements)
-
-
 def _firewalld_forward_reject(look: Look) -> Judgement:
     """The packet is translated, and firewalld rejects what is forwarded: its bridge is in no zone, or ports are strict.
 
@@ -169,12 +127,12 @@ def _firewalld_forward_reject(look: Look) -> Judgement:
     firewalld = look.need(FIREWALLD)
     if not firewalld.running:
         return passed("firewalld is not running" if firewalld.installed else "firewalld is not installed")
-    container = look.bridged
+    container = look.forwarded
     if container is None:
-        return passed("this service is not behind NAT: nothing of it is forwarded")
+        return passed(look.why_by_proxy or "this service is not behind NAT: nothing of it is forwarded")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    netfilter = look.docker_rules
+    netfilter = look.rules_for_clients
     blocker = next(
         (one for one in blockers(look) if one.owner is Owner.FIREWALLD and one.stop.hook is Hook.FORWARD), None
     )
@@ -272,7 +230,7 @@ def _of_firewalld(look: Look, hook: Hook) -> Blocker | None:
 
 def ruling_zone(look: Look, firewalld: Firewalld) -> tuple[str, Zone, bool]:
     """The zone that rules the client's packets, and whether that is certain: sources go before interfaces."""
-    addresses = look.need(ADDRESSES)
+    addresses = look.need(look.of_clients(ADDRESSES))
     interface = addresses.interface_of(look.service.target) or addresses.interface_of(look.host.address)
     zone = firewalld.zone_of(interface or "")
     if interface is None or zone is None:

@@ -6,7 +6,6 @@ from checks.causes.host import peers_reach_it
 from checks.causes.kernel import taken_for_spoofed
 from checks.evidence.arrival import arrives_at, asked_address, is_behind_nat
 from checks.evidence.firewall_owner import loaded_from, maker
-from checks.evidence.ipv6_rules import felt
 from checks.evidence.journey import may_journey
 from checks.evidence.packet import (
     FAIL2BAN_CHAIN,
@@ -22,7 +21,6 @@ from checks.evidence.packet import (
 from checks.facts.addresses import ADDRESSES
 from checks.facts.counters import COUNTERS
 from checks.facts.netfilter import NETFILTER
-from checks.facts.nftables import NFTABLES
 from checks.facts.units import UNITS, known
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, Stretch
@@ -37,8 +35,6 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
     """A rule of nobody that is known here ends the packet: in a table of its own, or above Docker's."""
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    if look.by_ipv6:
-        return _drops_ipv6(look)
     foreign = [one for one in blockers(look) if one.owner is Owner.FOREIGN and _on_its_way(look, one)]
     felt = [one for one in foreign if one.stop.certain or not one.flat]
     ahead = waiting(look)
@@ -62,25 +58,6 @@ def _foreign_firewall_drop(look: Look) -> Judgement:
         *inside(look),
         sure=agrees(look, blocker),
         advice=_advice(look, blocker.stop),
-    )
-
-
-def _drops_ipv6(look: Look) -> Judgement:
-    """A rule that counted the attempts, and that ends packets as the attempts ended.
-
-    Raises MissingError where none did: policies, and rules that do not count, are not known to be innocent.
-    """
-    ended = [one for one in felt(look) if one.agrees(look) and not one.stop.place.table.startswith("firewalld")]
-    if not ended:
-        raise MissingError(NFTABLES.name, "clients come by IPv6: no rule counted the attempts, and others are not told")
-    rule = next((one for one in ended if one.about_port), ended[0])
-    made = maker(look, rule.stop)
-    return fail(
-        *rule.evidence,
-        *((made.evidence,) if made else ()),
-        *inside(look),
-        sure=rule.about_port,
-        advice=_advice(look, rule.stop),
     )
 
 
@@ -149,7 +126,7 @@ def _blocked_before_host(look: Look) -> Judgement:
     watched = may_journey(look)
     if watched is not None and watched.attempts:
         return passed(f"they were seen to come in: {watched.says}")
-    addresses = look.may(ADDRESSES)
+    addresses = look.may(look.of_clients(ADDRESSES))
     nic = (addresses.interface_of(look.service.target) if addresses else None) or "NIC"
     translated = _translated_before(look)
     peers = (Evidence("peers", f"from {one.host} it {one.seen.says}") for one in peers_reach_it(look) if one.seen)
@@ -234,13 +211,17 @@ def _firewalls(look: Look) -> tuple[Evidence, ...]:
 def _command(place: Place) -> str:
     if place.backend is Backend.NFTABLES:
         return f"nft -a list chain {place.family} {place.table} {place.chain}"
-    variant = "iptables-legacy" if place.backend is Backend.LEGACY else "iptables"
+    variant = _iptables(place) + ("-legacy" if place.backend is Backend.LEGACY else "")
     return f"{variant} -t {place.table} -nvL {place.chain} --line-numbers"
+
+
+def _iptables(place: Place) -> str:
+    return "ip6tables" if place.family == "ip6" else "iptables"
 
 
 def _lift(place: Place) -> str:
     """What takes a rule or a policy of iptables away."""
-    variant = "iptables-legacy" if place.backend is Backend.LEGACY else "iptables-nft"
+    variant = _iptables(place) + ("-legacy" if place.backend is Backend.LEGACY else "-nft")
     rule = f"-P {place.chain} ACCEPT" if place.is_policy else place.text.replace("-A ", "-D ", 1)
     return f"{variant} -t {place.table} {rule}"
 

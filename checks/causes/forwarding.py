@@ -15,14 +15,17 @@ from checks.look import Look, MissingError
 from checks.model import LADDER, Evidence, FixId, ReachOutcome, Stretch, Vantage
 from checks.walk import walk
 
-NOT_FORWARDED = "IpInAddrErrors"
-"""Rises by one for each packet that would have to be forwarded and may not (seen on Linux 6.18)."""
+NOT_FORWARDED, NOT_FORWARDED_IPV6 = "IpInAddrErrors", "Ip6InAddrErrors"
+"""Rise by one for each packet that would have to be forwarded and may not (seen on Linux 6.18)."""
+
+_OF_IPV6 = "net.ipv6.conf.all.forwarding"
 
 
 def _ip_forward_off(look: Look) -> Judgement:
     """Every packet for a bridged container is dropped on its way in; on the host itself all answers as ever."""
     forwarding = look.need(FORWARDING)
-    look.need_ipv4(FORWARDING.name)
+    if look.by_ipv6:
+        return passed("clients come by IPv6, which has a switch of its own")
     if forwarding.ip_forward:
         return passed("net.ipv4.ip_forward = 1")
     sent_on = _sent_on(look)
@@ -63,7 +66,8 @@ def _sent_on(look: Look) -> Evidence | None:
 def _interface_forwarding_off(look: Look) -> Judgement:
     """One interface's own switch is off while the host's is on: the way in, or the way of the answers."""
     forwarding = look.need(FORWARDING)
-    look.need_ipv4(FORWARDING.name)
+    if look.by_ipv6:
+        return passed("clients come by IPv6, of which the host's one switch decides")
     if not forwarding.ip_forward:
         return passed("net.ipv4.ip_forward = 0: that is the switch of all interfaces")
     container = look.bridged
@@ -87,6 +91,40 @@ def _interface_forwarding_off(look: Look) -> Judgement:
         *_by_networkd(look),
         *_by_network_manager(look),
         sure=all(_fits(look, route) for _, route, _ in off),
+    )
+
+
+def _ipv6_forwarding_off(look: Look) -> Judgement:
+    """What clients send by IPv6 is translated, and then has to be forwarded as by IPv4: it has a switch of its own.
+
+    dockerd switches it on when it makes a bridge with IPv6. Where docker-proxy serves them nothing is forwarded.
+    """
+    if not look.by_ipv6:
+        return passed("clients do not come by IPv6")
+    forwarding = look.need(look.of_clients(FORWARDING))
+    if forwarding.ip_forward:
+        return passed(f"{_OF_IPV6} = 1")
+    container = look.forwarded
+    if container is None:
+        return passed(f"{_OF_IPV6} = 0; {look.why_by_proxy or 'this service is not behind NAT'}")
+    if look.outside.ok:
+        return passed(f"{_OF_IPV6} = 0, yet it {look.outside.says} from outside")
+    translated = followed(look).translated
+    if translated is None or translated[0] not in container.addresses:
+        return passed(f"{_OF_IPV6} = 0, but no rule sends these packets on to the container")
+    felt = counted(look, NOT_FORWARDED_IPV6)
+    return fail(
+        Evidence("forwarding", f"{_OF_IPV6} = 0: the host drops what other machines send to its containers by IPv6"),
+        Evidence("rules", f"the rules send it on to {translated[0]}, container {container.name}"),
+        *felt,
+        *_ladder(look),
+        sure=bool(felt) and look.outside.ended is ReachOutcome.TIMED_OUT,
+        advice=(
+            f"sudo sysctl -w {_OF_IPV6}=1   # now; see the next line first",
+            "# who forwards takes no router's word any more; where this host has its IPv6 route from one, before that:",
+            "sudo sysctl -w net.ipv6.conf.NIC.accept_ra=2   # NIC: by which that router is reached",
+            f"# lastingly: {_OF_IPV6} = 1 in a file of /etc/sysctl.d that none after it contradicts",
+        ),
     )
 
 
@@ -271,6 +309,13 @@ INTERFACE_FORWARDING_OFF = Cause(
     rank=41,
     fixes=(FixId.ENABLE_INTERFACE_FORWARDING,),
     death=died(Stretch.INTO_HOST, Stretch.BACK_INTO_HOST, of=("IP_INADDRERRORS",)),
+)
+IPV6_FORWARDING_OFF = Cause(
+    "ipv6-forwarding-off",
+    "IPv6 forwarding is switched off",
+    _ipv6_forwarding_off,
+    rank=40,
+    death=died(Stretch.INTO_HOST),
 )
 IP_FORWARD_NOT_PERSISTED = Cause(
     "ip-forward-not-persisted",

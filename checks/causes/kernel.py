@@ -33,7 +33,7 @@ def taken_for_spoofed(look: Look) -> Route | None:
 
 def _no_way_back(look: Look, route: Route) -> bool:
     """A filter that is off filters nothing: the kernel says the same where a route of its own ends the packet."""
-    forwarding = look.may(FORWARDING)
+    forwarding = look.may(look.of_clients(FORWARDING))
     off = forwarding is not None and not forwarding.filters(route.interface)
     return not off and any(words in route.answer for words in _NO_WAY_BACK)
 
@@ -57,6 +57,8 @@ def counted(look: Look, counter: str) -> tuple[Evidence, ...]:
 
 def _reverse_path_filter(look: Look) -> Judgement:
     """A client's packet comes in by another interface than the one that its answer would leave by."""
+    if look.by_ipv6:
+        return passed("clients come by IPv6, for which the kernel itself has no such filter")
     forwarding = look.need(FORWARDING)
     look.need(PATH)
     asked = look.way.inbound or look.way.arrival

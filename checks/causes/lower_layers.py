@@ -103,8 +103,8 @@ def _loses_all(queue: Queue, sent: int) -> bool:
 
 def _devices(look: Look) -> tuple[str, ...]:
     """The interfaces that a client's packet crosses on the host, in its order."""
-    addresses, container = look.need(ADDRESSES), look.bridged
-    nic = addresses.interface_of(look.host.address if look.by_ipv6 else arrives_at(look))
+    addresses, container = look.need(look.of_clients(ADDRESSES)), look.bridged
+    nic = addresses.interface_of(arrives_at(look))
     bridge = bridge_of(look, container) if container is not None and container.running else None
     ports = [port.name for port in addresses.ports_of(bridge)] if bridge else []
     return tuple(dict.fromkeys(one for one in (nic, bridge, *ports) if one))

@@ -9,7 +9,7 @@ from checks.evidence.arrival import arrives_at
 from checks.evidence.journey import most_bytes
 from checks.evidence.packet import followed
 from checks.evidence.routing import answer_of_mark, decision, inbound, mended, outbound, shown
-from checks.facts.addresses import ADDRESSES, Addresses
+from checks.facts.addresses import ADDRESSES, Addresses, Network
 from checks.facts.engine import CONTAINERS, ENGINE, Container
 from checks.facts.forwarding import FORWARDING
 from checks.facts.path import PATH, Route
@@ -33,7 +33,7 @@ def bridge_of(look: Look, container: Container) -> str | None:
     network = next(iter(container.networks), None)
     if network is None:
         return None
-    addresses, engine = look.may(ADDRESSES), look.may(ENGINE)
+    addresses, engine = look.may(look.of_clients(ADDRESSES)), look.may(ENGINE)
     owner = addresses.owner_of(network.gateway) if addresses else None  # an option may have named it otherwise
     if owner is None and engine is not None and not engine.is_docker:
         raise MissingError(ADDRESSES.name, f"no interface has {network.gateway}, the gateway of network {network.name}")
@@ -45,7 +45,7 @@ def _bridge_down(look: Look) -> Judgement:
     container = look.bridged
     if container is None or not container.running:
         return passed("no running container publishes the port through a bridge")
-    addresses, bridge = look.need(ADDRESSES), bridge_of(look, container)
+    addresses, bridge = look.need(look.of_clients(ADDRESSES)), bridge_of(look, container)
     if bridge is None:
         return passed(f"container {container.name} is in no network")
     wrong = wrong_with(addresses, bridge)
@@ -97,7 +97,7 @@ def _subnet_overlap(look: Look) -> Judgement:
     """A Docker network has the clients' addresses for its own: the answers go to a bridge, and never leave the host."""
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    back, addresses = _back(look), look.need(ADDRESSES)
+    back, addresses = _back(look), look.need(look.of_clients(ADDRESSES))
     bridge = back.device if back.device and _OF_DOCKER.fullmatch(back.device) else None
     if bridge is None:
         return passed(f"`{back.question}` answers: {back.answer}")
@@ -112,6 +112,8 @@ def _subnet_overlap(look: Look) -> Judgement:
 
 def _another_subnet(look: Look, addresses: Addresses, bridge: str) -> tuple[str, ...]:
     """How the network of a bridge gets a subnet that no route of the host knows."""
+    if look.by_ipv6:
+        return _another_subnet_of_ipv6(bridge)
     taken = [*(route.network for route in addresses.routes if route.network.prefixlen), _network_of(look)]
     free = next(one for one in _PRIVATE.subnets(new_prefix=24) if not any(one.overlaps(other) for other in taken))
     if bridge == "docker0":
@@ -129,6 +131,16 @@ def _another_subnet(look: Look, addresses: Addresses, bridge: str) -> tuple[str,
     )
 
 
+def _another_subnet_of_ipv6(bridge: str) -> tuple[str, ...]:
+    """RFC 4193: whoever draws 40 bits by lot meets nobody else's network."""
+    if bridge == "docker0":
+        return (
+            '# in /etc/docker/daemon.json: "fixed-cidr-v6": another /64, outside of every network of yours (RFC 4193)',
+            "sudo systemctl restart docker   # every container stops for some seconds",
+        )
+    return (f"# the network of {bridge} has to be made again with another --subnet of IPv6: docker network ls",)
+
+
 def _return_route_missing(look: Look) -> Judgement:
     """What clients send arrives, and the host knows no way back to them, or one by a gateway that is not there.
 
@@ -137,12 +149,12 @@ def _return_route_missing(look: Look) -> Judgement:
     """
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    back, addresses = _back(look), look.need(ADDRESSES)
+    back, addresses = _back(look), look.need(look.of_clients(ADDRESSES))
     dead = _dead_gateway(look, back)
     if back.device is not None and dead is None:
         return passed(f"`{back.question}` answers: {back.answer}")
     routes = "; ".join(route.says for route in addresses.routes) or "none"
-    own, container = look.way.back, look.bridged
+    own, container = look.way.back, look.forwarded
     by = decision(look, back, container) if container is not None else None
     by_rule = own is not None and own.device is not None and dead is None  # the host's own answers have a way
     return fail(
@@ -161,8 +173,8 @@ def _return_route_missing(look: Look) -> Judgement:
 
 
 def _dead_gateway(look: Look, back: Route) -> str | None:
-    gateway = re.search(r" via ([\d.]+) ", back.answer)
-    return gateway[1] if gateway and look.need(ADDRESSES).is_silent(gateway[1]) else None
+    gateway = re.search(r" via ([\da-f.:]+) ", back.answer)
+    return gateway[1] if gateway and look.need(look.of_clients(ADDRESSES)).is_silent(gateway[1]) else None
 
 
 def _return_route_elsewhere(look: Look) -> Judgement:
@@ -171,12 +183,12 @@ def _return_route_elsewhere(look: Look) -> Judgement:
     Routing may be meant so. It is proven only where nothing else is on the way, and the client is a neighbour on the
     one link and none on the other.
     """
-    container = look.bridged
+    container = look.forwarded
     if container is None or not container.running:
-        return passed("no running container publishes the port through a bridge")
+        return passed(look.why_by_proxy or "no running container publishes the port through a bridge")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    back, addresses = _back(look), look.need(ADDRESSES)
+    back, addresses = _back(look), look.need(look.of_clients(ADDRESSES))
     there = inbound(look)
     if back.device is None or back.device == there.interface:
         return passed(f"`{back.question}` answers: {back.answer}")
@@ -208,7 +220,7 @@ def _return_route_elsewhere(look: Look) -> Judgement:
 def _is_near(addresses: Addresses, client: str | None, interface: str) -> bool:
     """Whether a client is on the link of an interface, by the networks of its addresses."""
     networks = addresses.networks.get(interface, ())
-    return client is not None and any(ipaddress.IPv4Address(client) in network for network in networks)
+    return client is not None and any(ipaddress.ip_address(client) in network for network in networks)
 
 
 def _back(look: Look) -> Route:
@@ -217,16 +229,13 @@ def _back(look: Look) -> Route:
     back, out = look.way.back, look.way.outbound
     if back is None:
         raise MissingError(PATH.name, "where clients come from is not known")
-    if not look.by_ipv6:
-        arrives_at(look)  # or else the host has no such address to answer from
-    elif (asked := look.outside.address or look.service.target) not in look.need(ADDRESSES).every_address:
-        raise MissingError(ADDRESSES.name, f"the host has no address {asked} to answer from")
-    container, trace = look.bridged, _followed(look)
+    arrives_at(look)  # or else the host has no such address to answer from
+    container, trace = look.forwarded, _followed(look)
     if container is None or not container.running or (trace is not None and trace.translated is None):
         return _told(answer_of_mark(look, back))
     if out is None or out.interface != bridge_of(look, container):
         raise MissingError(PATH.name, f"the way back from container {container.name} could not be asked")
-    if out.device is None and not look.need(FORWARDING).forwards(out.interface):
+    if out.device is None and not look.need(look.of_clients(FORWARDING)).forwards(out.interface):
         raise MissingError(PATH.name, f"while forwarding is off, `{out.question}` is answered so with any route")
     return _told(outbound(look))
 
@@ -246,8 +255,8 @@ def _followed(look: Look) -> Trace | None:
         return None
 
 
-def _network_of(look: Look) -> ipaddress.IPv4Network:
-    return ipaddress.IPv4Network(f"{look.way.client}/24", strict=False)
+def _network_of(look: Look) -> Network:
+    return ipaddress.ip_network(f"{look.way.client}/{64 if look.by_ipv6 else 24}", strict=False)
 
 
 def _mtu_black_hole(look: Look) -> Judgement:
@@ -307,7 +316,7 @@ def _narrow_inside(look: Look) -> bool:
 
 def _sizes(look: Look) -> dict[str, int]:
     """The MTU of each link that the container's packets cross on the host."""
-    container, addresses = look.bridged, look.may(ADDRESSES)
+    container, addresses = look.bridged, look.may(look.of_clients(ADDRESSES))
     if addresses is None:
         return {}
     names = [addresses.interface_of(look.service.target) or ""]

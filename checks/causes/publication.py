@@ -11,6 +11,7 @@ from checks.evidence.inside import is_good, shown
 from checks.evidence.recreate import recreate
 from checks.evidence.state import PROXY, ContainerState, holders, port_refused, state_of, takers
 from checks.facts.addresses import ADDRESSES, Addresses
+from checks.facts.daemon import DAEMON
 from checks.facts.docker_networks import DOCKER_NETWORKS, DockerNetwork
 from checks.facts.engine import CONTAINERS, Binding, Container
 from checks.facts.path import PATH
@@ -19,6 +20,7 @@ from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, ReachOutcome, Vantage
 
 _DEFAULT_NETWORK = "bridge"
+_EVERY_IPV4 = "0.0.0.0"  # noqa: S104  # Docker's word for it
 
 
 def _published_on_loopback(look: Look) -> Judgement:
@@ -56,7 +58,7 @@ def _published_address_gone(look: Look) -> Judgement:
     named = [one for one in asked if not one.everywhere and not one.on_loopback and ":" not in one.host_ip]
     if not named or len(named) < len(asked):
         return passed(f"published on {_places(asked)}" if asked else f"it does not publish {look.service.port}")
-    owned = look.need(ADDRESSES).every_address
+    owned = look.need(look.of_clients(ADDRESSES)).every_address
     if any(binding.host_ip in owned for binding in named):
         return passed(f"published on {_places(asked)}, which the host has")
     if look.outside.ok:
@@ -84,7 +86,7 @@ def _published_on_another_address(look: Look) -> Judgement:
     places = {binding.host_ip for binding in bindings}
     if any(binding.everywhere or binding.on_loopback for binding in bindings):
         return passed(f"published on {_places(bindings)}")
-    owned = look.need(ADDRESSES).every_address
+    owned = look.need(look.of_clients(ADDRESSES)).every_address
     tried = _tried(look)
     if tried is None or tried in places or not places & owned:
         return passed(f"published on {_places(bindings)}, and clients go to {tried or 'an unknown address'}")
@@ -101,6 +103,53 @@ def _published_on_another_address(look: Look) -> Judgement:
         sure=is_good(look, Vantage.HOST) is not True,
         advice=(f"# send clients to {_places(bindings)}, or:", *recreate(container, *_everywhere(bindings))),
     )
+
+
+def _published_for_ipv4_alone(look: Look) -> Judgement:
+    """Clients come by IPv6, and Docker publishes the port on addresses of IPv4: nobody takes what they send.
+
+    So it is where somebody asked for 0.0.0.0, and where the container has no IPv6 and dockerd runs without docker-proxy
+    (seen with 20.10 and 26.1). An older Docker says 0.0.0.0 of a docker-proxy that listens for both.
+    """
+    if not look.by_ipv6:
+        return passed("clients do not come by IPv6")
+    container, port = look.container, look.service.port
+    bindings = _in_force(look, container)
+    if container is None or not bindings:
+        return passed("no running container publishes the port")
+    if any(":" in one.host_ip for one in bindings) or not any(one.host_ip == _EVERY_IPV4 for one in bindings):
+        return passed(f"published on {', '.join(one.says for one in bindings)}")
+    heard = [one for one in look.need(SOCKETS) if one.port == port and (":" in one.address or one.address == "*")]
+    if heard:
+        return passed(f"somebody listens on {heard[0].address}:{port} for them")
+    if look.outside.ok:
+        return passed(f"it {look.outside.says} from outside")
+    settings = look.may(DAEMON)
+    by_nobody = settings is not None and not settings.userland_proxy and not container.by_ipv6.networks
+    why = f"dockerd runs without docker-proxy, and container {container.name} has no address of IPv6"
+    return fail(
+        Evidence(
+            "containers", f"container {container.name} publishes {port} on {_places(bindings)} alone, all of IPv4"
+        ),
+        Evidence("sockets", f"nobody listens on [::]:{port}, and clients go to {_tried(look)}"),
+        *((Evidence("dockerd's settings", why),) if by_nobody else ()),
+        *shown(look, Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER),
+        sure=look.outside.ended is ReachOutcome.REFUSED and is_good(look, Vantage.HOST) is False,
+        advice=_for_ipv6(container, bindings, by_nobody=by_nobody),
+    )
+
+
+def _for_ipv6(container: Container, bindings: tuple[Binding, ...], *, by_nobody: bool) -> tuple[str, ...]:
+    meanwhile = "# or let the name that clients use have no address of IPv6 (AAAA)"
+    if by_nobody:
+        return (
+            '# in /etc/docker/daemon.json: either "userland-proxy" not false, so that docker-proxy serves them,',
+            '# or "ipv6": true, "fixed-cidr-v6": a /64; before Docker 27 also "ip6tables": true, "experimental": true',
+            "sudo systemctl restart docker   # every container stops for some seconds",
+            meanwhile,
+        )
+    ports = dict.fromkeys(f"{one.host_port}:{one.container_port}" for one in bindings)
+    return ("# without an address Docker publishes for both families:", *recreate(container, *ports), meanwhile)
 
 
 def _port_not_published(look: Look) -> Judgement:
@@ -420,6 +469,13 @@ PUBLISHED_ON_ANOTHER_ADDRESS = Cause(
     "published-on-another-address",
     "the port is published on another address of the host",
     _published_on_another_address,
+    rank=60,
+    death=UNTRANSLATED,
+)
+PUBLISHED_FOR_IPV4_ALONE = Cause(
+    "published-for-ipv4-alone",
+    "clients come by IPv6, and the port is published for IPv4 alone",
+    _published_for_ipv4_alone,
     rank=60,
     death=UNTRANSLATED,
 )

@@ -14,16 +14,16 @@ from checks.model import Evidence, ReachOutcome, Stretch
 
 def _container_unroutable(look: Look) -> Judgement:
     """The kernel is asked what it would do with the packet once it is translated: rules and every table decide."""
-    container = look.bridged
+    container = look.forwarded
     if container is None or not container.running:
-        return passed("no running container publishes the port through a bridge")
+        return passed(look.why_by_proxy or "no running container publishes the port through a bridge")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
     inbound = routed_in(look)
     bridge, switched_off = bridge_of(look, container), _forwarding_off(look, inbound.interface)
     if inbound.device == bridge or bridge is None:
         return passed(f"`{inbound.question}` answers: {inbound.answer}")
-    before = switched_off or wrong_with(look.need(ADDRESSES), bridge)
+    before = switched_off or wrong_with(look.need(look.of_clients(ADDRESSES)), bridge)
     if before or taken_for_spoofed(look) is not None:
         return passed(before or "the reverse path filter drops it before")
     if inbound.device is None and not inbound.ends:
@@ -35,15 +35,15 @@ def _container_unroutable(look: Look) -> Judgement:
         *shown(by),
         Evidence("containers", f"container {container.name} is behind {bridge}: what clients send would {ends}"),
         sure=look.outside.ended in {ReachOutcome.TIMED_OUT, ReachOutcome.NO_ROUTE, ReachOutcome.NETWORK_UNREACHABLE},
-        advice=mended(by, f"{container.addresses[0]}/32"),
+        advice=mended(by, f"{container.addresses[0]}/{128 if look.by_ipv6 else 32}"),
     )
 
 
 def _forwarding_off(look: Look, interface: str) -> str:
     """The kernel answers "No route to host" also where it does not forward."""
-    forwarding = look.need(FORWARDING)
+    forwarding = look.need(look.of_clients(FORWARDING))
     if not forwarding.ip_forward:
-        return "net.ipv4.ip_forward = 0: nothing is forwarded"
+        return f"net.{'ipv6.conf.all.forwarding' if look.by_ipv6 else 'ipv4.ip_forward'} = 0: nothing is forwarded"
     if not forwarding.interfaces.get(interface, True):
         return f"net.ipv4.conf.{interface}.forwarding = 0: nothing that comes in there is forwarded"
     return ""

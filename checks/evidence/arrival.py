@@ -14,9 +14,11 @@ _OF_NETWORKS = tuple(
 
 
 def asked_address(look: Look) -> str:
-    """The IPv4 address that clients go to, as far as it is known; empty where it is not."""
-    asked = (look.outside.address or "", look.service.target, look.host.address)
-    return next((one for one in asked if _is_ipv4(one)), "")
+    """The address that clients go to, as far as it is known; empty where it is not."""
+    asked = (look.outside.address or "", look.service.target)
+    if look.by_ipv6:
+        return next(one for one in asked if ":" in one)
+    return next((one for one in (*asked, look.host.address) if _is_ipv4(one)), "")
 
 
 def arrives_at(look: Look) -> str:
@@ -24,13 +26,13 @@ def arrives_at(look: Look) -> str:
 
     Raises MissingError where neither is known.
     """
-    addresses, asked = look.need(ADDRESSES), asked_address(look)
+    addresses, asked = look.need(look.of_clients(ADDRESSES)), asked_address(look)
     look.need(PATH)
     if addresses.owner_of(asked) not in {None, "lo"}:
         return asked
     if not is_behind_nat(look):
         target = asked or look.service.target
-        raise MissingError(ADDRESSES.name, f"{target} is no IPv4 address that the host has for clients")
+        raise MissingError(ADDRESSES.name, f"{target} is no address that the host has for clients")
     arrival = look.way.arrival
     own = arrival.question.split()[3] if arrival is not None else ""
     if addresses.owner_of(own) in {None, "lo"}:
@@ -41,13 +43,13 @@ def arrives_at(look: Look) -> str:
 
 
 def is_behind_nat(look: Look) -> bool:
-    """Whether somebody before the host translates the address that clients go to into one of its own.
+    """Whether somebody before the host translates the IPv4 address that clients go to into one of its own.
 
     So it is where SSH, which does arrive, goes to an address that the host does not have either, or where clients go to
     a public address and the host has none of those at all. One that belongs on a link of the host is not translated.
     """
     addresses, asked = look.need(ADDRESSES), asked_address(look)
-    if not asked or asked in addresses.every_address or links_of(addresses, asked):
+    if look.by_ipv6 or not asked or asked in addresses.every_address or links_of(addresses, asked):
         return False
     by_ssh = _is_ipv4(look.host.address) and look.host.address not in addresses.every_address
     return by_ssh or (is_public(asked) and not any(is_public(one) for one in addresses.every_address))

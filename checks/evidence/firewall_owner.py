@@ -20,6 +20,7 @@ _OF_CSF = re.compile(r"LOCAL(INPUT|OUTPUT)|G?(DENY|ALLOW)(IN|OUT)|CC_(DENY|ALLOW
 _BANS = {"crowdsec": "CrowdSec", "sshguard": "sshguard"}
 _OTHERS = (("LIBVIRT_", "libvirt"), ("cali-", "Calico"), ("KUBE-", "Kubernetes"), ("ts-", "Tailscale"))
 _OF_IPTABLES = ("/etc/iptables/rules.v4", "/etc/sysconfig/iptables")
+_OF_IP6TABLES = ("/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables")
 _OF_NFTABLES = re.compile(r"/etc/(nftables\.conf|nftables/.*|sysconfig/nftables\.conf)")
 
 
@@ -63,7 +64,7 @@ def loaded_from(look: Look, place: Place) -> tuple[str, ...]:
     if place.backend is Backend.NFTABLES:
         found = [path for path in paths if _OF_NFTABLES.fullmatch(path)]
         return tuple(f"grep -n {_word(place)} {path}   # does it come back from there at boot?" for path in found)
-    found = [path for path in paths if path in _OF_IPTABLES]
+    found = [path for path in paths if path in (_OF_IP6TABLES if place.family == "ip6" else _OF_IPTABLES)]
     again = "mend it there by hand, for saving all rules would also keep Docker's, which are stale at the next start"
     return tuple(
         line
@@ -122,7 +123,7 @@ def _container(look: Look) -> Container | None:
 
 
 def _is_there(look: Look, chains: re.Pattern[str]) -> bool:
-    netfilter, native = look.may(NETFILTER), look.may(NFTABLES)
+    netfilter, native = look.may(look.of_clients(NETFILTER)), look.may(NFTABLES)
     names = [name for table in netfilter.tables.values() for name in table] if netfilter else []
     names += [chain for _, _, chain in native.chains] if native else []
     return any(chains.fullmatch(name) for name in names)

@@ -24,7 +24,7 @@ _NOT_DROPPED = {Stretch.AFTER_HOST, Stretch.BACK_UNTRANSLATED, Stretch.TAKEN_BY_
 
 _AN_ERROR = ("unreachable", "exceeded", "prohibited", "filtered")
 _NUMBERS = 1 << 32
-_IPV6, _ETHERNET = ":", {True: 0x86DD, False: 0x800}
+_ETHERNET = {True: 0x86DD, False: 0x800}  # whether by IPv6: the protocol in the frame
 _UNTOLD = {"", "NOT_SPECIFIED"}
 """Reasons that say no more than that it was dropped."""
 
@@ -103,6 +103,7 @@ class _Ground:
     target: str  # the address that the client asks
     nic: str  # which has that address
     container: Container | None  # that packets are passed on to; None where the host itself has the port
+    inner: frozenset[str]  # its addresses, of either family: who comes by IPv6 may be passed on by IPv4
     bridges: tuple[str, ...]  # of that container
     cables: frozenset[str]  # the ports of those bridges
     own: frozenset[str]  # addresses of the host
@@ -173,7 +174,7 @@ def _before_host(ground: _Ground) -> Segment:
 
 
 def _ground(look: Look) -> _Ground:
-    addresses = look.need(ADDRESSES)
+    addresses = look.need(look.of_clients(ADDRESSES))
     target = look.outside.address or look.service.target
     try:
         container = look.bridged
@@ -186,14 +187,23 @@ def _ground(look: Look) -> _Ground:
         port=look.service.port,
         client=look.way.client,
         target=target,
-        nic=addresses.interface_of(target) or "" if _IPV6 not in target else "",
+        nic=addresses.interface_of(target) or "",
         container=container,
+        inner=frozenset(_addresses(look)),
         bridges=bridges,
         cables=frozenset(port.name for bridge in bridges for port in addresses.ports_of(bridge)),
         own=addresses.every_address | {target},
         ways_back=frozenset((*(outbound.answer.split() if outbound else ()), look.way.client or "")),
         came=look.outside.ok or look.outside.phase in {Phase.TLS, Phase.HTTP},
     )
+
+
+def _addresses(look: Look) -> Iterator[str]:
+    try:
+        for container in (look.container, look.bridged):
+            yield from container.addresses if container else ()
+    except MissingError:
+        return
 
 
 # --- attempts ----------------------------------------------------------------------------------------------------
@@ -251,7 +261,7 @@ def _unanswered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment:
     question = attempt.question
     left = [one for one in question if not one.incoming]
     last = Spot(Passage.LEAVING if left else Passage.ENTERING, question[-1].interface)
-    to = {*(ground.container.addresses if ground.container else ()), *(one.destination for one in question)}
+    to = {*ground.inner, *(one.destination for one in question)}
     asked = _asked_in_vain(capture, ground, to)
     if asked is not None:
         elsewhere = bool(ground.bridges) and asked.interface not in ground.bridges
@@ -284,7 +294,7 @@ def _left(left: Sequence[TcpSighting], last: Spot, ground: _Ground) -> Segment:
 
 def _icmp_error(error: IcmpSighting, last: Spot, ground: _Ground) -> Segment:
     why = f"{error.source} refuses it by ICMP: {error.says}"
-    if ground.container is not None and error.source in ground.container.addresses:
+    if error.source in ground.inner:
         return Segment(Stretch.REFUSED_BY_CONTAINER, last, Spot(Passage.ANSWERED, ground.answerer), why)
     return Segment(Stretch.REFUSED_BY_HOST, last, ground.onwards, why)
 
@@ -306,7 +316,7 @@ def _kept(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None
     """A connection that the host accepted for itself. A docker-proxy asks the container for one of its own."""
     if ground.container is None or not ground.cables or any(not one.incoming for one in attempt.question):
         return None  # without cables of its container here (a rootless engine) nothing of what it asks is seen
-    if any(one.asks and one.destination in ground.container.addresses for one in capture.tcp):
+    if any(one.asks and one.destination in ground.inner for one in capture.tcp):
         return None
     why = f"a program of the host itself accepts it, and asks {ground.answerer} for nothing"
     last = Spot(Passage.ENTERING, attempt.question[-1].interface)

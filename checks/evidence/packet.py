@@ -8,8 +8,8 @@ from checks.evidence.arrival import arrives_at
 from checks.evidence.firewall_owner import bans
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.firewalld import FIREWALLD
-from checks.facts.legacy import LEGACY
-from checks.facts.netfilter import NETFILTER, Netfilter, Variant, read
+from checks.facts.legacy import LEGACY, LEGACY_IPV6
+from checks.facts.netfilter import NETFILTER, NETFILTER_IPV6, Netfilter, Variant, read, read_ipv6
 from checks.facts.nftables import DOCKER_TABLE, NFTABLES, PODMAN_TABLE
 from checks.facts.path import PATH
 from checks.look import Look, MissingError
@@ -99,20 +99,42 @@ def _parse(outputs: Outputs) -> Ruleset | Unavailable:
     return ruleset(read(outputs["iptables"]), legacy, nftables)
 
 
+def _parse_ipv6(outputs: Outputs) -> Ruleset | Unavailable:
+    legacy, nftables = LEGACY_IPV6.parse(outputs), NFTABLES.parse(outputs)
+    if isinstance(legacy, Unavailable):
+        return legacy
+    if isinstance(nftables, Unavailable):
+        return nftables
+    return ruleset(read_ipv6(outputs["ip6tables"]), legacy, nftables, "ip6")
+
+
 RULES = Source("rules", (*NETFILTER.probes, *LEGACY.probes, *NFTABLES.probes), _parse)
 """All rules of the host in one: a fact made of others, so that it is made once for all who ask."""
+
+_RULES_IPV6 = Source("rules of IPv6", (*NETFILTER_IPV6.probes, *LEGACY_IPV6.probes, *NFTABLES.probes), _parse_ipv6)
+
+
+def rules_for(look: Look) -> Source[Ruleset]:
+    """All that the packets of these clients can meet."""
+    return _RULES_IPV6 if look.by_ipv6 else RULES
 
 
 def packet_of(look: Look) -> Packet:
     """What a client sends, as it comes in on the host. Raises MissingError where that is not known."""
-    addresses = look.need(ADDRESSES)
+    addresses = look.need(look.of_clients(ADDRESSES))
     look.need(PATH)
     if look.way.client is None:
         raise MissingError(PATH.name, "the address from which clients come is not known")
-    look.need_ipv4(RULES.name)
     destination = arrives_at(look)
     interface = addresses.owner_of(destination) or ""
-    return _packet(addresses, look.way.client, destination, look.service.port, interface)
+    packet = _packet(addresses, look.way.client, destination, look.service.port, interface)
+    back = look.way.back
+
+    def route(address: str) -> str | None:
+        """To the client itself by the kernel's own word."""
+        return back.device if back is not None and address == packet.source else packet.route(address)
+
+    return replace(packet, route=route)
 
 
 def strangers_packet(look: Look) -> Packet:
@@ -134,7 +156,7 @@ def _packet(addresses: Addresses, source: str, destination: str, port: int, inte
 
 def followed(look: Look) -> Trace:
     """The way of a client's packet. Raises MissingError where the host was not looked at."""
-    return walk(look.need(RULES), packet_of(look))
+    return walk(look.need(rules_for(look)), packet_of(look))
 
 
 def blockers(look: Look) -> tuple[Blocker, ...]:
@@ -152,7 +174,7 @@ def waiting(look: Look) -> tuple[Blocker, ...]:
     there Docker puts its own first. None where it is translated now, or where that cannot be known.
     """
     try:
-        packet, container = packet_of(look), look.bridged
+        packet, container = packet_of(look), look.forwarded
         if container is None or not container.addresses or followed(look).translated is not None:
             return ()
         binding = container.binds(look.service.port)
@@ -169,7 +191,7 @@ def waiting(look: Look) -> tuple[Blocker, ...]:
 
 
 def _in_a_row(look: Look, packet: Packet) -> tuple[Blocker, ...]:
-    rules, rise = look.need(RULES), risen(look)
+    rules, rise = look.need(rules_for(look)), risen(look)
     attempts = look.recount.attempts if look.recount else None
     found: list[Blocker] = []
     for _ in range(_MOST):
@@ -196,12 +218,12 @@ def agrees(look: Look, blocker: Blocker) -> bool:
 
 def risen(look: Look) -> dict[Place, int]:
     """By how much each rule and policy that counts rose during the known attempts; empty without such."""
-    again = look.recounted(RULES)
-    return rises(look.need(RULES), again) if again else {}
+    again = look.recounted(rules_for(look))
+    return rises(look.need(rules_for(look)), again) if again else {}
 
 
 def _owner(look: Look, stop: Stop) -> Owner:  # noqa: PLR0911  # one return an owner
-    place, netfilter = stop.place, look.may(NETFILTER)
+    place, netfilter = stop.place, look.may(look.of_clients(NETFILTER))
     docker_s = docker_backend(look)
     if place.chain.startswith(FAIL2BAN_CHAIN):
         return Owner.FAIL2BAN
@@ -222,7 +244,7 @@ def _owner(look: Look, stop: Stop) -> Owner:  # noqa: PLR0911  # one return an o
 def _owner_of_table(look: Look, place: Place) -> Owner:
     if place.table in _OF_ENGINES and look.rules_elsewhere:
         return Owner.OTHER_ENGINE
-    if place.family == "ip" and place.table in _OF_IPTABLES and docker_backend(look) is Backend.LEGACY:
+    if place.family in {"ip", "ip6"} and place.table in _OF_IPTABLES and docker_backend(look) is Backend.LEGACY:
         return Owner.OTHER_BACKEND
     return Owner.FIREWALLD if place.table.startswith("firewalld") else Owner.FOREIGN
 
@@ -236,7 +258,7 @@ def _is_firewalld_s(look: Look, place: Place) -> bool:
 
 def docker_backend(look: Look) -> Backend | None:
     """The variant of iptables that Docker's rules are in; None where they are in none, or in both."""
-    netfilter, legacy = look.may(NETFILTER), look.may(LEGACY)
+    netfilter, legacy = look.may(look.of_clients(NETFILTER)), look.may(look.of_clients(LEGACY))
     holding = {
         Backend.LEGACY if one.variant is Variant.LEGACY else Backend.IPTABLES
         for one in (netfilter, legacy)

@@ -51,7 +51,7 @@ def _trace(look: Look) -> Trace | None:
 
 def _of_mark(look: Look, plain: Route, marked: Mapping[int, Route], marks: Iterable[int | None] | None) -> Route:
     """The route of the mark that a packet has: of another one that every rule takes alike, too."""
-    routing = look.may(ROUTING)
+    routing = look.may(look.of_clients(ROUTING))
     if routing is not None and not routing.marks:
         return plain
     if marks is None:
@@ -78,7 +78,7 @@ def _of_mark(look: Look, plain: Route, marked: Mapping[int, Route], marks: Itera
 
 def decision(look: Look, route: Route, container: Container) -> Decision | None:
     """The rule and the route that decide: None where all that is known of them does not lead to the kernel's answer."""
-    routing = look.may(ROUTING)
+    routing = look.may(look.of_clients(ROUTING))
     words = route.question.split()[3:]
     asked = dict(zip(words[1::2], words[2::2], strict=False))
     if routing is None:
@@ -106,13 +106,17 @@ def shown(found: Decision | None) -> tuple[Evidence, ...]:
 
 def mended(found: Decision | None, network: str) -> tuple[str, ...]:
     """Where to look, and what lets packets for a network go by the main table, in the terms of who made the rule."""
-    look_at = "ip rule show; ip route show table all   # which rule and which table decide"
+    six = "-6 " if ":" in network else ""
+    look_at = f"ip {six}rule show; ip {six}route show table all   # which rule and which table decide"
     if found is None or found.is_common:
-        return (look_at, "# the rule, or the table's route, is its owner's to mend: ip rule del, ip route replace")
+        return (
+            look_at,
+            f"# the rule, or the table's route, is its owner's to mend: ip {six}rule del, ip {six}route replace",
+        )
     before = max(found.rule.priority - 1, 1)
     return (
         look_at,
-        f"sudo ip rule add to {network} lookup main priority {before}   # now, if the main table's route is right",
+        f"sudo ip {six}rule add to {network} lookup main priority {before}   # now, if the main table's route is right",
         _owner(found),
     )
 

@@ -72,7 +72,12 @@ _INSIDE = {
 def where_to_look(look: Look) -> tuple[str, ...]:
     """Commands for a person, for where the packet died; none where that was not seen."""
     found = segment(look)
-    return tuple(line.format(**_names(look)) for line in _lines(found)) if found else ()
+    return tuple(_in_family(look, line).format(**_names(look)) for line in _lines(found)) if found else ()
+
+
+def _in_family(look: Look, line: str) -> str:
+    """As one asks about packets of IPv6: `ip route get` knows it by the address."""
+    return line.replace("iptables", "ip6tables").replace("ip rule", "ip -6 rule") if look.by_ipv6 else line
 
 
 def _lines(found: Segment) -> tuple[str, ...]:
@@ -83,7 +88,7 @@ def _lines(found: Segment) -> tuple[str, ...]:
 
 def _names(look: Look) -> dict[str, object]:
     try:
-        container = look.container
+        container = look.bridged or look.container
     except MissingError:
         container = None
     inbound = look.way.inbound

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from checks.facts.addresses import ADDRESSES
+from checks.facts.addresses import ADDRESSES, ADDRESSES_IPV6
 from checks.facts.bus import BUS
 from checks.facts.capture import CAPTURE
 from checks.facts.config_files import CONFIG_FILES
@@ -14,11 +14,11 @@ from checks.facts.drops import DROPS
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS
 from checks.facts.firewalld import FIREWALLD
 from checks.facts.firewalld_direct import DIRECT_RULES
-from checks.facts.forwarding import FORWARDING
+from checks.facts.forwarding import FORWARDING, FORWARDING_IPV6
 from checks.facts.ipsec import IPSEC
 from checks.facts.journal import JOURNAL
-from checks.facts.legacy import LEGACY
-from checks.facts.netfilter import NETFILTER
+from checks.facts.legacy import LEGACY, LEGACY_IPV6
+from checks.facts.netfilter import NETFILTER, NETFILTER_IPV6
 from checks.facts.network_service import NETWORK_SERVICE
 from checks.facts.networkd import NETWORKD
 from checks.facts.nftables import NFTABLES
@@ -36,11 +36,14 @@ from checks.source import Source
 
 ALL_FACTS: tuple[Source[Any], ...] = (
     FORWARDING,
+    FORWARDING_IPV6,
     SYSCTL_FILES,
     FIREWALLD,
     DIRECT_RULES,
     NETFILTER,
+    NETFILTER_IPV6,
     LEGACY,
+    LEGACY_IPV6,
     NFTABLES,
     UNITS,
     BUS,
@@ -51,6 +54,7 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     LOGS,
     DOCKER_NETWORKS,
     ADDRESSES,
+    ADDRESSES_IPV6,
     SOCKETS,
     LISTENERS,
     TAKEN_PORTS,
@@ -71,7 +75,16 @@ ALL_FACTS: tuple[Source[Any], ...] = (
     ROOT_SESSION,
 )
 
-COUNTING: tuple[Source[Any], ...] = (NETFILTER, LEGACY, NFTABLES, COUNTERS, IPSEC, QUEUES)
+COUNTING: tuple[Source[Any], ...] = (
+    NETFILTER,
+    NETFILTER_IPV6,
+    LEGACY,
+    LEGACY_IPV6,
+    NFTABLES,
+    COUNTERS,
+    IPSEC,
+    QUEUES,
+)
 """Those that count packets, and are asked once more after a known number of attempts."""
 
 WATCHING: tuple[Source[Any], ...] = (CAPTURE, DROPS)

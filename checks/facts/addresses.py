@@ -1,22 +1,26 @@
-"""The host's interfaces with their IPv4 addresses, its routes, and its neighbours."""
+"""The host's interfaces with their addresses, its routes, and its neighbours: what packets of one family meet."""
 
 import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from checks.model import Output
 from checks.source import Outputs, Probe, Source, UnparsableError
 
-_ADDRESS = re.compile(r"^\d+: (?P<interface>\S+)\s+inet (?P<address>[\d.]+)(?:/(?P<length>\d+))?\s")
+_ADDRESS = re.compile(r"^\d+: (?P<interface>\S+)\s+inet6? (?P<address>[\da-f.:]+)(?:/(?P<length>\d+))?\s")
 _LINK = re.compile(r"^\d+: (?P<interface>[^:@\s]+)(?P<at>@\S+)?: <(?P<flags>[^>]*)>(?P<rest>.*)")
-_ROUTE = re.compile(r"^(?:(?P<kind>unreachable|prohibit|blackhole|throw|unicast) )?(?P<to>default|[\d.]+(?:/\d+)?)\s*")
+_ROUTE = re.compile(
+    r"^(?:(?P<kind>unreachable|prohibit|blackhole|throw|unicast) )?(?P<to>default|[\da-f.:]+(?:/\d+)?)\s*"
+)
 _NEIGHBOUR = re.compile(
-    r"^(?P<address>[\d.]+) dev (?P<device>\S+) (?:lladdr (?P<hardware>\S+) )?(?:.* )?(?P<state>[A-Z]+)$"
+    r"^(?P<address>[\da-f.:]+) dev (?P<device>\S+) (?:lladdr (?P<hardware>\S+) )?(?:.* )?(?P<state>[A-Z]+)$"
 )
 _PORT = re.compile(r"^\d+: (?P<name>[^:@\s]+)(?:@\S+)?:? .*\bstate (?P<state>[a-z]+) ")
 _FORWARDING = re.compile(r"^(?P<hardware>[0-9a-f:]{17}) dev (?P<port>\S+) (?P<rest>.*)$")
 _SILENT = {"FAILED", "INCOMPLETE"}
 _KEYS = re.compile(r"\b(mtu|master|state|dev|via|metric|link/ether) (\S+)")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PEER = re.compile(r"^@if(\d+)$")
 
 
@@ -61,17 +65,21 @@ class Forwarding:
 class Route:
     """One line of the main routing table. ``device`` is None where packets end: unreachable, blackhole..."""
 
-    network: ipaddress.IPv4Network
+    network: Network
     device: str | None
     says: str
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """``addresses`` maps an interface to its IPv4 addresses, ``networks`` to the networks that they are in."""
+    """``addresses`` maps an interface to its addresses, ``networks`` to the networks that they are in.
+
+    Those of `ADDRESSES` are of IPv4 alone. Those of `ADDRESSES_IPV6` are of both: a docker-proxy that is asked by IPv6
+    asks its container by IPv4. Routes and neighbours are of the one family.
+    """
 
     addresses: Mapping[str, tuple[str, ...]]
-    networks: Mapping[str, tuple[ipaddress.IPv4Network, ...]]
+    networks: Mapping[str, tuple[Network, ...]]
     links: Mapping[str, Link]
     routes: tuple[Route, ...]
     neighbours: Mapping[str, tuple[Neighbour, ...]]  # of an address, one a link
@@ -113,7 +121,7 @@ class Addresses:
 
     def route_to(self, address: str) -> Route | None:
         """The route that the main table has for an address: the most specific one."""
-        destination = ipaddress.IPv4Address(address)
+        destination = ipaddress.ip_address(address)
         fitting = [route for route in self.routes if destination in route.network]
         return max(fitting, key=lambda route: route.network.prefixlen, default=None)
 
@@ -122,12 +130,26 @@ class Addresses:
 
 
 def parse(outputs: Outputs) -> Addresses:
-    """Four listings of ip in one, as text: iproute2 of CentOS 7 has no JSON. `routing` has the rules that follow."""
-    output = outputs["addresses"]
+    return _read(outputs["addresses"], everywhere="0.0.0.0/0")
+
+
+def parse_ipv6(outputs: Outputs) -> Addresses:
+    """Nothing for a host that has no address of IPv6 by which others than its neighbours could reach it."""
+    output = outputs["addresses-ipv6"]
+    if output.status == 0 and not output.stdout.strip():
+        return Addresses({}, {}, {}, (), {})
+    return _read(output, everywhere="::/0")
+
+
+def _read(output: Output, everywhere: str) -> Addresses:
+    """Four listings of ip in one, as text: iproute2 of CentOS 7 has no JSON. `routing` has the rules that follow.
+
+    ``everywhere`` is what the family calls the default route's network.
+    """
     listed, _, _ = output.stdout.partition(RULES_FOLLOW)
     bridged = output.stdout.partition(BRIDGES_FOLLOW)[2].splitlines()
     addresses: dict[str, list[str]] = {}
-    networks: dict[str, list[ipaddress.IPv4Network]] = {}
+    networks: dict[str, list[Network]] = {}
     links: dict[str, Link] = {}
     routes: list[Route] = []
     neighbours: dict[str, tuple[Neighbour, ...]] = {}
@@ -135,16 +157,15 @@ def parse(outputs: Outputs) -> Addresses:
         if match := _ADDRESS.match(line):
             name, address = match["interface"], match["address"]
             addresses.setdefault(name, []).append(address)
-            networks.setdefault(name, []).append(
-                ipaddress.IPv4Network(f"{address}/{match['length'] or 32}", strict=False)
-            )
+            length = f"/{match['length']}" if match["length"] else ""
+            networks.setdefault(name, []).append(ipaddress.ip_network(f"{address}{length}", strict=False))
         elif match := _LINK.match(line):
             links[match["interface"]] = _link(match)
         elif match := _NEIGHBOUR.match(line.rstrip()):
             found = Neighbour(match["device"], match["hardware"] or "", match["state"])
             neighbours[match["address"]] = (*neighbours.get(match["address"], ()), found)
         elif match := _ROUTE.match(line):
-            routes.append(_route(match, line))
+            routes.append(_route(match, line, everywhere))
         elif line.strip():
             raise UnparsableError(f"cannot read the line {line[:80]!r} of ip")
     if output.status != 0 or "lo" not in links:
@@ -180,11 +201,11 @@ def _forwarding(match: re.Match[str]) -> Forwarding:
     return Forwarding(match["hardware"], match["port"], fixed="static" in words or "permanent" in words)
 
 
-def _route(match: re.Match[str], line: str) -> Route:
-    to = "0.0.0.0/0" if match["to"] == "default" else match["to"]
+def _route(match: re.Match[str], line: str, everywhere: str) -> Route:
+    to = everywhere if match["to"] == "default" else match["to"]
     keys = dict(_KEYS.findall(line))
     return Route(
-        ipaddress.IPv4Network(to), keys.get("dev") if match["kind"] in {None, "unicast"} else None, line.strip()
+        ipaddress.ip_network(to), keys.get("dev") if match["kind"] in {None, "unicast"} else None, line.strip()
     )
 
 
@@ -205,3 +226,11 @@ true
 """
 
 ADDRESSES = Source("addresses", (Probe("addresses", _COMMAND, timeout=2),), parse)
+
+_COMMAND_IPV6 = (
+    (f"grep -qs ' 00 .. ' /proc/net/if_inet6 || exit 0  # 00: scope global\n{_COMMAND}")
+    .replace(" -4 address", " address")
+    .replace(" -4 ", " -6 ")
+)
+
+ADDRESSES_IPV6 = Source("addresses of IPv6", (Probe("addresses-ipv6", _COMMAND_IPV6, timeout=2),), parse_ipv6)

@@ -22,7 +22,8 @@ class Counters:
     """``packets`` maps the kernel's names to their counts since boot: ``IpInAddrErrors``, ``TcpExtListenDrops``...
 
     Those that matter: IpInAddrErrors rises by one for each packet that would have to be forwarded while forwarding is
-    off; TcpExtIPReversePathFilter for each one that the reverse path filter drops (both seen on Linux 6.18).
+    off, Ip6InAddrErrors for one of IPv6; TcpExtIPReversePathFilter for each one that the reverse path filter drops
+    (all seen on Linux 6.18).
     Beside those of /proc/net/snmp and netstat, ``Xfrm...`` is what IPsec counts, ``Softnet...`` what processors had no
     time for, ``Conntrack...`` what connection tracking would not have (each only where the kernel counts it).
     ``dropped`` is how many packets connection tracking had no room for. ``conntrack`` is None where it is not in use.
@@ -38,10 +39,11 @@ def parse(outputs: Outputs) -> Counters:
     text, marker, rest = outputs["counters"].stdout.partition("@ conntrack\n")
     limits, end, rest = rest.partition("@ dropped\n")
     statistics, _, rest = rest.partition("@ xfrm\n")
-    xfrm, _, softnet = rest.partition("@ softnet\n")
+    xfrm, _, rest = rest.partition("@ softnet\n")
+    softnet, _, ipv6 = rest.partition("@ ipv6\n")
     if not marker or not end:
         raise UnparsableError(f"the counters were cut off: {outputs['counters'].stderr.strip()[:200]}")
-    packets = _packets(text) | _xfrm(xfrm) | _softnet(softnet) | _of_conntrack(statistics)
+    packets = _packets(text) | _pairs(xfrm) | _pairs(ipv6) | _softnet(softnet) | _of_conntrack(statistics)
     return Counters(packets, _conntrack(limits.split()), _dropped(statistics))
 
 
@@ -80,8 +82,8 @@ def _columns(statistics: str) -> dict[str, int]:
     return {name: sum(row[number] for row in values) for number, name in enumerate(header.split()) if rows}
 
 
-def _xfrm(text: str) -> dict[str, int]:
-    """Lines of ``XfrmInNoPols 0``, where the kernel has IPsec (Documentation/networking/xfrm_proc.rst)."""
+def _pairs(text: str) -> dict[str, int]:
+    """Lines of ``XfrmInNoPols 0``, where the kernel has IPsec (Documentation/networking/xfrm_proc.rst), or IPv6."""
     return {name: int(value) for name, value in (line.split() for line in text.splitlines())}
 
 
@@ -101,6 +103,8 @@ echo '@ xfrm'
 cat /proc/net/xfrm_stat 2>/dev/null
 echo '@ softnet'
 cat /proc/net/softnet_stat 2>/dev/null
+echo '@ ipv6'
+grep '^Ip6' /proc/net/snmp6 2>/dev/null
 true
 """
 

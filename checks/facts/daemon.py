@@ -34,12 +34,14 @@ _IN_THE_FILE = {  # moby: cmd/dockerd/config.go; what may be given more than onc
 class DaemonSettings:
     """dockerd writes no rules with ``iptables`` off, and leaves the kernel's switch alone with ``ip_forward`` off.
 
+    ``ip6tables`` is None where nothing says whether it writes rules of IPv6 too: from 27.0 on it does.
     With ``userland_proxy`` off no docker-proxy listens on published ports: packets depend on NAT alone.
     """
 
     iptables: bool
     ip_forward: bool
     userland_proxy: bool
+    ip6tables: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,13 @@ def parse(outputs: Outputs) -> DaemonSettings:
         iptables=settings.get("iptables", True) and "--iptables=false" not in command,
         ip_forward=settings.get("ip-forward", True) and "--ip-forward=false" not in command,
         userland_proxy=settings.get("userland-proxy", True) and "--userland-proxy=false" not in command,
+        ip6tables=_ip6tables(settings, command),
     )
+
+
+def _ip6tables(settings: Mapping[str, bool], command: str) -> bool | None:
+    said = re.search(r"--ip6tables(?:=(true|false))?(?: |$)", command)
+    return settings.get("ip6tables") if said is None else said[1] != "false"
 
 
 def parse_configuration(outputs: Outputs) -> DaemonConfiguration | Unavailable:

@@ -3,7 +3,7 @@
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -53,6 +53,12 @@ class EngineInfo:
     firewall_backend: FirewallBackend
 
     @property
+    def release(self) -> int:
+        """The first number of its version; 0 where it has none."""
+        first = self.version.partition(".")[0]
+        return int(first) if first.isdigit() else 0
+
+    @property
     def is_docker(self) -> bool:
         return self.name == _DOCKER
 
@@ -84,13 +90,18 @@ class Binding:
 
 @dataclass(frozen=True)
 class Network:
-    """A network that a container is in. ``address`` and ``gateway`` are empty while it does not run."""
+    """A network that a container is in. ``address`` and ``gateway`` are empty while it does not run.
+
+    Those of IPv6 are empty too where the network has none of it.
+    """
 
     name: str
     id: str
     address: str
     gateway: str
     hardware: str = ""  # its address on the link, MAC
+    ipv6_address: str = ""
+    ipv6_gateway: str = ""
 
     @property
     def bridge(self) -> str:
@@ -134,6 +145,16 @@ class Container:
     @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(network.address for network in self.networks if network.address)
+
+    @property
+    def by_ipv6(self) -> "Container":
+        """The container as packets of IPv6 meet it: in its networks of that family, by its addresses there."""
+        networks = (
+            replace(one, address=one.ipv6_address, gateway=one.ipv6_gateway)
+            for one in self.networks
+            if one.ipv6_address
+        )
+        return replace(self, networks=tuple(networks))
 
     @property
     def on_host_network(self) -> bool:
@@ -262,6 +283,8 @@ def _container(one: Mapping[str, Any]) -> Container:
                 one.get("IPAddress", ""),
                 one.get("Gateway", ""),
                 (one.get("MacAddress") or "").lower(),
+                one.get("GlobalIPv6Address") or "",
+                one.get("IPv6Gateway") or "",
             )
             for name, one in (network.get("Networks") or {}).items()
         ),

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from checks.model import Output
 from checks.source import Outputs, Probe, Source, UnparsableError
 
-_GLOBAL = "/proc/sys/net/ipv4/ip_forward"
+_GLOBAL, _GLOBAL_IPV6 = "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"
 _PER_INTERFACE = "/proc/sys/net/ipv4/conf/"
 _STRICT = 1
 
@@ -40,20 +41,33 @@ class Forwarding:
 
 
 def parse(outputs: Outputs) -> Forwarding:
-    """Lines ``PATH:VALUE`` of grep."""
-    values: dict[str, int] = {}
-    for line in outputs["forwarding"].stdout.splitlines():
-        path, _, value = line.rpartition(":")
-        if value not in {"0", "1", "2"}:
-            raise UnparsableError(f"{line!r} is no switch")
-        values[path] = int(value)
-    if _GLOBAL not in values:
-        raise UnparsableError(f"{_GLOBAL} was not read: {outputs['forwarding'].stderr.strip()}")
+    values = _values(outputs["forwarding"], _GLOBAL)
     return Forwarding(
         ip_forward=values[_GLOBAL] == 1,
         interfaces={name: value == 1 for name, value in _per_interface(values, "forwarding").items()},
         rp_filter=_per_interface(values, "rp_filter"),
     )
+
+
+def parse_ipv6(outputs: Outputs) -> Forwarding:
+    """One switch for the whole host: an interface's own one only tells whether that is a router to its neighbours.
+
+    Seen on Linux 6.18, and so it is in ip6_forward() of all (net/ipv6/ip6_output.c). IPv6 has no reverse path filter.
+    """
+    return Forwarding(_values(outputs["forwarding-ipv6"], _GLOBAL_IPV6)[_GLOBAL_IPV6] > 0, {}, {})
+
+
+def _values(output: Output, needed: str) -> dict[str, int]:
+    """Lines ``PATH:VALUE`` of grep."""
+    values: dict[str, int] = {}
+    for line in output.stdout.splitlines():
+        path, _, value = line.rpartition(":")
+        if value not in {"0", "1", "2"}:
+            raise UnparsableError(f"{line!r} is no switch")
+        values[path] = int(value)
+    if needed not in values:
+        raise UnparsableError(f"{needed} was not read: {output.stderr.strip()}")
+    return values
 
 
 def _per_interface(values: Mapping[str, int], switch: str) -> dict[str, int]:
@@ -67,3 +81,7 @@ def _per_interface(values: Mapping[str, int], switch: str) -> dict[str, int]:
 _COMMAND = f"grep -H . {_GLOBAL} {_PER_INTERFACE}*/forwarding {_PER_INTERFACE}*/rp_filter"
 
 FORWARDING = Source("forwarding", (Probe("forwarding", _COMMAND, timeout=2),), parse)
+
+_COMMAND_IPV6 = f"[ -e {_GLOBAL_IPV6} ] || echo {_GLOBAL_IPV6}:0; grep -sH . {_GLOBAL_IPV6}; true"  # or no IPv6
+
+FORWARDING_IPV6 = Source("forwarding of IPv6", (Probe("forwarding-ipv6", _COMMAND_IPV6, timeout=2),), parse_ipv6)

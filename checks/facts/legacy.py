@@ -4,19 +4,30 @@ Both are asked for each packet, and a DROP in either wins. iptables-legacy-save,
 no table that is not there.
 """
 
-from checks.facts.netfilter import Netfilter, Variant, read
+from checks.facts.netfilter import IF_IPV6, NOT_INSTALLED, Netfilter, Variant, read
+from checks.model import Output
 from checks.source import Outputs, Probe, Source
-
-_NOT_INSTALLED = 127
 
 
 def parse(outputs: Outputs) -> Netfilter:
+    return _read(outputs["iptables-legacy"])
+
+
+def parse_ipv6(outputs: Outputs) -> Netfilter:
+    return _read(outputs["ip6tables-legacy"])
+
+
+def _read(output: Output) -> Netfilter:
     """No tables where it is not installed: CentOS 7, whose only iptables-save is the legacy one, shows them there."""
-    output = outputs["iptables-legacy"]
-    if output.status == _NOT_INSTALLED:
+    if output.status == NOT_INSTALLED:
         return Netfilter({}, Variant.LEGACY)
     found = read(output)
     return Netfilter(found.tables, Variant.LEGACY, found.unreadable)
 
 
 LEGACY = Source("legacy netfilter", (Probe("iptables-legacy", "/usr/sbin/iptables-legacy-save -c", root=True),), parse)
+LEGACY_IPV6 = Source(
+    "legacy netfilter of IPv6",
+    (Probe("ip6tables-legacy", "/usr/sbin/ip6tables-legacy-save -c", root=True, before=IF_IPV6),),
+    parse_ipv6,
+)

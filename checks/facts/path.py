@@ -153,6 +153,13 @@ class Way:
     inside: InnerNetwork | None = None  # of the container; None as above
     gaps: Gaps = field(default_factory=dict)  # attempts that were made and cannot be read
 
+    @property
+    def of_another_family(self) -> "Way":
+        """Without all that is about packets: who comes by the other family takes another way."""
+        none: dict[int, Route] = {}
+        routes = replace(self, arrival=None, back=None, inbound=None, outbound=None)
+        return replace(routes, client=None, inbound_marked=none, outbound_marked=none)
+
 
 @dataclass(frozen=True)
 class Path:
@@ -277,7 +284,7 @@ def _listener(word: str) -> Listener:
 
 def _route(question: list[str], text: str) -> Route:
     answer = " ".join(text.split())
-    device = re.match(r"[\d.]+ (?:.*? )?dev (\S+)", answer)
+    device = re.match(r"[\da-f.:]+ (?:.*? )?dev (\S+)", answer)
     asked = dict(zip(question[1::2], question[2::2], strict=False))
     asked_as = "ip route get " + " ".join(question)
     return Route(asked_as, answer, device[1] if device else None, asked.get("iif", ""), int(asked.get("mark", "0"), 0))
@@ -288,14 +295,19 @@ def _gaps(path: Path) -> Gaps:
 
 
 _COMMAND = r"""
-format='{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}'
+format='{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}'
 format="$format"'{{range $p, $b := .NetworkSettings.Ports}}{{range $b}}{{$p}}={{.HostPort}} {{end}}{{end}}'
 format="$format"'pid={{.State.Pid}}'
 set -- $SSH_CONNECTION
 seen=$1 server=$3
-rules=$(ip -4 rule 2>/dev/null)
-marks=$(printf '%s\n' "$rules" | sed -n 's/.* fwmark \(0x[0-9a-f]*\).*/\1/p' | sort -u | head -n 8)
-owner() { ip -o -4 address show to "$1" 2>/dev/null | sed -n 's/^[0-9]*: \([^ ]*\) .*/\1/p;q'; }
+# policy FAMILY: the rules by which packets of it are routed, and the marks that they ask for
+policy() {
+  family=$1
+  rules=$(ip "$1" rule 2>/dev/null)
+  marks=$(printf '%s\n' "$rules" | sed -n 's/.* fwmark \(0x[0-9a-f]*\).*/\1/p' | sort -u | head -n 8)
+}
+policy -4
+owner() { ip -o "$family" address show to "$1" 2>/dev/null | sed -n 's/^[0-9]*: \([^ ]*\) .*/\1/p;q'; }
 # try PORT NAME SCHEME HOST HOSTPORT PATH ASKED: ASKED is the Host that a client asks for. No packet is lost on the host
 # itself, so short deadlines do. Newer versions of curl count TLS as part of connecting. Those before 7.32 (CentOS 7)
 # take no fraction of a second: they end at once with 2, and are asked again with a whole one.
@@ -337,17 +349,19 @@ there() {
 }
 # inside PORT CONTAINER: how that port is reached within the container, if it is published by it
 inside() {
-  ip= port= pid=0
+  ip= ipv6= port= pid=0
   said=$(timeout 2 docker inspect --type container -f "$format" "$2")
   ended=$?
   for word in $said; do
     case $word in
       pid=*) pid=${word#pid=} ;;
       */tcp="$1") port=${word%%/*} ;;
+      *:*:*) ipv6=${ipv6:-$word} ;;
       *[!0-9.]*) ;;
       *) ip=${ip:-$word} ;;
     esac
   done
+  [ "$family" = -4 ] || ip=${ipv6:-$ip}
 }
 # listening PID: what listens in that process's network, and how many connections wait there to be accepted
 listening() {
@@ -386,15 +400,19 @@ between() {
 service() {
   client=$6
   [ "$client" = - ] && client=$seen
-  case $client in 127.*|*:*) client= ;; esac
   case $4 in *:*) asked="[$4]" ;; *) asked=$4 ;; esac
   case $2$1 in http80|https443) ;; *) asked=$asked:$1 ;; esac
   own=$4
   case $own in *:*) ;; *[!0-9.]*) own=$(timeout 1 getent ahostsv4 "$4" | sed 's/ .*//;q') ;; esac
   nic=
   case $own in
-    *:*) ;;
+    *:*)
+      case $client in ::1|*[!0-9a-f:]*) client= ;; esac
+      policy -6
+      nic=$(owner "$own")
+      ;;
     *)
+      case $client in 127.*|*:*) client= ;; esac
       [ -n "$own" ] && nic=$(owner "$own")
       if [ -z "$nic" ]; then
         [ -n "$own" ] && there "$1" "$own" &
@@ -426,7 +444,9 @@ service() {
   else
     ip=
   fi
-  [ -n "$client" ] && between "$1" "$own" "$ip" "$port" >"path.$1.between"
+  through=$ip
+  [ -z "$ip" ] || [ "$family" = -4 ] || through=$ipv6  # a docker-proxy asks a container that has no IPv6
+  [ -n "$client" ] && between "$1" "$own" "$through" "$port" >"path.$1.between"
   wait
   if [ -n "$ip" ]; then
     other "$1" container "$2" "$ip" "$port" "$3" "$asked"

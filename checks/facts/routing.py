@@ -1,4 +1,4 @@
-"""The host's routing policy for IPv4: the rules that choose a table, and what every table holds (ip-rule(8)).
+"""The host's routing policy: the rules that choose a table, and what every table holds (ip-rule(8)).
 
 It names who decides about a packet. What is decided is the kernel's own to say, see `path`: a name that does not agree
 with that is none.
@@ -10,11 +10,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from checks.facts.addresses import ADDRESSES, BRIDGES_FOLLOW, RULES_FOLLOW, TABLES_FOLLOW, TABLES_LIMIT
+from checks.facts.addresses import (
+    ADDRESSES,
+    ADDRESSES_IPV6,
+    BRIDGES_FOLLOW,
+    RULES_FOLLOW,
+    TABLES_FOLLOW,
+    TABLES_LIMIT,
+    Network,
+)
 from checks.source import Outputs, Source, Unavailable, UnparsableError
 
 _ENDS = frozenset({"blackhole", "unreachable", "prohibit"})
-_EVERYTHING = ipaddress.IPv4Network("0.0.0.0/0")
+_KINDS = _ENDS | {"unicast", "local", "broadcast", "anycast", "multicast", "throw", "nat"}
+_EVERYTHING, _EVERYTHING_IPV6 = ipaddress.IPv4Network("0.0.0.0/0"), ipaddress.IPv6Network("::/0")
 _RULE = re.compile(r"^(?P<priority>\d+):\s+(?P<rest>.*?)\s*$")
 _NOT_ASKED = frozenset({"table", "proto", "protocol", "realms", "suppress_ifgroup"})  # words with a value
 _TCP = {"tcp", "6"}
@@ -54,8 +63,8 @@ class RoutingRule:
     says: str
     action: str
     target: str = ""
-    source: ipaddress.IPv4Network = _EVERYTHING
-    destination: ipaddress.IPv4Network = _EVERYTHING
+    source: Network | None = None  # None: from anywhere
+    destination: Network | None = None
     interface: str | None = None
     out: str | None = None
     mark: Mark | None = None
@@ -69,8 +78,8 @@ class RoutingRule:
     def holds_for(self, flow: Flow) -> bool | None:
         """Whether it is about that packet; None where that is not to be told."""
         asked = (
-            ipaddress.IPv4Address(flow.source) in self.source,
-            ipaddress.IPv4Address(flow.destination) in self.destination,
+            self.source is None or ipaddress.ip_address(flow.source) in self.source,
+            self.destination is None or ipaddress.ip_address(flow.destination) in self.destination,
             self.interface in {None, flow.interface or "lo"},
             self.out is None or not flow.interface,  # what is forwarded has no interface to leave by yet
             self.mark is None or self.mark.fits(flow.mark),
@@ -88,7 +97,7 @@ class TableRoute:
     """One route of a table. ``kind`` is unicast, local, throw, or how packets end."""
 
     kind: str
-    network: ipaddress.IPv4Network
+    network: Network
     device: str | None
     metric: int
     says: str
@@ -158,21 +167,30 @@ def _chosen(routes: Sequence[TableRoute], destination: str, limit: int) -> Table
 
     So it does where the route is no more specific than ``limit`` (suppress_prefixlength).
     """
-    address = ipaddress.IPv4Address(destination)
+    address = ipaddress.ip_address(destination)
     fitting = [route for route in routes if address in route.network]
     best = min(fitting, key=lambda route: (-route.network.prefixlen, route.metric), default=None)
     return None if best is None or best.kind == "throw" or best.network.prefixlen <= limit else best
 
 
 def parse(outputs: Outputs) -> Routing | Unavailable:
+    return _read(outputs["addresses"].stdout, _EVERYTHING)
+
+
+def parse_ipv6(outputs: Outputs) -> Routing | Unavailable:
+    return _read(outputs["addresses-ipv6"].stdout, _EVERYTHING_IPV6)
+
+
+def _read(listed: str, everything: Network) -> Routing | Unavailable:
     """What follows the addresses: ``ip -4 rule``, then ``ip -o -4 route show table all``."""
-    _, rules_follow, text = outputs["addresses"].stdout.partition(RULES_FOLLOW)
+    _, rules_follow, text = listed.partition(RULES_FOLLOW)
     rules, tables_follow, routes = text.partition(BRIDGES_FOLLOW)[0].partition(TABLES_FOLLOW)
     if not rules_follow or not tables_follow or not rules.strip():
         return Unavailable("the host's routing rules were not asked, or ip did not list them")
     lines = routes.splitlines()
     return Routing(
-        tuple(_rule(line) for line in rules.splitlines()), _tables(lines) if len(lines) < TABLES_LIMIT else None
+        tuple(_rule(line) for line in rules.splitlines()),
+        _tables(lines, everything) if len(lines) < TABLES_LIMIT else None,
     )
 
 
@@ -213,8 +231,8 @@ def _rule(line: str) -> RoutingRule:
     )
 
 
-def _network(text: str) -> ipaddress.IPv4Network:
-    return _EVERYTHING if text in {"all", "default", "any"} else ipaddress.IPv4Network(text)
+def _network(text: str) -> Network | None:
+    return None if text in {"all", "default", "any"} else ipaddress.ip_network(text)
 
 
 def _mark(text: str) -> Mark:
@@ -229,15 +247,15 @@ def _ports(text: str | None) -> range | None:
     return range(int(low), int(high or low) + 1)
 
 
-def _tables(lines: Sequence[str]) -> dict[str, tuple[TableRoute, ...]]:
+def _tables(lines: Sequence[str], everything: Network) -> dict[str, tuple[TableRoute, ...]]:
     tables: dict[str, list[TableRoute]] = {}
     for line in lines:
         words = line.split()
-        kind = "unicast" if words[0] == "default" or words[0][0].isdigit() else words.pop(0)
+        kind = words.pop(0) if words[0] in _KINDS else "unicast"
         keys = dict(itertools.pairwise(words[1:]))
         route = TableRoute(
             kind,
-            _network(words[0]),
+            _network(words[0]) or everything,
             keys.get("dev"),
             int(keys.get("metric", 0)),
             re.sub(r" table \S+", "", line.strip()),
@@ -247,3 +265,4 @@ def _tables(lines: Sequence[str]) -> dict[str, tuple[TableRoute, ...]]:
 
 
 ROUTING = Source("routing", ADDRESSES.probes, parse)
+ROUTING_IPV6 = Source("routing of IPv6", ADDRESSES_IPV6.probes, parse_ipv6)

@@ -101,7 +101,7 @@ def _refuse_behind_stale_rule(look: Look, container: Container) -> None:
 
     Seen with 20.10 and 26.1: after a restart of the container the port still leads where it led before.
     """
-    wrong = stale_rules(look.docker_rules, look.service.port, container)
+    wrong = stale_rules(look.rules_for_clients, look.service.port, container.by_ipv6 if look.by_ipv6 else container)
     if wrong:
         raise RefusedError(
             f"the wrong rule `{wrong[0].says}` would stay, ahead of the one that Docker adds when the container starts:"

@@ -16,6 +16,8 @@ _INTERNAL = ("lo", "docker", "br-", "veth", "virbr")
 
 
 def _prepare(look: Look, _: Finding) -> Remedy:
+    if look.by_ipv6:
+        raise RefusedError("clients come by IPv6: an exception in DOCKER-USER of ip6tables is made by hand")
     netfilter, port = look.docker_rules, look.service.port
     if netfilter.chain("filter", "DOCKER-USER") is None:
         raise RefusedError("there is no chain DOCKER-USER")

@@ -1,6 +1,7 @@
 """Tables of iptables-save in the common form. Targets and their meaning: iptables-extensions(8)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from checks.facts.netfilter import Chain, Netfilter
 from checks.facts.netfilter import Rule as SavedRule
@@ -43,36 +44,38 @@ _HEADERS = frozenset({"CHECKSUM", "DSCP", "ECN", "HL", "TCPMSS", "TCPOPTSTRIP", 
 _GO_ON = _NOTES | _MARKS | _HEADERS
 
 
-def tables(netfilter: Netfilter, backend: Backend) -> tuple[Table, ...]:
-    """Every table in the common form."""
-    return tuple(_table(name, chains, backend) for name, chains in netfilter.tables.items())
-
-
-def _table(table: str, chains: Mapping[str, Chain], backend: Backend) -> Table:
-    return Table(
-        backend,
-        "ip",
-        table,
-        tuple(_base_chain(table, chain, backend) for chain in chains.values() if chain.name in _HOOKS),
-        {chain.name: _rules(table, chain, backend) for chain in chains.values()},
+def tables(netfilter: Netfilter, backend: Backend, family: str) -> tuple[Table, ...]:
+    """Every table in the common form. ``family`` is ip, or ip6 for what ip6tables says."""
+    return tuple(
+        _table(Place(backend, family, name, "", None, ""), chains) for name, chains in netfilter.tables.items()
     )
 
 
-def _base_chain(table: str, chain: Chain, backend: Backend) -> BaseChain:
+def _table(place: Place, chains: Mapping[str, Chain]) -> Table:
+    return Table(
+        place.backend,
+        place.family,
+        place.table,
+        tuple(_base_chain(place, chain) for chain in chains.values() if chain.name in _HOOKS),
+        {chain.name: _rules(place, chain) for chain in chains.values()},
+    )
+
+
+def _base_chain(place: Place, chain: Chain) -> BaseChain:
     return BaseChain(
         name=chain.name,
         hook=_HOOKS[chain.name],
-        priority=_PRIORITIES.get(table, 0),
-        kind="nat" if table == "nat" else "filter",
+        priority=_PRIORITIES.get(place.table, 0),
+        kind="nat" if place.table == "nat" else "filter",
         policy=Verdict(Does.DROP if chain.policy == "DROP" else Does.ACCEPT),
-        place=Place(backend, "ip", table, chain.name, None, f"policy {chain.policy}"),
+        place=replace(place, chain=chain.name, text=f"policy {chain.policy}"),
         packets=chain.packets,
     )
 
 
-def _rules(table: str, chain: Chain, backend: Backend) -> tuple[Rule, ...]:
+def _rules(place: Place, chain: Chain) -> tuple[Rule, ...]:
     return tuple(
-        _rule(Place(backend, "ip", table, chain.name, number, rule.says), rule)
+        _rule(replace(place, chain=chain.name, number=number, text=rule.says), rule)
         for number, rule in enumerate(chain.rules, start=1)
     )
 
@@ -91,7 +94,7 @@ def _verdict(jump: str, target: Sequence[str]) -> Verdict:
     if not name or name in _GO_ON:
         return Verdict(Does.CONTINUE)
     if name == "REJECT":
-        return Verdict(Does.REJECT, how=option(target, "--reject-with") or "icmp-port-unreachable")
+        return Verdict(Does.REJECT, how=option(target, "--reject-with") or "port-unreachable")
     if name in _VERDICTS:
         return Verdict(_VERDICTS[name])
     return Verdict(Does.GOTO if jump == "-g" else Does.JUMP, name)  # a chain, or a target that is not known here

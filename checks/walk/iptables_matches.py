@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 
-from checks.walk.packet import PacketState, Tracking, covered
-from checks.walk.rules import Match, Truth, any_of, negated, unknown
+from checks.walk.packet import Address, PacketState, Tracking, covered
+from checks.walk.rules import Match, Truth, any_of, negated, never, unknown
 
 _JUDGED = frozenset(
     {"addrtype", "comment", "connmark", "conntrack", "iprange", "mark", "multiport", "pkttype", "state", "tcp", "udp"}
 )
+_OF_OTHER_HEADERS = frozenset({"ah", "dst", "esp", "frag", "hbh", "icmp6", "ipv6header", "rt"})
+"""Modules of ip6tables that ask for what no client's SYN has: a header between that of IPv6 and that of TCP."""
+
 _SYN, _ACK = 0x02, 0x10
 _FLAGS = {"FIN": 0x01, "SYN": _SYN, "RST": 0x04, "PSH": 0x08, "ACK": _ACK, "URG": 0x20, "ALL": 0x3F, "NONE": 0}
 
@@ -44,12 +47,24 @@ class _Asked:
 
 def _matches(words: Sequence[str]) -> Iterator[Match]:
     for asked in _options(words):
-        if asked.name == "-m":
+        if asked.module in _OF_OTHER_HEADERS:
+            yield never
+        elif asked.module == "rpfilter":
+            yield from _reverse_path(asked, words)
+        elif asked.name == "-m":
             if asked.values and asked.values[0] not in _JUDGED:
                 yield unknown
         else:
             match = _match(asked)
             yield negated(match) if asked.negative else match
+
+
+def _reverse_path(asked: _Asked, words: Sequence[str]) -> Iterator[Match]:
+    """As firewalld asks for it: of those whose answer would leave elsewhere."""
+    if asked.name == "--invert":
+        yield negated(lambda state: state.returns)
+    elif asked.name == "--loose" or (asked.name == "-m" and "--invert" not in words):
+        yield unknown
 
 
 def _options(words: Sequence[str]) -> Iterator[_Asked]:
@@ -102,12 +117,12 @@ def _is_interface(interface: str | None, name: str) -> Truth:
 
 
 def _source(network: str) -> Match:
-    within = IPv4Network(network, strict=False)
+    within = ip_network(network, strict=False)
     return lambda state: state.source in within
 
 
 def _destination(network: str) -> Match:
-    within = IPv4Network(network, strict=False)
+    within = ip_network(network, strict=False)
     return lambda state: None if state.destination is None else state.destination in within
 
 
@@ -162,11 +177,11 @@ def _bits(text: str) -> int:
 def _range_of(attribute: str) -> Callable[[str], Match]:
     def make(text: str) -> Match:
         first, _, last = text.partition("-")
-        low, high = IPv4Address(first), IPv4Address(last or first)
+        low, high = int(ip_address(first)), int(ip_address(last or first))
 
         def match(state: PacketState) -> Truth:
-            address: IPv4Address | None = getattr(state, attribute)
-            return None if address is None else low <= address <= high
+            address: Address | None = getattr(state, attribute)
+            return None if address is None else low <= int(address) <= high
 
         return match
 
@@ -236,12 +251,12 @@ _LATER = {"CONFIRMED", "ASSURED", "SEEN_REPLY"}
 
 
 def _original_destination(network: str) -> Match:
-    within = IPv4Network(network, strict=False)
+    within = ip_network(network, strict=False)
     return lambda state: _tracked(state, state.original[0] in within)
 
 
 def _original_source(network: str) -> Match:
-    within = IPv4Network(network, strict=False)
+    within = ip_network(network, strict=False)
     return lambda state: _tracked(state, state.client in within)
 
 

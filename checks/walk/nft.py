@@ -29,24 +29,23 @@ from checks.walk.rules import (
 )
 from checks.walk.translation import destination_nat, redirect
 
-_FAMILIES = frozenset({"ip", "inet", "netdev", "bridge"})  # those that an IPv4 packet can meet
+_OF_BOTH = frozenset({"inet", "netdev", "bridge"})  # families whose tables packets of IPv4 and of IPv6 meet
 _HOOKS = {hook.value: hook for hook in Hook} | {"egress": Hook.POSTROUTING}
 _OWN_FLAGS = frozenset({"owner", "persist"})
 _MARK, _CONNECTION_MARK = {"meta": {"key": "mark"}}, {"ct": {"key": "mark"}}
 _PLAIN = frozenset({"accept", "drop", "return", "continue"})
 _GO_ON = frozenset({"counter", "log", "flow", "dup", "last", "secmark", "ct helper", "ct timeout", "ct expectation"})
-_REJECTIONS = {"no-route": "net-unreachable"}  # icmpx's own word
 _OF_XTABLES = {"MASQUERADE": Does.ACCEPT, "SNAT": Does.ACCEPT, "LOG": Does.CONTINUE, "NFLOG": Does.CONTINUE}
 
 
-def tables(nftables: Nftables, skipped: frozenset[str]) -> tuple[Table, ...]:
-    """Every table that an IPv4 packet can meet, but for those of family ip that are ``skipped``."""
+def tables(nftables: Nftables, own: str, skipped: frozenset[str]) -> tuple[Table, ...]:
+    """Every table that a packet of family ``own`` can meet, ip or ip6, but for those of that that are ``skipped``."""
     names = dict.fromkeys((family, table) for family, table, _ in nftables.chains)
     return tuple(
         _table(nftables, family, name)
         for family, name in names
-        if family in _FAMILIES
-        and not (family == "ip" and name in skipped)
+        if family in {own, *_OF_BOTH}
+        and not (family == own and name in skipped)
         and "dormant" not in nftables.flags.get((family, name), ())
     )
 
@@ -188,14 +187,17 @@ def _statement(kind: str, body: Any) -> tuple[Verdict, Effect]:  # noqa: PLR0911
 def _how(body: Mapping[str, Any]) -> str:
     if body.get("type") == "tcp reset":
         return "tcp-reset"
-    reason = body.get("expr", "port-unreachable")
-    return f"icmp-{_REJECTIONS.get(reason, reason)}"
+    return str(body.get("expr", "port-unreachable"))
 
 
 def _target(body: Any) -> str:
     """``172.17.0.2:5000``; of anything but constants, a map for example, no target at all."""
     address, port = body.get("addr", ""), body.get("port", "")
-    return f"{address}:{port}".rstrip(":") if isinstance(address, str) and isinstance(port, int | str) else "unknown"
+    if not isinstance(address, str) or not isinstance(port, int | str):
+        return "unknown"
+    if not port:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _mangled(body: Mapping[str, Any]) -> Effect:

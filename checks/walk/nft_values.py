@@ -5,21 +5,21 @@ Whatever is not known here is unknown, never false.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
-from checks.walk.packet import PacketState, Tracking, covered
+from checks.walk.packet import Address, PacketState, Tracking, covered
 from checks.walk.rules import Match, Truth, any_of, never, unknown
 
-Value = int | str | range | IPv4Address | frozenset[str]
+Value = int | str | range | Address | frozenset[str]
 """A set of words where each of them is true of the packet; a range where the port is one of it."""
 
 Read = Callable[[PacketState], Value | None]
 Elements = Callable[[str], Sequence[Any] | None]
 """The elements of a named set or map; None where it was not listed."""
 
-_OTHER_PROTOCOLS = {"ip6", "udp", "udplite", "icmp", "icmpv6", "sctp", "dccp", "esp", "ah", "comp", "igmp"}
-_NUMBERS = {"tcp": 6, "ipv4": 2, "udp": 17, "icmp": 1}
+_OTHER_PROTOCOLS = {"udp", "udplite", "icmp", "icmpv6", "sctp", "dccp", "esp", "ah", "comp", "igmp"}
+_NUMBERS = {"tcp": 6, "ipv4": 2, "ipv6": 10, "udp": 17, "icmp": 1}
 _TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
 
 
@@ -32,7 +32,9 @@ def condition(body: Mapping[str, Any], elements: Elements) -> Match:
     try:
         if _of_another_protocol(body["left"]):
             return never
-        return _compared(body["op"], read(body["left"]), body["right"], elements)
+        match = _compared(body["op"], read(body["left"]), body["right"], elements)
+        asked = _families(body["left"])
+        return match if not asked else lambda state: match(state) if asked == {_family(state)} else False
     except (UnknownError, LookupError, TypeError, ValueError, AttributeError):
         return unknown
 
@@ -54,8 +56,20 @@ def _compared(op: str, left: Sequence[Read], right: Any, elements: Elements) -> 
     return match
 
 
+def _families(left: Any) -> frozenset[str]:
+    """The families, ip or ip6, whose fields are asked for: nft itself puts a check of the family before it."""
+    parts = left["concat"] if isinstance(left, Mapping) and "concat" in left else [left]
+    words = {str(part["payload"].get("protocol")) for part in parts if isinstance(part.get("payload"), Mapping)}
+    words |= {part["ct"]["key"].partition(" ")[0] for part in parts if isinstance(part.get("ct"), Mapping)}
+    return frozenset(words & {"ip", "ip6"})
+
+
+def _family(state: PacketState) -> str:
+    return "ip6" if state.by_ipv6 else "ip"
+
+
 def _of_another_protocol(left: Any) -> bool:
-    """Whether it is a field that TCP over IPv4 has not: nft itself puts a check of the protocol before it."""
+    """Whether it is a field that TCP has not: nft itself puts a check of the protocol before it."""
     return (
         isinstance(left, Mapping)
         and isinstance(left.get("payload"), Mapping)
@@ -104,10 +118,12 @@ def _masked(inner: Read, mask: Any) -> Read:
 
 
 def _fib(body: Mapping[str, Any]) -> Read:
-    """Only the type of an address: where the kernel would send it is asked by reverse path filters.
+    """The type of an address, and whether there is a way to it by the interface that it came in by (``missing``).
 
     With ``iif`` an address is local only where it is the interface's own, which is not known.
     """
+    if body["result"] == "oif" and set(body["flags"]) in ({"saddr", "iif"}, {"saddr", "mark", "iif"}):
+        return lambda state: 1 if state.returns else None
     if body["result"] != "type" or not set(body["flags"]) <= {"daddr", "saddr", "iif"}:
         raise UnknownError
     attribute = "destination" if "daddr" in body["flags"] else "source"
@@ -138,6 +154,10 @@ _READS: Mapping[str, Read] = {
     "ip daddr": lambda state: state.destination,
     "ip protocol": lambda _state: "tcp",
     "ip version": lambda _state: 4,
+    "ip6 saddr": lambda state: state.source,
+    "ip6 daddr": lambda state: state.destination,
+    "ip6 nexthdr": lambda _state: "tcp",
+    "ip6 version": lambda _state: 6,
     "tcp dport": lambda state: state.port,
     "tcp sport": lambda state: state.source_port,
     "th dport": lambda state: state.port,
@@ -148,8 +168,8 @@ _READS: Mapping[str, Read] = {
     "meta oifname": lambda state: state.egress or None,
     "meta oif": lambda state: state.egress or None,
     "meta l4proto": lambda _state: "tcp",
-    "meta nfproto": lambda _state: "ipv4",
-    "meta protocol": lambda _state: "ip",
+    "meta nfproto": lambda state: "ipv6" if state.by_ipv6 else "ipv4",
+    "meta protocol": _family,
     "meta pkttype": lambda _state: frozenset({"host", "unicast"}),  # two names of one
     "meta mark": lambda state: state.mark,
     "ct state": lambda state: state.tracking.value if state.tracking else None,
@@ -159,11 +179,13 @@ _READS: Mapping[str, Read] = {
     "ct original ip daddr": _tracked(lambda state: state.original[0]),
     "ct original daddr": _tracked(lambda state: state.original[0]),
     "ct original ip saddr": _tracked(lambda state: state.client),
+    "ct original ip6 daddr": _tracked(lambda state: state.original[0]),
+    "ct original ip6 saddr": _tracked(lambda state: state.client),
     "ct original saddr": _tracked(lambda state: state.client),
     "ct original proto-dst": _tracked(lambda state: state.original[1]),
     "ct original protocol": _tracked(lambda _state: "tcp"),
     "ct protocol": _tracked(lambda _state: "tcp"),
-    "ct l3proto": _tracked(lambda _state: "ipv4"),
+    "ct l3proto": _tracked(lambda state: "ipv6" if state.by_ipv6 else "ipv4"),
 }
 
 
@@ -228,13 +250,15 @@ class _Span:
 
 def _one(op: str, right: Any) -> Callable[[Value], Truth]:
     if isinstance(right, Mapping) and "prefix" in right:
-        network = IPv4Network(f"{right['prefix']['addr']}/{right['prefix']['len']}", strict=False)
+        network = ip_network(f"{right['prefix']['addr']}/{right['prefix']['len']}", strict=False)
         return _Span(int(network.network_address), int(network.broadcast_address))
     if isinstance(right, Mapping) and "range" in right:
         low, high = right["range"]
         return _Span(_literal(low), _literal(high))
     if op in _BOUNDS:
         return _Span(*_BOUNDS[op](_literal(right)))
+    if right is False:
+        return lambda value: value == 0 if isinstance(value, int) else None
     if isinstance(right, bool) or not isinstance(right, int | str | list | Mapping):
         raise UnknownError
     return _Constant(right, _address(right), _number(right), any_bit=op == "in")
@@ -243,8 +267,8 @@ def _one(op: str, right: Any) -> Callable[[Value], Truth]:
 _BOUNDS: Mapping[str, Callable[[int], tuple[int, int]]] = {
     "<": lambda limit: (0, limit - 1),
     "<=": lambda limit: (0, limit),
-    ">": lambda limit: (limit + 1, 2**32),
-    ">=": lambda limit: (limit, 2**32),
+    ">": lambda limit: (limit + 1, 2**128),
+    ">=": lambda limit: (limit, 2**128),
 }
 
 
@@ -253,14 +277,14 @@ class _Constant:
     """One constant, as nft writes it: a number, a word, an address, a name that ends in ``*``, flags."""
 
     right: Any
-    address: IPv4Address | None
+    address: Address | None
     number: int | None
     any_bit: bool
 
     def __call__(self, value: Value) -> Truth:
         if isinstance(value, frozenset):
             return self.right in value
-        if isinstance(value, IPv4Address):
+        if isinstance(value, IPv4Address | IPv6Address):
             return None if self.address is None else value == self.address
         return self._is_word(value) if isinstance(value, str) else self._is_number(value)
 
@@ -279,16 +303,16 @@ class _Constant:
 
 
 def _comparable(value: Value) -> int | None:
-    return int(value) if isinstance(value, int | IPv4Address) else None
+    return int(value) if isinstance(value, int | IPv4Address | IPv6Address) else None
 
 
 def _literal(right: Any) -> int:
-    return right if isinstance(right, int) else int(IPv4Address(right))
+    return right if isinstance(right, int) else int(ip_address(right))
 
 
-def _address(right: Any) -> IPv4Address | None:
+def _address(right: Any) -> Address | None:
     try:
-        return IPv4Address(right) if isinstance(right, str) else None
+        return ip_address(right) if isinstance(right, str) else None
     except ValueError:
         return None
 

@@ -1,9 +1,11 @@
 """A client's packet, and all that a rule can ask about it on its way."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+Address = IPv4Address | IPv6Address
 
 CLIENT_PORTS = range(32768, 61000)
 """A client's own port is one of these (net.ipv4.ip_local_port_range), another one for each connection."""
@@ -51,26 +53,39 @@ class Packet:
 class PacketState:
     """A packet somewhere on its way. None is unknown; an interface that there is not (yet) is an empty text."""
 
-    source: IPv4Address
-    destination: IPv4Address | None
+    source: Address
+    destination: Address | None
     source_port: range | None
     port: range | None
     ingress: str | None
     egress: str | None
-    original: tuple[IPv4Address, int]  # destination and port as the client sent them
-    client: IPv4Address
-    local: frozenset[IPv4Address]
+    original: tuple[Address, int]  # destination and port as the client sent them
+    client: Address
+    local: frozenset[Address]
     tracking: Tracking | None = None  # None before connection tracking has seen it
     dnat: bool = False
     reply: bool = False
     mark: int | None = 0
     connection_mark: int | None = 0
+    route: Callable[[str], str | None] = field(default=lambda _: None, compare=False)
 
-    def is_local(self, address: IPv4Address | None) -> bool | None:
+    @property
+    def by_ipv6(self) -> bool:
+        return isinstance(self.source, IPv6Address)
+
+    @property
+    def returns(self) -> bool | None:
+        """Whether what goes to its source leaves where it came in; None where that is not known to be so.
+
+        A rule may look it up by other marks than the packet has when it is answered.
+        """
+        return True if self.ingress and self.route(str(self.source)) == self.ingress else None
+
+    def is_local(self, address: Address | None) -> bool | None:
         """Whether an address is one of the host's own."""
         return None if address is None else address.is_loopback or address in self.local
 
-    def translated(self, address: IPv4Address | None, port: range | None) -> "PacketState":
+    def translated(self, address: Address | None, port: range | None) -> "PacketState":
         """After DNAT; an address that is not known makes the rest of the way unknown."""
         return replace(self, destination=address, port=port, dnat=True)
 
@@ -84,8 +99,8 @@ def covered(ports: range | None, low: int, high: int) -> bool | None:
 
 
 def first(packet: Packet) -> PacketState:
-    """The packet as it comes in. Raises ValueError for an address that is none of IPv4."""
-    source, destination = IPv4Address(packet.source), IPv4Address(packet.destination)
+    """The packet as it comes in. Raises ValueError for what is no address."""
+    source, destination = ip_address(packet.source), ip_address(packet.destination)
     return PacketState(
         source=source,
         destination=destination,
@@ -95,7 +110,8 @@ def first(packet: Packet) -> PacketState:
         egress="",
         original=(destination, packet.port),
         client=source,
-        local=frozenset(IPv4Address(one) for one in packet.local),
+        local=frozenset(ip_address(one) for one in packet.local),
+        route=packet.route,
     )
 
 

@@ -51,7 +51,7 @@ class Place:
     """
 
     backend: Backend
-    family: str  # ip, inet, netdev, bridge
+    family: str  # ip, ip6, inet, netdev, bridge
     table: str
     chain: str
     number: int | None
@@ -68,6 +68,7 @@ class Place:
             handle = "" if self.is_policy else f" (handle {self.number})"
             return f"nft table {self.family} {self.table}, chain {self.chain}: {self.text}{handle}"
         legacy = "legacy " if self.backend is Backend.LEGACY else ""
+        legacy += "IPv6 " if self.family == "ip6" else ""
         return f"{legacy}table {self.table}, chain {self.chain}: {self.text}"
 
 

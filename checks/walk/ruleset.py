@@ -1,4 +1,4 @@
-"""All rules of a host that can meet an IPv4 packet, of every backend, each once."""
+"""All rules of a host that can meet a packet of one family, of every backend, each once."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -48,35 +48,39 @@ class Ruleset:
                 yield from ((rule.place, rule.packets) for rule in rules if rule.packets is not None)
 
 
-def ruleset(netfilter: Netfilter | None, legacy: Netfilter | None, nftables: Nftables | None) -> Ruleset:
-    """The rules of a host. Each fact may be None where it could not be had.
+def ruleset(
+    netfilter: Netfilter | None, legacy: Netfilter | None, nftables: Nftables | None, family: str = "ip"
+) -> Ruleset:
+    """The rules of a host for packets of a family: ip, or ip6. Each fact may be None where it could not be had.
 
     iptables-save shows what nftables holds in ``ip filter``, ``ip nat`` and so on, or else, where it is the legacy
     variant, what iptables-legacy-save shows. It leaves out a table that it cannot read: nftables still has it.
     """
     facts = {NETFILTER.name: netfilter, LEGACY.name: legacy, NFTABLES.name: nftables}
-    variant = _variant(netfilter, legacy, nftables)
+    variant = _variant(netfilter, legacy, nftables, family)
     of_legacy = netfilter if variant is Variant.LEGACY else legacy
     by_nft = netfilter if variant is not Variant.LEGACY else None
     tables: list[Table] = []
     if of_legacy is not None:
-        tables += iptables.tables(of_legacy, Backend.LEGACY)
+        tables += iptables.tables(of_legacy, Backend.LEGACY, family)
     if by_nft is not None:
-        tables += iptables.tables(by_nft, Backend.IPTABLES)
+        tables += iptables.tables(by_nft, Backend.IPTABLES, family)
     if nftables is not None:
-        tables += nft.tables(nftables, frozenset(by_nft.tables) if by_nft else frozenset())
+        tables += nft.tables(nftables, family, frozenset(by_nft.tables) if by_nft else frozenset())
     missing = (name for name, fact in facts.items() if fact is None)
     return Ruleset(tuple(tables), tuple(name for name in missing if not (name == LEGACY.name and of_legacy)))
 
 
-def _variant(netfilter: Netfilter | None, legacy: Netfilter | None, nftables: Nftables | None) -> Variant | None:
+def _variant(
+    netfilter: Netfilter | None, legacy: Netfilter | None, nftables: Nftables | None, family: str
+) -> Variant | None:
     """Which variant iptables-save is; where its header does not tell, the one whose tables it shows."""
     if netfilter is None or netfilter.variant is not None:
         return netfilter.variant if netfilter else None
     if legacy is not None and _specs(netfilter) and _specs(netfilter) == _specs(legacy):
         return Variant.LEGACY
-    if nftables is not None and not {("ip", table) for table in netfilter.tables} & {
-        (family, table) for family, table, _ in nftables.chains
+    if nftables is not None and not {(family, table) for table in netfilter.tables} & {
+        (one, table) for one, table, _ in nftables.chains
     }:
         return Variant.LEGACY if netfilter.tables else None
     return None

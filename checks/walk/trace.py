@@ -1,5 +1,6 @@
 """What becomes of a packet."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,17 +17,27 @@ class Fate(StrEnum):
     UNKNOWN = "unknown"  # if it ends there: a program or a module decides
 
 
-# What the kernel tells a connecting client: net/ipv4/icmp.c, icmp_err_convert
+# What the kernel tells a connecting client: net/ipv4/icmp.c, icmp_err_convert, and net/ipv6/icmp.c, tab_unreach. Their
+# names are those of iptables, ip6tables and nft, which has one word, icmpx, for both families.
 _REJECTIONS = {
     "tcp-reset": ReachOutcome.REFUSED,
-    "icmp-port-unreachable": ReachOutcome.REFUSED,
-    "icmp-host-unreachable": ReachOutcome.NO_ROUTE,
-    "icmp-host-prohibited": ReachOutcome.NO_ROUTE,
-    "icmp-admin-prohibited": ReachOutcome.NO_ROUTE,
-    "icmp-net-unreachable": ReachOutcome.NETWORK_UNREACHABLE,
-    "icmp-net-prohibited": ReachOutcome.NETWORK_UNREACHABLE,
-    "icmp-proto-unreachable": ReachOutcome.FAILED,
+    "port-unreachable": ReachOutcome.REFUSED,
+    "host-unreachable": ReachOutcome.NO_ROUTE,
+    "host-prohibited": ReachOutcome.NO_ROUTE,
+    "admin-prohibited": ReachOutcome.NO_ROUTE,
+    "net-unreachable": ReachOutcome.NETWORK_UNREACHABLE,
+    "net-prohibited": ReachOutcome.NETWORK_UNREACHABLE,
+    "proto-unreachable": ReachOutcome.FAILED,
+    "no-route": ReachOutcome.NETWORK_UNREACHABLE,
 }
+_OF_IPV6 = {
+    "addr-unreachable": ReachOutcome.NO_ROUTE,
+    "adm-prohibited": ReachOutcome.FAILED,  # EACCES, "Permission denied"
+    "admin-prohibited": ReachOutcome.FAILED,
+    "policy-fail": ReachOutcome.FAILED,
+    "reject-route": ReachOutcome.FAILED,
+}
+_OF_ICMP = re.compile(r"^icmp6?-")
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,9 @@ class Stop:
     fate: Fate
     certain: bool
     hook: Hook
-    how: str = ""  # of a rejection: icmp-host-prohibited, tcp-reset...
+    how: str = ""  # of a rejection: icmp-host-prohibited, host-prohibited, tcp-reset...
     reply: bool = False
+    by_ipv6: bool = False
 
     @property
     def ended(self) -> ReachOutcome | None:
@@ -50,7 +62,8 @@ class Stop:
             return None
         if self.fate is Fate.DROP or self.reply:  # a rejected answer is told to the container, not to the client
             return ReachOutcome.TIMED_OUT
-        return _REJECTIONS.get(self.how)
+        how = _OF_ICMP.sub("", self.how)
+        return (_REJECTIONS | _OF_IPV6 if self.by_ipv6 else _REJECTIONS).get(how)
 
     @property
     def says(self) -> str:

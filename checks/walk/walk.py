@@ -33,7 +33,7 @@ _NONE: States = frozenset()
 
 
 def walk(rules: Ruleset, packet: Packet) -> Trace:
-    """What becomes of a client's first packet and of the answer to it. Raises ValueError for one that is not IPv4."""
+    """What becomes of a client's first packet and of the answer to it. Raises ValueError for what is no address."""
     way = _Way(rules, packet.bridges)
     states, sure = way.through(Hook.INGRESS, frozenset({first(packet)}), packet.interface, sure=not rules.missing)
     states, sure = way.off_bridge(packet.interface, states, sure=sure)
@@ -268,10 +268,11 @@ class _Way:
         return self.complete
 
     def _stop(self, place: Place, verdict: Verdict, *, certain: bool, states: Iterable[PacketState]) -> None:
-        reply = any(state.reply for state in states)
+        states = tuple(states)
+        reply, by_ipv6 = any(state.reply for state in states), any(state.by_ipv6 for state in states)
         if any(stop.place == place for stop in self.stops):
             return  # said already: of another way here, or of the packet itself
-        self.stops.append(Stop(place, _FATES[verdict.does], certain, self.hook, verdict.how, reply))
+        self.stops.append(Stop(place, _FATES[verdict.does], certain, self.hook, verdict.how, reply, by_ipv6))
 
 
 def _parted(rule: Rule, states: States) -> tuple[States, States]:

@@ -6,6 +6,7 @@ so by comparing instead of by believing.
 """
 
 import difflib
+import re
 import shlex
 from pathlib import Path
 from typing import Protocol
@@ -78,6 +79,9 @@ tc qdisc delete dev host0 clsact 2>/dev/null
 ip xfrm policy flush
 ip xfrm state flush
 ip -4 address flush dev lo scope global
+ip -6 address flush dev host0 scope global
+ip -6 rule flush
+ip -6 rule add lookup main priority 32766 protocol kernel
 ip -4 neigh flush dev host0 nud permanent
 ip link set host0 up mtu 1500
 echo 0 > /proc/sys/net/ipv4/ip_forward
@@ -115,6 +119,8 @@ SYSCTLS = r"""
 sysctl --all --pattern '^net\.(bridge|ipv[46]\.(ip_|icmp_|tcp_|conf\.(all|default|lo|host0)))' 2>/dev/null |
     grep -v -e fastopen_key -e stable_secret
 """
+
+_BY_DOCKERD = re.compile(r"net\.ipv4\.[^=]*forward")
 
 # What must equal the recorded baseline. A legacy table, once registered, stays for the life of a network namespace:
 # an empty one that accepts is as good as none.
@@ -241,13 +247,13 @@ def _bring_network_back(host: Host) -> None:
 
 
 def _bring_sysctls_back(host: Host) -> None:
-    """All but forwarding, which dockerd has to turn on itself to be in the state that it is in after boot.
+    """All but forwarding of IPv4, which dockerd has to turn on itself to be in the state that it is in after boot.
 
     Only what differs is written: some of them cannot be written, and newer versions of sysctl call that a failure.
     """
     now = set(host.sh(SYSCTLS).splitlines())
     lines = (host.kept / "state").read_text().splitlines()
-    wanted = [line for line in lines if line.startswith("net.") and "forward" not in line.partition(" = ")[0]]
+    wanted = [line for line in lines if line.startswith("net.") and not _BY_DOCKERD.match(line)]
     host.run("sysctl", "--ignore", "--quiet", "--load=-", stdin="\n".join(line for line in wanted if line not in now))
 
 
