@@ -248,12 +248,12 @@ class Inspection:
             missing |= asked.missing
         return Facts(self._host.name, at, outputs, missing)
 
-    async def watch(self, ports: Iterable[int]) -> None:
-        """Have root watch the packets of these ports, from when this returns until they are counted.
+    async def watch(self, ports: Iterable[int], clients: Iterable[str] = ()) -> None:
+        """Have root watch the packets of these ports and clients, from when this returns until they are counted.
 
         Raises LookError.
         """
-        self._tell(f"watch {' '.join(map(str, ports))}")
+        self._tell(f"watch {' '.join((*map(str, ports), *clients))}")
         await self._of_root((), _FOR_COUNTS)
         self._watched = _WATCHED
 

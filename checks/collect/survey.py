@@ -16,7 +16,7 @@ from checks.collect.reach import reach
 from checks.collect.ssh import Connection, Refusals
 from checks.errors import LookError, SshLostError, SshTimedOutError
 from checks.facts import ALL_FACTS
-from checks.facts.capture import ports_to_watch
+from checks.facts.capture import clients_to_watch, ports_to_watch
 from checks.facts.units import UNITS, known
 from checks.look import Before, Look, Peer, Recount
 from checks.model import Baseline, Host, Reading, Service, Trouble
@@ -151,7 +151,7 @@ class Survey:
         if not suspects or inside.session is None or inside.facts is None:
             return None
         try:
-            await inside.session.watch(ports_to_watch(inside.facts, suspects))
+            await inside.session.watch(ports_to_watch(inside.facts, suspects), clients_to_watch(inside.facts, suspects))
             await outside.attempt_counted()
             return await inside.session.count()
         except LookError:

@@ -325,7 +325,8 @@ def _kept(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None
 
 def _answered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | None:
     entering = [one.interface for one in attempt.question if one.incoming]
-    asked, nic = attempt.question[0].destination, entering[-1]
+    first, nic = attempt.question[0], entering[-1]
+    asked = first.destination, first.destination_port
     leaving = [one for one in attempt.answer if not one.incoming]
     home = Spot(Passage.LEAVING, nic, answer=True)
     if not leaving:
@@ -339,8 +340,8 @@ def _answered(attempt: Attempt, capture: Capture, ground: _Ground) -> Segment | 
     if same is None:
         last = Spot(Passage.LEAVING, leaving[-1].interface, answer=True)
         return Segment(Stretch.BACK_ELSEWHERE, last, home, f"the question came in by {nic}")
-    if same.source != asked:
-        why = f"it leaves as from {same.source} port {same.source_port}, and {asked} was asked"
+    if (same.source, same.source_port) != asked:
+        why = "it leaves as from {} port {}, and {} port {} was asked".format(same.source, same.source_port, *asked)
         return Segment(Stretch.BACK_UNTRANSLATED, home, _arriving(attempt), why)
     if attempt.received or ground.came:
         return None

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from checks.facts.engine import CONTAINERS
 from checks.facts.netfilter import NETFILTER
+from checks.facts.path import PATH
 from checks.model import Service
 from checks.source import Facts, Outputs, Source, Unavailable, UnparsableError, WatchProbe
 
-MOST_PORTS = 8
-"""Ports that the root helper watches at most."""
+MOST_PORTS, MOST_CLIENTS = 8, 4
+"""Ports, and clients, that the root helper watches at most."""
 
 _MOST_LINES = 2500  # after which the root helper has tcpdump end
 _NOT_FOUND = 127
@@ -175,6 +176,15 @@ def ports_to_watch(facts: Facts, services: Sequence[Service]) -> tuple[int, ...]
         targets = ((rule.option("--to-destination") or "").rpartition(":")[2] for rule in rules)
         ports += [int(target) for target in targets if target.isdecimal()]
     return tuple(dict.fromkeys(ports))[:MOST_PORTS]
+
+
+def clients_to_watch(facts: Facts, services: Sequence[Service]) -> tuple[str, ...]:
+    """Where the attempts come from, as far as that is known: their ports may be rewritten on the way."""
+    path = facts.get(PATH)
+    if isinstance(path, Unavailable):
+        return ()
+    clients = (path.ways[service.port].client for service in services if service.port in path.ways)
+    return tuple(dict.fromkeys(client for client in clients if client is not None))[:MOST_CLIENTS]
 
 
 CAPTURE = Source("capture", (WatchProbe("capture"),), parse)

@@ -5,6 +5,7 @@ takes the containers' answers, a filter of tc that somebody forgot.
 """
 
 from checks.model import Stretch
+from tests.lab.faults.foreign_firewalls import nft
 from tests.lab.host import LabHost
 from tests.lab.scenario import UNDETERMINED, fault, one_after_the_other, typed, write
 
@@ -45,5 +46,27 @@ SCENARIOS = (
         ),
         UNDETERMINED,
         segment=Stretch.INTO_HOST,
+    ),
+    fault(
+        "answer-leaves-from-another-port",
+        nft(
+            "ip site", "type filter hook postrouting priority 300;", 'oifname "host0" tcp sport 5000 tcp sport set 5999'
+        ),
+        UNDETERMINED,
+        segment=Stretch.BACK_UNTRANSLATED,
+    ),
+    fault(
+        "question-goes-on-to-another-port",
+        nft("ip site", "type filter hook forward priority 300;", 'oifname "docker0" tcp dport 5000 tcp dport set 5999'),
+        UNDETERMINED,
+        outside="timed out|refused",
+        segment=Stretch.REFUSED_BY_CONTAINER,
+    ),
+    fault(
+        "question-comes-in-for-another-port",
+        nft("netdev site", "type filter hook ingress device host0 priority 0;", "tcp dport 5000 tcp dport set 5999"),
+        UNDETERMINED,
+        outside="timed out|refused",
+        segment=Stretch.REFUSED_BY_HOST,
     ),
 )

@@ -204,6 +204,25 @@ def test_nobody_answers_for_the_client_s_hardware_address_where_the_answer_is_to
     assert found.why == f"the host asks on wg0 who has {CLIENT}, and nobody answers"
 
 
+def test_the_answer_left_as_from_a_port_that_nobody_asked() -> None:
+    """A rule rewrites it behind all that is watched by its ports: the client's packets are watched by themselves."""
+    lines = [
+        line
+        for n in ALL
+        for line in (
+            *inwards(n),
+            *back(n, f"{CABLE} P", "docker0 In"),
+            answers(n, "host0 Out", f"{HOST}.5999", microseconds=60),
+        )
+    ]
+    found = journey(watched(lines)).segment
+    assert found is not None
+    assert (found.stretch, found.why) == (
+        Stretch.BACK_UNTRANSLATED,
+        f"it leaves as from {HOST} port 5999, and {HOST} port 5000 was asked",
+    )
+
+
 def test_the_answer_left_as_from_an_address_that_nobody_asked() -> None:
     lines = [line for n in ALL for line in (*inwards(n), *back(n, f"{CABLE} P", "docker0 In", "host0 Out"))]
     found = journey(watched(lines)).segment
@@ -252,6 +271,12 @@ TRIXIE, BOOKWORM = PLATFORM, "debian12-docker20.10.24"
 @pytest.mark.parametrize(
     ("platform", "state", "stretch", "reason"),
     [
+        (TRIXIE, "answer-leaves-from-another-port", Stretch.BACK_UNTRANSLATED, ""),
+        (BOOKWORM, "answer-leaves-from-another-port", Stretch.BACK_UNTRANSLATED, ""),
+        (TRIXIE, "question-goes-on-to-another-port", Stretch.REFUSED_BY_CONTAINER, "NO_SOCKET"),
+        (BOOKWORM, "question-goes-on-to-another-port", Stretch.REFUSED_BY_CONTAINER, "NO_SOCKET"),
+        (TRIXIE, "question-comes-in-for-another-port", Stretch.REFUSED_BY_HOST, "NO_SOCKET"),
+        (BOOKWORM, "question-comes-in-for-another-port", Stretch.REFUSED_BY_HOST, "NO_SOCKET"),
         (TRIXIE, "container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
         (BOOKWORM, "container-drops-by-its-own-firewall", Stretch.IN_CONTAINER, "NETFILTER_DROP"),
         (TRIXIE, "container-rejects-by-its-own-firewall", Stretch.REFUSED_BY_CONTAINER, "NETFILTER_DROP"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.facts import ALL_FACTS, WATCHING
-from checks.facts.capture import CAPTURE, MOST_PORTS, Capture, parse, ports_to_watch
+from checks.facts.capture import CAPTURE, MOST_PORTS, Capture, clients_to_watch, parse, ports_to_watch
 from checks.facts.drops import DROPS, DropKind
 from checks.facts.drops import parse as parse_drops
 from checks.model import Output, Service
@@ -163,3 +163,10 @@ def test_the_port_of_the_container_is_watched_beside_the_published_one() -> None
     assert ports_to_watch(facts, (Service("registry", "http://192.0.2.7:5000/v2/"),)) == (5000,)
     many = tuple(Service(str(port), f"tcp://192.0.2.7:{port}") for port in range(1, 20))
     assert len(ports_to_watch(facts, many)) == MOST_PORTS
+
+
+def test_the_client_is_watched_by_itself_because_a_port_may_be_rewritten() -> None:
+    facts = recordings.load(recordings.FOLDER / PLATFORM / "healthy.json")
+    assert clients_to_watch(facts, (Service("registry", "http://192.0.2.7:5000/v2/"),)) == ("10.77.0.1",)
+    assert clients_to_watch(facts, (Service("another", "http://192.0.2.7:5001/"),)) == ()
+    assert clients_to_watch(Facts("host1", facts.at, {}), ()) == ()
