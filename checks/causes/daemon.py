@@ -1,7 +1,5 @@
 """dockerd itself, and the proxy that it starts for each published port."""
 
-from datetime import timedelta
-
 from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
 from checks.evidence.front import listeners
 from checks.evidence.inside import is_good, shown
@@ -10,14 +8,10 @@ from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
 from checks.facts.engine import CONTAINERS, ENGINE
 from checks.facts.journal import JOURNAL, NOT_STARTED, EventKind
 from checks.facts.sockets import SOCKETS
-from checks.facts.system import SYSTEM
 from checks.facts.units import Unit
 from checks.look import Look, MissingError
-from checks.model import Evidence, FixId, Phase, Vantage
+from checks.model import Evidence, FixId, Vantage
 from checks.source import Unavailable
-
-_A_LOOK = timedelta(seconds=6)
-"""What a look takes at most, from the first attempt to the last answer."""
 
 
 def _dockerd_down(look: Look) -> Judgement:
@@ -25,7 +19,7 @@ def _dockerd_down(look: Look) -> Judgement:
     if not docker.installed:
         return passed("docker.service is not installed")
     if docker.is_active:
-        return _woken(look, docker) or passed(f"docker.service is {docker.active} ({docker.sub})")
+        return passed(f"docker.service is {docker.active} ({docker.sub})")
     if look.may(ENGINE) is not None:
         return passed(f"docker.service is {docker.active}, and yet the Engine answers: something else runs it")
     if look.outside.ok:
@@ -38,6 +32,7 @@ def _dockerd_down(look: Look) -> Judgement:
         evidence.append(Evidence("units", f"its last run ended with: {docker.result}"))
     if docker.enabled == "masked":
         evidence.append(Evidence("units", "it is masked: somebody does not want it started"))
+    evidence += (waits := _waits_for_its_socket(look, docker))
     configuration = look.may(DAEMON_CONFIGURATION)
     if configuration is not None and configuration.problem:
         evidence.append(Evidence("dockerd's configuration", configuration.problem))
@@ -45,33 +40,23 @@ def _dockerd_down(look: Look) -> Judgement:
     if said:
         evidence.append(Evidence("journal", f"dockerd said: {said}"))
     evidence += who_stopped(look, "docker.service")
-    return fail(*evidence, advice=("journalctl -u docker.service -n 30 --no-pager   # what it said",))
-
-
-def _woken(look: Look, docker: Unit) -> Judgement | None:
-    """Whether it was down until this very look asked it something: its socket starts it at the first question.
-
-    So it is after a boot where only docker.socket is enabled: no container runs until somebody types `docker ps`.
-    """
-    system, socket = look.may(SYSTEM), look.may_unit("docker.socket")
-    if system is None or socket is None or docker.active_since is None:
-        return None
-    if not socket.is_active or docker.enabled == "enabled":  # enabled, it is up since boot: somebody restarted it
-        return None
-    ended_before = look.outside.phase is Phase.CONNECT and not look.outside.ok
-    if not ended_before or system.clock - docker.active_since > _A_LOOK or not is_good(look, Vantage.HOST):
-        return None
+    enable = "sudo systemctl enable docker.service   # or no container runs after the next boot either"
     return fail(
-        Evidence(
-            "units", f"docker.service is active since {docker.active_since:%Y-%m-%d %H:%M:%S} UTC: since this look"
+        *evidence,
+        advice=(
+            "journalctl -u docker.service -n 30 --no-pager   # what it said",
+            *((enable,) if waits and docker.enabled == "disabled" else ()),
         ),
-        Evidence(
-            "units", f"docker.service is {docker.enabled}; docker.socket starts it when it is asked something first"
-        ),
-        *shown(look, Vantage.HOST),
-        sure=False,
-        advice=("sudo systemctl enable docker.service   # or no container runs after the next boot either",),
     )
+
+
+def _waits_for_its_socket(look: Look, docker: Unit) -> tuple[Evidence, ...]:
+    """So it is after a boot where only docker.socket is enabled: no container runs until somebody types `docker ps`."""
+    socket = look.may_unit("docker.socket")
+    if socket is None or not socket.is_active:
+        return ()
+    says = f"it is {docker.enabled}; docker.socket starts it at anybody's first question, so dockerhealth asks it none"
+    return (Evidence("units", says),)
 
 
 def why_not_started(look: Look) -> str:

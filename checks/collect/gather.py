@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
-from checks.collect.engine import Engine
+from checks.collect.engine import Answers, Engine
 from checks.collect.reach import source_of
 from checks.collect.ssh import Connection, Conversation
 from checks.commands import ROOT_HELPER
@@ -44,6 +44,7 @@ _WATCHED = tuple(probe for source in WATCHING for probe in source.probes if isin
 _DEADLINE_RAN_OUT = {124, 137}  # timeout(1): after TERM, after KILL
 _NOT_WRITTEN = -1
 _FILE_TOO_LARGE = 153  # 128 + SIGXFSZ, from the script's ulimit -f
+_ASLEEP = "asleep"  # of the answer that comes before the facts
 _SIGNALLED = 128  # and the number of the signal, which is 64 at most; firewall-cmd has statuses above those
 _NOT_THERE = {126, 127}
 _REFUSED = 77  # by dockerhealth-root, see there
@@ -77,7 +78,18 @@ trap 'rm -rf "$d"' EXIT
 trap 'exit 91' HUP INT TERM
 cd "$d" || exit 92
 BACK=${1:-3600}
-export SERVICES BACK
+# A question at docker.socket makes systemd start a dockerd that does not run, and a look changes nothing. It is said
+# first of all whether it is so, because the Engine is asked beside the script. systemd is slow to ask: seldom is it.
+ASLEEP= pid= comm=
+{ read -r pid </run/docker.pid; } 2>/dev/null
+[ -z "$pid" ] || { read -r comm <"/proc/$pid/comm"; } 2>/dev/null
+if [ "$comm" != dockerd ]; then
+  case $(timeout 2 systemctl is-active docker.socket docker.service 2>/dev/null | tr '\n' ' ') in
+    'active inactive '|'active failed ') ASLEEP=1 ;;
+  esac
+fi
+printf 'start 0 0\nasleep.out %s 0\nasleep.err 0 0\nasleep.status 1 0\n\n%s0' "${#ASLEEP}" "$ASLEEP"
+export SERVICES BACK ASLEEP
 hand_over() {
   set -- start
   for n in $names; do
@@ -231,8 +243,9 @@ class Inspection:
     async def facts(self, engine: Engine, sources: Sequence[Source[Any]]) -> Facts:
         """The snapshot, once. Raises LookError when the script did not answer."""
         at = self._clock()
+        asleep: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         found, asked = await asyncio.gather(
-            self._of_host(sources), engine.ask(_engine_probes(sources)), return_exceptions=True
+            self._of_host(sources, asleep), _of_engine(engine, _engine_probes(sources), asleep), return_exceptions=True
         )
         if isinstance(found, BaseException):
             raise found
@@ -270,8 +283,21 @@ class Inspection:
             raise self._waits_for_root
         self._conversation.tell(line)
 
-    async def _of_host(self, sources: Sequence[Source[Any]]) -> tuple[dict[str, Output], dict[str, Unavailable]]:
-        outputs, missing = sort_out(await self._of_user(self._host.login.command_timeout))
+    async def _of_host(
+        self, sources: Sequence[Source[Any]], asleep: asyncio.Future[bool]
+    ) -> tuple[dict[str, Output], dict[str, Unavailable]]:
+        """What the script answers, and first of all, if it says so, whether dockerd is ``asleep``."""
+        patience, clock = self._host.login.command_timeout, asyncio.get_running_loop().time
+        until = clock() + patience
+        try:
+            answered = await self._of_user(patience)
+            if _ASLEEP in answered:
+                asleep.set_result(bool(answered[_ASLEEP].stdout))
+                answered = await self._of_user(until - clock())
+        finally:
+            if not asleep.done():
+                asleep.set_result(False)
+        outputs, missing = sort_out(answered)
         if not any(isinstance(probe, Probe) and probe.root for source in sources for probe in source.probes):
             return outputs, missing
         name = Facts(self._host.name, self._clock(), outputs).get(OWN_NAME)
@@ -314,6 +340,14 @@ class Inspection:
             raise OutputUnreadableError(
                 host, f"{host}: the gather script ended with {end.status} and no readable answer ({error}): {said}"
             ) from error
+
+
+async def _of_engine(engine: Engine, probes: Sequence[EngineProbe], asleep: asyncio.Future[bool]) -> Answers:
+    """The Engine's answers, unless the question itself would make systemd start it. Raises LookError."""
+    if not await asleep:
+        return await engine.ask(probes)
+    says = "dockerd does not run; it is not asked, because docker.socket would have it started by that"
+    return Answers({}, {probe.name: Unavailable(says) for probe in probes})
 
 
 def _all(probes: Iterable[Probe | WatchProbe], why: str) -> dict[str, Unavailable]:

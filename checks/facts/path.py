@@ -347,10 +347,12 @@ there() {
   timeout 0.8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$1" 2>/dev/null
   printf '@ %s there %s %s\n%s\n' "$1" "$2" "$link" "$(ip -4 neigh show to "$2" dev "$link")" >"path.$1.there"
 }
+# Asked, docker.socket would have systemd start a dockerd that does not run.
+engine() { [ -z "$ASLEEP" ] && timeout 2 docker "$@"; }
 # inside PORT CONTAINER: how that port is reached within the container, if it is published by it
 inside() {
   ip= ipv6= port= pid=0
-  said=$(timeout 2 docker inspect --type container -f "$format" "$2")
+  said=$(engine inspect --type container -f "$format" "$2")
   ended=$?
   for word in $said; do
     case $word in
@@ -429,7 +431,7 @@ service() {
   if [ -z "$port" ] && [ "$ended" != 124 ]; then
     behind=$ip
     [ "$pid" -gt 0 ] && listening "$pid" >"behind.$1"
-    name=$(timeout 2 docker ps -q --filter "publish=$1" | head -n 1)
+    name=$(engine ps -q --filter "publish=$1" | head -n 1)
     [ -n "$name" ] && inside "$1" "$name"
   fi
   [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/tcp" ] &&

@@ -61,6 +61,21 @@ async def test_a_hundred_checks_leave_the_host_as_it_was(lab: Lab, host: LabHost
         await checker.close()
 
 
+async def test_a_look_starts_no_dockerd_that_waits_for_its_socket(lab: Lab, host: LabHost) -> None:
+    service = Service("registry", f"http://{host.address}:5000/v2/", container="registry")
+    login = Login(lab.user, identity_file=lab.identity_file, known_hosts=lab.known_hosts)
+    known = Host("host1", host.address, (service,), login)
+    checker = Checker([known], clock=lambda: datetime.now(UTC))
+    states = "systemctl is-active docker.socket docker.service || true"
+    try:
+        assert await looked_at(checker, known, 1) == {Status.HEALTHY}  # by which the Engine has been asked before
+        host.sh("systemctl stop docker.service")
+        assert await looked_at(checker, known, 2) == {Status.UNHEALTHY}
+        assert host.sh(states).split() == ["active", "inactive"]
+    finally:
+        await checker.close()
+
+
 async def test_a_look_writes_one_line_of_sudo_to_the_journal_healthy_or_broken(lab: Lab, host: LabHost) -> None:
     service = Service("registry", f"http://{host.address}:5000/v2/", container="registry")
     login = Login(lab.user, identity_file=lab.identity_file, known_hosts=lab.known_hosts)

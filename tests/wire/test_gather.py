@@ -17,6 +17,7 @@ from checks.collect.ssh import Connection
 from checks.errors import OutputUnreadableError
 from checks.facts import ALL_FACTS, COUNTING
 from checks.facts.forwarding import FORWARDING
+from checks.facts.path import PATH
 from checks.facts.root_session import SESSION
 from checks.facts.sockets import SOCKETS
 from checks.model import Output, Service
@@ -80,7 +81,8 @@ def run_in(shell: str, *argv: str, told: str = "") -> subprocess.CompletedProces
 def answered_by(shell: str, *probes: Probe) -> dict[str, Output]:
     asked = Source("asked", probes, lambda _: None)
     done = run_in(shell, "-c", script((SERVICE,), "127.0.0.1", (asked,)))
-    return {name: raw.decoded for name, raw in unframe(done.stdout).items()}
+    _, answer = parted(done.stdout)
+    return answer
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -144,13 +146,45 @@ def test_a_script_that_asks_for_root_answers_for_itself_and_for_root_and_again_w
     """Root's session is not installed on this machine, or has nothing to say of it: it says so each time."""
     done = run_in(shell, "-c", script((SERVICE,), "127.0.0.1"), told="watch 5000\ncount\n")
     answers = list(parted(done.stdout))
-    assert [set(answer) & {"forwarding", "root", "counters"} for answer in answers] == [
+    assert [set(answer) & {"asleep", "forwarding", "root", "counters"} for answer in answers] == [
+        {"asleep"},
         {"forwarding", "counters"},
         {"root"},
         {"root"},
         {"counters"},
         {"root"},
     ]
+
+
+SYSTEMCTL = """#!/bin/sh
+[ "$*" = 'is-active docker.socket docker.service' ] || exit 1
+printf '%s\\n%s\\n' {}
+"""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("states", "asleep"),
+    [
+        ("active inactive", True),
+        ("active failed", True),
+        ("active active", False),
+        ("active activating", False),
+        ("inactive inactive", False),
+    ],
+)
+def test_a_dockerd_that_only_waits_for_a_question_is_told_first_of_all(
+    shell: str, tmp_path: Path, states: str, *, asleep: bool
+) -> None:
+    """Where no dockerd runs, as on this machine, systemd is asked; docker itself is not."""
+    (tmp_path / "systemctl").write_text(SYSTEMCTL.format(states))
+    (tmp_path / "docker").write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n")
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+    text = script((SERVICE,), "127.0.0.1", (PATH,)).replace("PATH=/usr/sbin", f"PATH={tmp_path}:/usr/sbin")
+    first, *_ = parted(run_in(shell, "-c", text).stdout)
+    assert first["asleep"].stdout == ("1" if asleep else "")
+    assert (tmp_path / "asked").exists() is not asleep
 
 
 def parted(received: bytes) -> Iterator[dict[str, Output]]:

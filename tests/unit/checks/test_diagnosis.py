@@ -29,8 +29,10 @@ TOLD_FROM_OUTSIDE = {
     "proxy-in-front-fails",
     "registry-error",
     "not-a-registry",
+    "ipv6-forwarding-off",
+    "published-for-ipv4-alone",
 }
-"""What a connection that was never made rules out by itself, without a look inside."""
+"""What a connection of IPv4 that was never made rules out by itself, without a look inside."""
 
 
 def named(path: Path) -> str:

@@ -171,8 +171,8 @@ def test_facts_that_are_wanting_for_one_reason_are_one_line() -> None:
     )
     [one] = [one for one in examine(refused) if one.what == "facts"]
     names = (
-        "firewalld, firewalld's direct rules, netfilter, legacy netfilter, nftables, listening processes, "
-        "processes that take ports, root's session"
+        "firewalld, firewalld's direct rules, netfilter, netfilter of IPv6, legacy netfilter, "
+        "legacy netfilter of IPv6, nftables, listening processes, processes that take ports, root's session"
     )
     assert one.says == f"could not be asked: {names}: sudo-refused: a password is required"
 

@@ -4,7 +4,7 @@ import pytest
 
 from checks.facts.inner_network import InnerRoute
 from checks.facts.path import Listener
-from checks.model import Confidence
+from checks.model import Confidence, FixId
 from tests.unit.checks.container_looks import causes, root, told
 from tests.unit.checks.facts.test_container import way
 from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, commands, plan_of, recorded, refusal_of, reported
@@ -112,11 +112,12 @@ def test_a_docker_that_keeps_its_containers_elsewhere_is_named_before_anybody_ma
 
 
 @pytest.mark.parametrize("platform", BOTH)
-def test_a_dockerd_that_only_this_look_has_woken_was_down(platform: str) -> None:
+def test_a_dockerd_that_waits_for_a_question_is_asked_none_and_is_down(platform: str) -> None:
     seen = recorded(platform, "dockerd-waits-for-its-socket")
     assert causes(seen) == ("dockerd-down",)
+    assert "docker.socket starts it at anybody's first question" in told(seen)
     assert "sudo systemctl enable docker.service" in told(seen)
-    assert not reported(seen).proposed
+    assert [plan.fix for plan in reported(seen).proposed] == [FixId.START_DOCKER]
 
 
 @pytest.mark.parametrize("platform", BOTH)

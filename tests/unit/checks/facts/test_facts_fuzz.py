@@ -49,7 +49,8 @@ ALIKE = (
     {"firewalld-zones", "firewalld-permanent"},
     {"firewalld-services", "firewalld-own-services"},
     {"sockets", "listeners", "taken-ports", "port-takers"},
-    {"iptables", "iptables-legacy"},
+    {"iptables", "iptables-legacy", "ip6tables", "ip6tables-legacy"},
+    {"addresses", "addresses-ipv6"},
     {"units", "network-service"},
     {"sysctl-files", "network-service"},
 )
