@@ -8,6 +8,7 @@ from checks.causes.cause import Cause, Judgement, fail, passed
 from checks.causes.container_network import left_behind
 from checks.causes.disk import is_out_of_room
 from checks.causes.network import narrow_link
+from checks.evidence.history import by_our_clock
 from checks.evidence.inside import ending, innermost, rung, says, shown, was_accepted
 from checks.evidence.journey import may_journey
 from checks.evidence.recreate import recreate
@@ -49,9 +50,7 @@ def _container_unhealthy(look: Look) -> Judgement:
     return fail(
         *shown(look, *_ALL),
         *((Evidence("sockets", waiting),) if waiting else ()),
-        Evidence(
-            "containers", f"container {container.name} runs since {container.started_at[:19].replace('T', ' ')} UTC"
-        ),
+        Evidence("containers", f"container {container.name} runs since {by_our_clock(look, container.started_at)}"),
         *_health(container),
         sure=by_itself,
         advice=(

@@ -3,6 +3,7 @@
 import shlex
 
 from checks.causes.cause import Cause, Judgement, fail, passed, risk
+from checks.evidence.history import by_our_clock
 from checks.evidence.origin import who_stopped
 from checks.evidence.state import ContainerState, state_of
 from checks.facts.engine import CONTAINERS, ENGINE, LOGS, Container, named_container
@@ -19,7 +20,7 @@ def _container_stopped(look: Look) -> Judgement:
     other = _not_in(ContainerState.STOPPED, look, container)
     if other is not None or container is None:
         return other or passed("there is no container to be stopped")
-    evidence = (*_ended(container), *who_stopped(look, container.name), _policy(container))
+    evidence = (*_ended(look, container), *who_stopped(look, container.name), _policy(container))
     return fail(*evidence, sure=_is_the_one(look, container), advice=(_log(container),))
 
 
@@ -32,9 +33,11 @@ def _container_restarting(look: Look) -> Judgement:
     times = f"was restarted {container.restarts} times by its policy {container.restart_policy!r}"
     evidence = [Evidence("containers", f"container {container.name} {times}")]
     if container.running:
-        evidence.append(Evidence("containers", f"it runs since {_time(container.started_at)}, and does not answer"))
+        evidence.append(
+            Evidence("containers", f"it runs since {by_our_clock(look, container.started_at)}, and does not answer")
+        )
     else:
-        evidence += _ended(container)
+        evidence += _ended(look, container)
     evidence += [Evidence("log", f"its log ends with: {line}") for line in _last_words(look, container)]
     return fail(
         *evidence,
@@ -56,7 +59,7 @@ def _container_out_of_memory(look: Look) -> Judgement:
     )
     return fail(
         Evidence("containers", f"container {container.name} was killed by the kernel for want of memory (OOMKilled)"),
-        *_ended(container),
+        *_ended(look, container),
         Evidence("containers", limit),
         _policy(container),
         sure=container.exit_code == _KILLED,
@@ -123,8 +126,8 @@ def _not_in(state: ContainerState, look: Look, container: Container | None) -> J
     return None
 
 
-def _ended(container: Container) -> tuple[Evidence, ...]:
-    ended = f" at {_time(container.finished_at)}" if container.finished_at > "0002" else ""
+def _ended(look: Look, container: Container) -> tuple[Evidence, ...]:
+    ended = f" at {by_our_clock(look, container.finished_at)}" if container.finished_at > "0002" else ""
     says = f"container {container.name} is {container.status} (exit status {container.exit_code}){ended}"
     return (Evidence("containers", says),)
 
@@ -140,10 +143,6 @@ def _log(container: Container) -> str:
 def _last_words(look: Look, container: Container) -> tuple[str, ...]:
     logs = look.may(LOGS)
     return (logs or {}).get(container.id, ())[-3:]
-
-
-def _time(rfc3339: str) -> str:
-    return f"{rfc3339[:19].replace('T', ' ')} UTC"
 
 
 def _megabytes(count: int) -> str:

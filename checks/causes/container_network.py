@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of
+from checks.evidence.history import by_our_clock
 from checks.evidence.inside import shown
 from checks.evidence.packet import followed, known_blockers
 from checks.facts.addresses import ADDRESSES
@@ -193,8 +194,8 @@ def _shared_network_lost(look: Look) -> Judgement:
         Evidence("containers", f"container {left.name} is in the network of {owner.name}, which publishes the port"),
         Evidence(
             "containers",
-            f"{owner.name} was started anew at {_time(owner.started_at)}; {left.name} runs since"
-            f" {_time(left.started_at)}: it was left in the old network",
+            f"{owner.name} was started anew at {by_our_clock(look, owner.started_at)}; {left.name} runs since"
+            f" {by_our_clock(look, left.started_at)}: it was left in the old network",
         ),
         Evidence("sockets", f"in the new one nobody listens on {binding.container_port if binding else 'the port'}"),
         *shown(look, *_ALL),
@@ -268,10 +269,6 @@ def twins_of(look: Look, container: Container) -> list[tuple[Container, str]]:
         if other.id != container.id and other.running and network.hardware
         if (there.id, there.hardware) == (network.id, network.hardware)
     ]
-
-
-def _time(rfc3339: str) -> str:
-    return f"{rfc3339[:19].replace('T', ' ')} UTC"
 
 
 CONTAINER_INTERFACE_DOWN = Cause(

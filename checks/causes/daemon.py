@@ -2,6 +2,7 @@
 
 from checks.causes.cause import UNTRANSLATED, Cause, Judgement, fail, passed
 from checks.evidence.front import listeners
+from checks.evidence.history import by_our_clock
 from checks.evidence.inside import is_good, shown
 from checks.evidence.origin import who_stopped
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
@@ -26,7 +27,7 @@ def _dockerd_down(look: Look) -> Judgement:
         return passed(f"docker.service is {docker.active}, and the container lives on without it")
     if is_good(look, Vantage.HOST):
         return passed(f"docker.service is {docker.active}, and the service answers on the host without it")
-    since = f" since {docker.inactive_since:%Y-%m-%d %H:%M:%S} UTC" if docker.inactive_since else ""
+    since = f" since {by_our_clock(look, docker.inactive_since)}" if docker.inactive_since else ""
     evidence = [Evidence("units", f"docker.service is {docker.active} ({docker.sub}){since}")]
     if docker.result not in {"", "success"}:
         evidence.append(Evidence("units", f"its last run ended with: {docker.result}"))

@@ -2,6 +2,7 @@
 
 from checks.causes.cause import BY_A_RULE, IN_HOST, UNTRANSLATED, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of
+from checks.evidence.history import by_our_clock
 from checks.evidence.origin import who_touched_the_firewall
 from checks.evidence.packet import Blocker, Owner, agrees, below, blockers, followed, known_blockers
 from checks.evidence.state import ContainerState, state_of
@@ -250,12 +251,12 @@ def _deaf(look: Look) -> tuple[Evidence, ...]:
     if docker is None or bus is None or firewalld is None or not firewalld.is_active:
         return ()
     heard = "is on D-Bus" if docker.main_pid in bus.pids else "is not on D-Bus: it never heard of it"
-    return (Evidence("units", f"{_order(docker, firewalld)}; dockerd (pid {docker.main_pid}) {heard}"),)
+    return (Evidence("units", f"{_order(look, docker, firewalld)}; dockerd (pid {docker.main_pid}) {heard}"),)
 
 
-def _order(*units: Unit) -> str:
+def _order(look: Look, *units: Unit) -> str:
     started = sorted((unit.active_since, unit.name.removesuffix(".service")) for unit in units if unit.active_since)
-    return ", then ".join(f"{name} started {since:%Y-%m-%d %H:%M:%S} UTC" for since, name in started)
+    return ", then ".join(f"{name} started {by_our_clock(look, since)}" for since, name in started)
 
 
 def instead(look: Look) -> tuple[Evidence, ...]:

@@ -7,7 +7,7 @@ whatever else was written at that time only correlates with it, and is said to.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from checks.facts.journal import JOURNAL, Event, EventKind
@@ -134,6 +134,12 @@ def skew(look: Look) -> timedelta:
         return timedelta(0)
     ahead = system.clock - look.facts.at
     return ahead if abs(ahead) > TOLERATED else timedelta(0)
+
+
+def by_our_clock(look: Look, at: datetime | str) -> str:
+    """A time of the host's as our clock had it, in words. A text is Docker's (RFC 3339)."""
+    known = at if isinstance(at, datetime) else datetime.strptime(at[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    return clock(known - skew(look))
 
 
 def clock(at: datetime) -> str:
