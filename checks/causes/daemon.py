@@ -130,7 +130,7 @@ def _docker_proxy_gone(look: Look) -> Judgement:
         return passed("dockerd runs without docker-proxy, by its settings")
     look.need(SOCKETS)
     here = [one for one in listeners(look) or () if one.port == look.service.port]
-    if here:
+    if any(not look.by_ipv6 or one.takes_ipv6 for one in here):
         return passed(f"somebody listens on port {look.service.port} of the host")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")

@@ -184,8 +184,8 @@ def _astray(look: Look) -> str:
     bridge = bridge_of(look, container)
     addresses = look.may(look.of_clients(ADDRESSES))
     route = addresses.route_to(container.addresses[0]) if addresses and container.addresses else None
-    if route is not None and route.device is None:
-        return f"the packet is sent nowhere: {route.says}"
+    if addresses is not None and container.addresses and (route is None or route.device is None):
+        return f"the packet is sent nowhere: {route.says if route else f'no route leads to {container.addresses[0]}'}"
     if trace.translated and container.addresses and trace.translated[0] not in container.addresses:
         return f"the packet is sent to {trace.translated[0]}, which is not the container's address"
     targets = {rule.option("--to-destination") for rule in look.rules_for_clients.dnat(look.service.port)}

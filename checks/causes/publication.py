@@ -119,7 +119,7 @@ def _published_for_ipv4_alone(look: Look) -> Judgement:
         return passed("no running container publishes the port")
     if any(":" in one.host_ip for one in bindings) or not any(one.host_ip == _EVERY_IPV4 for one in bindings):
         return passed(f"published on {', '.join(one.says for one in bindings)}")
-    heard = [one for one in look.need(SOCKETS) if one.port == port and (":" in one.address or one.address == "*")]
+    heard = [one for one in look.need(SOCKETS) if one.port == port and one.takes_ipv6]
     if heard:
         return passed(f"somebody listens on {heard[0].address}:{port} for them")
     if look.outside.ok:

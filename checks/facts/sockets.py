@@ -24,6 +24,11 @@ class Listening:
     port: int
     processes: tuple[Process, ...] = ()
 
+    @property
+    def takes_ipv6(self) -> bool:
+        """Whether it is for connections of IPv6 too, or for them alone."""
+        return ":" in self.address or self.address == "*"
+
 
 Sockets = tuple[Listening, ...]
 

@@ -1,5 +1,6 @@
 """Clients come by IPv6: docker-proxy serves them, or Docker's own rules of it where ip6tables is on."""
 
+from checks.model import Stretch
 from tests.lab.command import wait_for
 from tests.lab.faults.firewalld import (
     clients_by_ipv6,
@@ -10,7 +11,7 @@ from tests.lab.faults.foreign_firewalls import nft
 from tests.lab.faults.serving import answering, daemon, python, registry
 from tests.lab.host import LabHost
 from tests.lab.outside import reach_url
-from tests.lab.scenario import BY_IPV6, Act, fault, healthy, ipv6_address, one_after_the_other, typed
+from tests.lab.scenario import BY_IPV6, UNDETERMINED, Act, fault, healthy, ipv6_address, one_after_the_other, typed
 
 FOREIGN, OFF, UNROUTABLE = "foreign-firewall-drop", "ipv6-forwarding-off", "container-unroutable"
 NO_WAY_BACK = "return-route-missing"
@@ -155,4 +156,73 @@ SCENARIOS = (
         outside="refused",
         service=BY_IPV6,
     ),
+    fault("ip6tables-input-policy-drops", by_ipv6(typed("ip6tables -P INPUT DROP")), FOREIGN, service=BY_IPV6),
+    fault(
+        "ip6tables-legacy-drops-the-port",
+        by_ipv6(typed("ip6tables-legacy -I INPUT -p tcp --dport 5000 -j DROP")),
+        FOREIGN,
+        service=BY_IPV6,
+    ),
+    fault(
+        "docker-proxy-of-ipv6-killed",
+        by_ipv6(typed("kill -9 $(pgrep -ax docker-proxy | sed -n '/-host-ip ::/s/ .*//p')")),
+        "docker-proxy-gone",
+        outside="refused",
+        service=BY_IPV6,
+    ),
+    fault(
+        "docker-s-translation-of-ipv6-gone-and-input-rejects",
+        translated(typed("ip6tables -t nat -F DOCKER; ip6tables -A INPUT -p tcp --dport 5000 -j REJECT")),
+        "docker-nat-rule-missing",
+        outside="refused",
+        service=BY_IPV6,
+    ),
+    fault(
+        "ip6tables-tracks-no-packets-of-the-port",
+        translated(
+            typed(
+                "ip6tables -t raw -I PREROUTING -p tcp --dport 5000 -j NOTRACK\n"
+                "ip6tables -A INPUT -p tcp --dport 5000 -j DROP"
+            )
+        ),
+        "docker-nat-rule-bypassed",
+        service=BY_IPV6,
+    ),
+    fault(
+        "neighbour-of-ipv6-is-another",
+        translated(
+            typed(
+                "ip -6 neigh replace $(docker inspect -f '{{.NetworkSettings.GlobalIPv6Address}}' registry)"
+                " lladdr 02:42:ac:11:00:63 dev docker0 nud permanent"
+            )
+        ),
+        "container-neighbour-wrong",
+        service=BY_IPV6,
+    ),
+    fault(
+        "docker0-down-for-ipv6",
+        translated(typed("ip link set docker0 down")),
+        "bridge-down",
+        outside="no network",
+        service=BY_IPV6,
+    ),
+    fault("paused-for-ipv6", translated(typed("docker pause registry")), "container-paused", service=BY_IPV6),
+    fault(
+        "container-without-default-route-of-ipv6",
+        translated(typed("nsenter -n -t $(docker inspect -f '{{.State.Pid}}' registry) ip -6 route del default")),
+        UNDETERMINED,
+        service=BY_IPV6,
+        segment=Stretch.IN_CONTAINER,
+    ),
+    healthy(
+        "nft-drops-the-port-for-ipv4",
+        translated(nft("ip corp", "type filter hook forward priority 0;", "tcp dport 5000 drop")),
+        service=BY_IPV6,
+    ),
+    healthy(
+        "nft-of-both-families-drops-ipv4",
+        translated(nft("inet corp", "type filter hook forward priority 0;", "ip saddr != 10.99.0.0/16 drop")),
+        service=BY_IPV6,
+    ),
+    healthy("proxied-and-forwarding-off", by_ipv6(typed("sysctl -qw net.ipv4.ip_forward=0")), service=BY_IPV6),
 )
