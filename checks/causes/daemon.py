@@ -6,7 +6,7 @@ from checks.evidence.history import by_our_clock
 from checks.evidence.inside import is_good, shown
 from checks.evidence.origin import who_stopped
 from checks.facts.daemon import DAEMON, DAEMON_CONFIGURATION
-from checks.facts.engine import CONTAINERS, ENGINE
+from checks.facts.engine import CONTAINERS, ENGINE, Container
 from checks.facts.journal import JOURNAL, NOT_STARTED, EventKind
 from checks.facts.sockets import SOCKETS
 from checks.facts.units import Unit
@@ -126,8 +126,8 @@ def _docker_proxy_gone(look: Look) -> Judgement:
     if container is None or not container.running:
         return passed("no running container publishes the port")
     settings = look.need(DAEMON)
-    if not settings.userland_proxy:
-        return passed("dockerd runs without docker-proxy, by its settings")
+    if none_meant := _no_proxy_meant(look, container, userland_proxy=settings.userland_proxy):
+        return passed(none_meant)
     look.need(SOCKETS)
     here = [one for one in listeners(look) or () if one.port == look.service.port]
     if any(not look.by_ipv6 or one.takes_ipv6 for one in here):
@@ -143,6 +143,15 @@ def _docker_proxy_gone(look: Look) -> Judgement:
         *shown(look, Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER),
         sure=is_good(look, Vantage.CONTAINER) is True and is_good(look, Vantage.HOST) is False,
     )
+
+
+def _no_proxy_meant(look: Look, container: Container, *, userland_proxy: bool) -> str:
+    """Why Docker starts none for these clients; empty where it does."""
+    if not userland_proxy:
+        return "dockerd runs without docker-proxy, by its settings"
+    if look.by_ipv6 and not any(":" in one.host_ip for one in container.bindings_of(look.service.port)):
+        return "Docker publishes the port for IPv4 alone: there is no docker-proxy for IPv6 that could be gone"
+    return ""
 
 
 def _needs_proxy(look: Look, *, iptables: bool) -> bool:

@@ -13,13 +13,14 @@ from checks.evidence.state import PROXY, ContainerState, holders, port_refused, 
 from checks.facts.addresses import ADDRESSES, Addresses
 from checks.facts.daemon import DAEMON
 from checks.facts.docker_networks import DOCKER_NETWORKS, DockerNetwork
-from checks.facts.engine import CONTAINERS, Binding, Container
+from checks.facts.engine import CONTAINERS, ENGINE, Binding, Container
 from checks.facts.path import PATH
 from checks.facts.sockets import SOCKETS, TAKEN_PORTS
 from checks.look import Look, MissingError
 from checks.model import Evidence, Phase, ReachOutcome, Vantage
 
 _DEFAULT_NETWORK = "bridge"
+_TELLS_OF_BOTH = 20  # the release from which Docker lists a binding of IPv6 as one of its own
 _EVERY_IPV4 = "0.0.0.0"  # noqa: S104  # Docker's word for it
 
 
@@ -109,7 +110,7 @@ def _published_for_ipv4_alone(look: Look) -> Judgement:
     """Clients come by IPv6, and Docker publishes the port on addresses of IPv4: nobody takes what they send.
 
     So it is where somebody asked for 0.0.0.0, and where the container has no IPv6 and dockerd runs without docker-proxy
-    (seen with 20.10 and 26.1). An older Docker says 0.0.0.0 of a docker-proxy that listens for both.
+    (seen with 20.10 and 26.1). Docker before 20.10 says 0.0.0.0 of a docker-proxy that listens for both.
     """
     if not look.by_ipv6:
         return passed("clients do not come by IPv6")
@@ -134,9 +135,16 @@ def _published_for_ipv4_alone(look: Look) -> Judgement:
         Evidence("sockets", f"nobody listens on [::]:{port}, and clients go to {_tried(look)}"),
         *((Evidence("dockerd's settings", why),) if by_nobody else ()),
         *shown(look, Vantage.HOST, Vantage.LOOPBACK, Vantage.CONTAINER),
-        sure=look.outside.ended is ReachOutcome.REFUSED and is_good(look, Vantage.HOST) is False,
+        sure=_tells_of_both(look)
+        and look.outside.ended is ReachOutcome.REFUSED
+        and is_good(look, Vantage.HOST) is False,
         advice=_for_ipv6(container, bindings, by_nobody=by_nobody),
     )
+
+
+def _tells_of_both(look: Look) -> bool:
+    engine = look.may(ENGINE)
+    return engine is not None and engine.is_docker and engine.release >= _TELLS_OF_BOTH
 
 
 def _for_ipv6(container: Container, bindings: tuple[Binding, ...], *, by_nobody: bool) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from checks.causes import ALL_CAUSES
 from checks.causes.cause import examine
 from checks.look import Look
 from checks.model import Confidence, Finding, FixId, ReachOutcome, Verdict
-from tests.looks import without
+from tests.looks import changed, without
 from tests.unit.checks.container_looks import causes, root, seen_as, told
 from tests.unit.checks.fixes.plans import BOOKWORM, TRIXIE, recorded, refusal_of
 
@@ -31,6 +31,14 @@ PROVEN = {
     "program-listens-for-ipv4-alone": "container-not-listening",
     "published-for-ipv4-alone": "published-for-ipv4-alone",
     "container-without-ipv6-and-no-docker-proxy": "published-for-ipv4-alone",
+    "ip6tables-input-policy-drops": FOREIGN,
+    "ip6tables-legacy-drops-the-port": FOREIGN,
+    "docker-proxy-of-ipv6-killed": "docker-proxy-gone",
+    "docker-s-translation-of-ipv6-gone-and-input-rejects": "docker-nat-rule-missing",
+    "ip6tables-tracks-no-packets-of-the-port": "docker-nat-rule-bypassed",
+    "neighbour-of-ipv6-is-another": "container-neighbour-wrong",
+    "docker0-down-for-ipv6": "bridge-down",
+    "paused-for-ipv6": "container-paused",
 }
 WELL = (
     "clients-by-ipv6",
@@ -39,6 +47,9 @@ WELL = (
     "translated-by-ip6tables-behind-firewalld",
     "translated-and-forwarding-off-for-ipv4",
     "translated-and-one-interface-no-router",
+    "nft-drops-the-port-for-ipv4",
+    "nft-of-both-families-drops-ipv4",
+    "proxied-and-forwarding-off",
 )
 
 
@@ -62,6 +73,14 @@ def test_a_rule_in_docker_user_of_ip6tables_is_somebody_s_policy_and_no_fix_of_o
     seen = recorded(TRIXIE, "docker-user-drops-ipv6")
     assert (causes(seen), root(seen).confidence) == (("docker-user-drop",), Confidence.PROVEN)
     assert "made by hand" in refusal_of(seen, FixId.ALLOW_IN_DOCKER_USER).why
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_routes_within_a_container_are_read_for_ipv4_and_not_told_for_ipv6(platform: str) -> None:
+    seen = recorded(platform, "container-without-default-route-of-ipv6")
+    assert causes(seen) == ("undetermined",)
+    assert judged(seen, "container-return-route-missing").verdict is Verdict.SKIP
+    assert "not answered by container registry" in root(seen).title
 
 
 @pytest.mark.parametrize("platform", BOTH)
@@ -129,3 +148,13 @@ def test_the_button_opens_the_port_that_the_zone_does_not_list(platform: str) ->
     found = judged(recorded(platform, "firewalld-closed-to-clients-by-ipv6"), CLOSED)
     assert "zone public rules host0: ports: none" in found.evidence[0].says
     assert FixId.OPEN_FIREWALLD_PORT in found.fixes
+
+
+@pytest.mark.parametrize("platform", BOTH)
+def test_a_docker_that_lists_no_binding_of_ipv6_for_itself_proves_nothing_by_that(platform: str) -> None:
+    """Before 20.10 a docker-proxy for both families was listed as 0.0.0.0."""
+    seen = recorded(platform, "published-for-ipv4-alone")
+    version = "20.10.24" if platform == BOOKWORM else "26.1.5"
+    old = changed(seen, "engine-info", f'"ServerVersion": "{version}', '"ServerVersion": "19.03.15')
+    assert causes(old) == ("published-for-ipv4-alone",)
+    assert root(old).confidence is Confidence.LIKELY
