@@ -17,8 +17,11 @@ from bot.cli.render_report import print_report, report_json
 from bot.config import Settings
 from checks.check import Checker
 from checks.doctor import Requirement, RequirementState
-from checks.errors import LookError
+from checks.errors import LookError, SshSessionTimedOutError
 from checks.model import Host, Report, Service, Status
+
+_WAITS, _TRIES = SshSessionTimedOutError, 3
+"""A login whose session PAM keeps waiting goes on: so often it is looked once more, within the 30 s that it has."""
 
 
 def check(settings: Settings, host: Host, service: Service | None, *, as_json: bool) -> int:
@@ -37,7 +40,14 @@ async def _check(settings: Settings, host: Host, service: Service | None) -> tup
     for host_name, service_name, good in baselines(settings.store):
         checker.remember(host_name, service_name, good)
     try:
-        return await checker.check(host, service)
+        reports = await checker.check(host, service)
+        for _ in range(_TRIES):
+            waiting = next((one.trouble for one in reports if one.trouble and one.trouble.id == _WAITS.id), None)
+            if waiting is None:
+                break
+            typer.echo(f"{waiting.says}\nIt is waited for.", err=True)
+            reports = await checker.check(host, service)
+        return reports
     finally:
         await checker.close()
 

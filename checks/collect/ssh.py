@@ -65,6 +65,9 @@ _LONG_LOGIN = 30.0
 PAM does its work in both. A directory service that is down takes about ten seconds, a logind that does not answer 25.
 """
 
+_SAID_AFTER = 9.0
+"""Seconds after which it is said that a session is still waited for: a look tells what it knows within ten."""
+
 _FOR_THE_OLD = 0.7
 """The share of the connect deadline in which a host answers on a connection that it had: the rest is for a new one."""
 
@@ -105,6 +108,7 @@ class Connection:
         self._jump = Connection(jump, self._refusals) if jump else None
         self._ssh: asyncssh.SSHClientConnection | None = None
         self._had_session = False
+        self._outwaiting: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
         self._sessions = asyncio.Semaphore(_SESSIONS)
         self._failures = 0
@@ -164,20 +168,52 @@ class Connection:
     async def _session(
         self, ssh: asyncssh.SSHClientConnection, command: str, collector: "_Collector"
     ) -> "asyncssh.SSHClientChannel[bytes]":
-        """A session that runs the command. sshd grants one at once, but the first only when PAM has opened it."""
+        """A session that runs the command. sshd grants one at once, but the first only when PAM has opened it.
+
+        That one is waited for beyond the command that asked for it: whoever asks next finds it.
+        """
+        if self._outwaiting is not None:
+            await asyncio.wait((self._outwaiting,), timeout=_SAID_AFTER)
+            if self._last_error is not None:
+                raise self._last_error
         patience = self.host.login.connect_timeout * _FOR_THE_OLD
-        opening = ssh.create_session(lambda: collector, command, encoding=None)
+        opening = asyncio.ensure_future(ssh.create_session(lambda: collector, command, encoding=None))
         try:
-            channel, _ = await _ended(opening, patience, lambda: self._waits_for_pam(ssh))
+            channel, _ = await _ended(
+                asyncio.shield(opening), patience, lambda: self._waits_for_pam(ssh), min(_SAID_AFTER, _LONG_LOGIN)
+            )
         except TimeoutError:
-            error = self._no_session(ssh, patience)
-            ssh.abort()
-            if self._ssh is ssh:
-                self._ssh = None
+            waits, error = self._waits_for_pam(ssh), self._no_session(ssh, patience)
+            if waits:
+                self._outwaiting = asyncio.create_task(self._outwait(ssh, opening))
+            else:
+                opening.cancel()
+                self._give_up(ssh)
             raise error from None
+        except asyncio.CancelledError:
+            opening.cancel()
+            raise
         self._had_session, self._failures, self._last_error = True, 0, None
         self._refusals.forget(self.host)
         return channel
+
+    async def _outwait(self, ssh: asyncssh.SSHClientConnection, opening: asyncio.Future[Any]) -> None:
+        """Let a session start all the same, or give its connection up."""
+        try:
+            await asyncio.wait((opening,), timeout=max(_LONG_LOGIN - _SAID_AFTER, 0))
+            if opening.done() and opening.exception() is None:
+                opening.result()[0].abort()
+                self._had_session, self._failures, self._last_error = True, 0, None
+            else:
+                self._give_up(ssh)
+        finally:
+            opening.cancel()
+            self._outwaiting = None
+
+    def _give_up(self, ssh: asyncssh.SSHClientConnection) -> None:
+        ssh.abort()
+        if self._ssh is ssh:
+            self._ssh = None
 
     def _waits_for_pam(self, ssh: asyncssh.SSHClientConnection) -> bool:
         """Whether it may be PAM that keeps a session waiting: it is the first, and what is sent still arrives."""
@@ -187,9 +223,10 @@ class Connection:
         name = self.host.name
         if not self._waits_for_pam(ssh):
             return SshTimedOutError(name, f"{name}: no answer within {waited:g} s on the SSH connection that it had")
+        waited = min(_SAID_AFTER, _LONG_LOGIN)  # and on, up to the long one
         error = SshSessionTimedOutError(
             name,
-            f"{name}: logged in as {_user(self.host)}, and the session does not start within {_LONG_LOGIN:g} s: PAM "
+            f"{name}: logged in as {_user(self.host)}, and the session does not start within {waited:g} s: PAM "
             f"may wait for a directory service that is down, or systemd for the user's last session to end. "
             f"`journalctl -b -u ssh -u sshd -u systemd-logind -n 50` on its console",
         )
@@ -257,6 +294,8 @@ class Connection:
             raise self._lost(error) from error
 
     async def close(self) -> None:
+        if self._outwaiting is not None:
+            self._outwaiting.cancel()
         if self._ssh is not None:
             self._ssh.close()
             await self._ssh.wait_closed()
@@ -501,13 +540,16 @@ class _Progress(asyncssh.SSHClient):
         return str(version).removeprefix("SSH-2.0-")
 
 
-async def _ended(doing: Awaitable[T], within: float, goes_on: Callable[[], bool]) -> T:
-    """Wait so many seconds for what a host does, and for a long login where it ``goes_on``. Raises TimeoutError."""
+async def _ended(doing: Awaitable[T], within: float, goes_on: Callable[[], bool], most: float | None = None) -> T:
+    """Wait so many seconds for what a host does, and for ``most`` (a long login) where it ``goes_on``.
+
+    Raises TimeoutError.
+    """
     task = asyncio.ensure_future(doing)
     try:
         await asyncio.wait((task,), timeout=within)
         if not task.done() and goes_on():
-            await asyncio.wait((task,), timeout=_LONG_LOGIN - within)
+            await asyncio.wait((task,), timeout=(most or _LONG_LOGIN) - within)
         if not task.done():
             raise TimeoutError
         return task.result()

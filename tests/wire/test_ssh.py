@@ -128,6 +128,25 @@ async def test_a_session_that_outlasts_the_connect_deadline_is_waited_for_on_the
     assert len(server.connections) == 1
 
 
+async def test_a_session_that_takes_long_is_told_soon_and_found_by_who_asks_next(
+    server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a logind that hangs: PAM gives it up after 25 s, and who looks at a host is to know by ten."""
+    monkeypatch.setattr("checks.collect.ssh._SAID_AFTER", 0.6)
+    server.session.clear()
+    asyncio.get_running_loop().call_later(1.5, server.session.set)
+    connection, clock = Connection(changed(server.host, connect_timeout=0.5)), asyncio.get_running_loop().time
+    began = clock()
+    with pytest.raises(SshSessionTimedOutError, match=r"the session does not start within 0\.6 s"):
+        await connection.run("true", what="a test", timeout=5)
+    assert clock() - began < 1.4
+    with pytest.raises(SshSessionTimedOutError):
+        await connection.run("true", what="a test", timeout=5)
+    assert (await connection.run("echo here", what="a test", timeout=5)).stdout == b"here\n"
+    assert len(server.connections) == 1
+    await connection.close()
+
+
 @pytest.mark.usefixtures("impatient")
 async def test_a_login_that_never_ends_is_no_host_that_is_silent(server: Sshd) -> None:
     server.login.clear()
