@@ -34,6 +34,7 @@ class Probe:
     there). A ``root`` command is an absolute path with fixed arguments, no shell: one exact line of the sudoers file.
     ``before`` is cheap shell text that runs first, without root, where the command costs much. If it fails, its status
     is the probe's, and the command is not run. It sees to its own deadline.
+    ``of_ipv6``: it is asked only where a service may be reached by IPv6.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Probe:
     root: bool = False
     timeout: int = 5  # seconds, enforced on the host
     before: str = ""
+    of_ipv6: bool = False
 
 
 @dataclass(frozen=True)

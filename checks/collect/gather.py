@@ -184,7 +184,8 @@ def script(
         f"{s.port} {_scheme(s)} {s.path} {s.target or address} {s.container or '-'} {client or '-'}"
         for s, client in zip_longest(services, clients)
     )
-    own = _probes(sources, root=False)
+    by_ipv6 = any(not _is_of_ipv4(service.target or address) for service in services)
+    own = tuple(probe for probe in _probes(sources, root=False) if by_ipv6 or not probe.of_ipv6)
     head = f"SERVICES={shlex.quote(lines)}\nports='{' '.join(str(s.port) for s in services)}'\n"
     body = f"names='{_names(own)}'\npids=\n{_beside(own)}"
     if not _probes(sources, root=True):
@@ -195,6 +196,11 @@ def script(
 
 def _names(probes: Iterable[Probe]) -> str:
     return " ".join(probe.name for probe in probes)
+
+
+def _is_of_ipv4(target: str) -> bool:
+    """Whether it is an address of IPv4: nobody goes to it by IPv6, as to a name."""
+    return target.replace(".", "").isdigit()
 
 
 def _scheme(service: Service) -> str:

@@ -233,4 +233,6 @@ _COMMAND_IPV6 = (
     .replace(" -4 ", " -6 ")
 )
 
-ADDRESSES_IPV6 = Source("addresses of IPv6", (Probe("addresses-ipv6", _COMMAND_IPV6, timeout=2),), parse_ipv6)
+ADDRESSES_IPV6 = Source(
+    "addresses of IPv6", (Probe("addresses-ipv6", _COMMAND_IPV6, timeout=2, of_ipv6=True),), parse_ipv6
+)

@@ -84,4 +84,6 @@ FORWARDING = Source("forwarding", (Probe("forwarding", _COMMAND, timeout=2),), p
 
 _COMMAND_IPV6 = f"[ -e {_GLOBAL_IPV6} ] || echo {_GLOBAL_IPV6}:0; grep -sH . {_GLOBAL_IPV6}; true"  # or no IPv6
 
-FORWARDING_IPV6 = Source("forwarding of IPv6", (Probe("forwarding-ipv6", _COMMAND_IPV6, timeout=2),), parse_ipv6)
+FORWARDING_IPV6 = Source(
+    "forwarding of IPv6", (Probe("forwarding-ipv6", _COMMAND_IPV6, timeout=2, of_ipv6=True),), parse_ipv6
+)

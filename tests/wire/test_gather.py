@@ -134,6 +134,14 @@ def test_a_service_is_data_and_never_code(shell: str, tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [("http://127.0.0.1:5000/", False), ("http://[fd77::1]:5000/", True), ("http://registry.example:5000/", True)],
+)
+def test_ipv6_is_asked_about_only_where_a_service_may_be_reached_by_it(url: str, *, asked: bool) -> None:
+    assert ("addresses-ipv6" in script((Service("registry", url),), "10.0.0.1")) is asked
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_script_leaves_nothing_behind(shell: str) -> None:
     folder = Path(answered_by(shell, Probe("where", "pwd"))["where"].stdout.strip())
