@@ -14,6 +14,8 @@ from checks.look import Look, MissingError
 from checks.model import Evidence, FixId, Vantage
 from checks.source import Unavailable
 
+_ENDS_OF_A_START = {EventKind.STARTED, EventKind.FAILED}
+
 
 def _dockerd_down(look: Look) -> Judgement:
     docker = look.unit("docker.service")
@@ -74,6 +76,16 @@ def why_not_started(look: Look) -> str:
         None,
     )
     return last.what if last is not None and not last.unit else ""
+
+
+def starts_once_more(look: Look, docker: Unit) -> bool:
+    """Whether systemd starts it anew after a start that failed: the unit says no more of that, and the journal does."""
+    journal = look.may(JOURNAL)
+    if journal is None or docker.active != "activating":
+        return False
+    ended = (one for one in reversed(journal.events) if one.unit == docker.name and one.kind in _ENDS_OF_A_START)
+    last = next(ended, None)
+    return last is not None and last.kind is EventKind.FAILED
 
 
 def _dockerd_hung(look: Look) -> Judgement:

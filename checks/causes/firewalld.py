@@ -5,6 +5,7 @@ import re
 import shlex
 
 from checks.causes.cause import BY_A_RULE, Cause, Judgement, fail, passed, risk
+from checks.causes.daemon import starts_once_more
 from checks.causes.docker_rules import inside, not_by_iptables
 from checks.evidence.packet import Blocker, Owner, agrees, blockers, known_blockers
 from checks.facts.addresses import ADDRESSES
@@ -184,13 +185,11 @@ def _firewalld_zone_conflict(look: Look) -> Judgement:
         return passed(f"zone {zone} has {interface}, and what answers on Docker's socket is not run by docker.service")
     if look.outside.ok:
         return passed(f"it {look.outside.says} from outside")
-    failed = docker.result not in {"", "success"}
+    result = "a failure, by the journal" if starts_once_more(look, docker) else docker.result
     return fail(
         Evidence("firewalld", f"zone {zone} has {interface}, which dockerd wants in zone docker"),
-        Evidence(
-            "units", f"docker.service is {docker.active} ({docker.sub}), its last run ended with: {docker.result}"
-        ),
-        sure=failed,
+        Evidence("units", f"docker.service is {docker.active} ({docker.sub}), its last run ended with: {result}"),
+        sure=result not in {"", "success"},
     )
 
 
