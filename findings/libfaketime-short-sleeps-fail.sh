@@ -9,9 +9,14 @@
 # Who is hurt: whoever tests a program under a clock of its own, and takes what fails for the program's fault.
 # Instead: a preloaded clock_gettime of 60 lines that leaves sleeping alone (tests/soak/clock.c).
 #
-# Needs Debian's libfaketime. Fails (exit 1) if the sleep works.
+# Fails (exit 1) if the sleep works.
 set -eu
-library=$(dpkg -L libfaketime | grep 'libfaketimeMT.so.1$')
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+apt-get download -qq libfaketime=0.9.10-2.1
+dpkg -x libfaketime_*.deb .
+library=$(find "$folder" -name libfaketimeMT.so.1)
 export FAKETIME="+0" FAKETIME_DONT_FAKE_MONOTONIC=1
 LD_PRELOAD=$library python3 - <<'PYTHON'
 import sys, time

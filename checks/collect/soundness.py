@@ -122,10 +122,11 @@ class Pulse:
             self._schedule(loop)
         return time.monotonic()
 
-    def end(self, loop: asyncio.AbstractEventLoop, begun: float) -> tuple[float, ...]:
+    def end(self, begun: float) -> tuple[float, ...]:
         """Measure no more. Returns for how long nothing ran since, each time that it did not."""
-        self._note(time.monotonic())
-        self._due = max(self._due, time.monotonic())  # it is noted until now
+        now = time.monotonic()
+        self._note(now)
+        self._due = max(self._due, now)  # it is noted until now
         self._measuring -= 1
         if not self._measuring and self._next is not None:
             self._next.cancel()
@@ -133,8 +134,8 @@ class Pulse:
         return tuple(until - max(since, begun) for since, until in self._lates if until > begun)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._due = loop.time() + _BEAT
-        self._next = loop.call_at(self._due, self._beat, loop)
+        self._due = time.monotonic() + _BEAT  # loop.time() stands still within a turn of uvloop's
+        self._next = loop.call_later(_BEAT, self._beat, loop)
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         self._note(time.monotonic())
@@ -163,7 +164,7 @@ class Measured:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lates = self._pulse.end(self._loop, self._begun)
+        self._lates = self._pulse.end(self._begun)
 
     def circumstances(self) -> Circumstances:
         """Of the attempt that has just ended."""
