@@ -102,14 +102,6 @@ class Bot:
         self._executor = executor
         self._policies = settings.approvals.policies()
 
-    async def run(self, app_token: str, stop: asyncio.Event) -> None:
-        """Watch, show, and answer until ``stop`` is set; stand by while another process does that on the same store."""
-        leadership = Leadership(self._store.leaders)
-        while await leadership.gained(stop):
-            async with leadership.kept(stop) as over:
-                await self.act(app_token, over)
-        log.info("stopped")
-
     async def act(self, app_token: str, over: asyncio.Event, reload: Reload | None = None) -> None:
         """Watch, show, and answer until ``over`` is set, or ``reload`` has something new and no fix runs."""
         until, waiting = asyncio.Event(), Tasks()

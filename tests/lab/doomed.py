@@ -130,7 +130,7 @@ async def _live(settings: Settings, store: Store, stop: asyncio.Event) -> None:
     checker = Checker(settings.host_list(), clock=app.now)
     executor = Executor(partial(apply, checker), partial(resume, checker))
     try:
-        await app.Bot(settings, store, slack, checker, executor).run(app_token.get_secret_value(), stop)
+        await app.Bot(settings, store, slack, checker, executor).act(app_token.get_secret_value(), stop)
     finally:
         await checker.close()
         await slack.close()

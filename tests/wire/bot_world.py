@@ -109,7 +109,7 @@ class World:
         store = await Store.open(self.url)
         client = await SlackClient.open(self.slack.bot_token, self.slack.api_url)
         bot = Bot(self.settings(), store, client, self.site, self.site.executor)
-        running = asyncio.create_task(bot.run(self.slack.app_token, stop))
+        running = asyncio.create_task(bot.act(self.slack.app_token, stop))
         try:
             await self.until(lambda: self.slack.connected > 0)
             yield

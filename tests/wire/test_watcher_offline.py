@@ -72,7 +72,7 @@ async def watched(slack: LocalSlack, rack: Rack, store_url: str) -> AsyncIterato
     store = await Store.open(store_url)
     client = await SlackClient.open(slack.bot_token, slack.api_url)
     running = asyncio.create_task(
-        Bot(settings, store, client, rack, Executor(rack.mend, rack.look_afterwards)).run(slack.app_token, stop)
+        Bot(settings, store, client, rack, Executor(rack.mend, rack.look_afterwards)).act(slack.app_token, stop)
     )
     try:
         await slack.wait_until(lambda: slack.connected > 0, timeout=PATIENCE)
