@@ -21,7 +21,6 @@ from bot.reload import Reload
 from bot.slack.outbox import WrongTokenError
 from bot.store import StoreError
 
-SWITCH = 0.0005  # seconds
 STOPPED_WITHIN = 9.5  # seconds from the signal on
 
 log = structlog.get_logger()
@@ -44,9 +43,6 @@ def run(settings: Settings, load: Callable[[], Settings]) -> int:
 
 def runner() -> asyncio.Runner:
     """What runs the bot: on uvloop where that is installed, which takes a fifth off what a reading costs."""
-    # The database answers from a thread, a statement at a time, and gets its turn only so often while the loop is busy:
-    # at Python's 5 ms, two hundred hosts that fail at once held up the first alert for a minute and a half.
-    sys.setswitchinterval(SWITCH)
     try:
         import uvloop  # noqa: PLC0415  # it may be there or not
     except ImportError:

@@ -32,7 +32,9 @@ IDLE = 1.0
 OVERDUE = 0.25
 """Seconds after its time at which a tick that has not come is made to come."""
 
-FIRST_LOOKS_WITHIN = 10.0
+FIRST_LOOKS_WITHIN, FIRST_LOOK_EVERY = 10.0, 0.25
+"""Seconds for the first looks after the start, and for each of many: a look takes a tenth of a second of CPU."""
+
 STOP_WITHIN = 6.0  # seconds; the longest reading takes less
 RECOVER_EVERY = timedelta(seconds=5)
 SILENT_AFTER = 3
@@ -61,11 +63,16 @@ class Scheduler:
         self._tasks = Tasks()
         self._overdue: asyncio.TimerHandle | None = None
         hosts = tuple(monitor.hosts.values())
-        every = reach_every.total_seconds()
+        every, look = reach_every.total_seconds(), look_every.total_seconds()
         now = time.monotonic()
         self._turns = (
             Turns((self._reading(*each) for each in _in_turn(hosts)), every, now),
-            Turns(map(self._look, hosts), look_every.total_seconds(), now, spread=FIRST_LOOKS_WITHIN),
+            Turns(
+                map(self._look, hosts),
+                look,
+                now,
+                spread=min(look, max(FIRST_LOOKS_WITHIN, FIRST_LOOK_EVERY * len(hosts))),
+            ),
             Turns([_Entry(runner.recover, "recover")], RECOVER_EVERY.total_seconds(), now),
         )
         self._when = _WhenDue(self._turns)

@@ -13,7 +13,7 @@ Reports = tuple[Report, ...]
 AT_ONCE = 20
 """Hosts that are looked at at the same time."""
 
-KEPT_FOR = 60.0
+KEPT_FOR = 20.0
 """Seconds from the beginning of a look, after which its reports are not shared any more."""
 
 _SLACK = 0.1

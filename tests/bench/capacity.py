@@ -39,8 +39,8 @@ from .processes import program
 
 _HERE = Path(__file__).parents[2]
 PER_HOST = 10
-WARM_UP = 30.0
-"""Seconds from the start that are not counted: the first looks are begun in the first ten."""
+WARM_UP = 60.0
+"""Seconds from the start that are not counted: the first looks are begun in them."""
 
 CLOSED_PORT = 1  # where SSH would be
 BOT = """\
@@ -90,6 +90,7 @@ class Sample:
     megabytes: float
     failures: int = 0
     lag: float = 0.0
+    unread: int = 0  # services that were not read at all
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ async def _measured(site: Site, contestant: Contestant, seconds: float) -> Sampl
         megabytes=sum(map(_megabytes, contestant.pids)),
         failures=log.count("[error"),
         lag=await _worst_lag(contestant),
+        unread=site.services - len(seen),
     )
 
 
@@ -349,15 +351,18 @@ async def _process(argv: Sequence[str], environment: Mapping[str, str], log: Pat
 
 
 def _table(rows: Mapping[str, Sequence[Sample]]) -> str:
-    head = f"{'':40}{'readings/s':>11}{'late p99 s':>11}{'CPU ms':>8}{'MB':>7}{'errors':>8}{'lag s':>7}{'ratio':>7}"
+    head = (
+        f"{'':40}{'readings/s':>11}{'late p99 s':>11}{'CPU ms':>8}{'MB':>7}{'errors':>8}{'lag s':>7}{'unread':>8}"
+        f"{'ratio':>7}"
+    )
     peer = [sample.cpu_ms for sample in rows.get("prometheus and blackbox_exporter", ())]
     lines = [head]
     for row, samples in rows.items():
         values = [median(getattr(sample, name) for sample in samples) for name in vars(samples[0])]
-        rate, late, cpu, megabytes, failures, lag = values
+        rate, late, cpu, megabytes, failures, lag, unread = values
         ratio = f"{cpu / median(peer):7.2f}" if peer else ""
         lines.append(
-            f"{row[-40:]:40}{rate:11.1f}{late:11.3f}{cpu:8.2f}{megabytes:7.0f}{failures:8.0f}{lag:7.2f}{ratio}"
+            f"{row[-40:]:40}{rate:11.1f}{late:11.3f}{cpu:8.2f}{megabytes:7.0f}{failures:8.0f}{lag:7.2f}{unread:8.0f}{ratio}"
         )
     return "\n".join(lines)
 
