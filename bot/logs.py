@@ -2,11 +2,12 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-from checks.masking import masked
+from checks.masking import masked, without_secrets
 
 QUIET_BELOW = {"asyncssh": logging.WARNING, "apscheduler": logging.WARNING, "slack_bolt": logging.INFO}
 
@@ -16,6 +17,22 @@ class _Masking(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
+
+
+def _without_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Each value masked by itself, before it is a line of JSON: of a line the numbers would be masked too."""
+    return {name: _plainly(value) for name, value in event.items()}
+
+
+def _plainly(value: object) -> object:
+    """What JSON has no form for, an error say, is written as its text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return without_secrets(value) if isinstance(value, str | list | tuple | dict) else masked(repr(value))
+
+
+def _masked_line(_logger: object, _method: str, line: Any) -> str:
+    return masked(line)
 
 
 def configure(level: int) -> None:
@@ -29,12 +46,12 @@ def configure(level: int) -> None:
     # Tracebacks without local variables: those of the Slack client hold tokens.
     traceback = structlog.dev.plain_traceback if terminal else structlog.processors.format_exc_info
     render: list[Any] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback), _masked_line]
         if terminal
-        else [traceback, structlog.processors.JSONRenderer()]
+        else [traceback, _without_secrets, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
-        processors=[*shared, *render, lambda _logger, _method, line: masked(line)],  # type: ignore[arg-type]  # rendered
+        processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # as it is then: others may replace it
     )
