@@ -139,7 +139,10 @@ def _lives(run: Run) -> Iterator[str]:
 
 
 def _not_flat(life: Life) -> Iterator[str]:
-    warm = [sample for sample in life.samples if sample.age > _WARM]
+    """A bot that stands by holds little: it counts from when it has half of the descriptors that it ever had."""
+    acts = max((sample.descriptors for sample in life.samples), default=0) / 2
+    since = next((sample.age for sample in life.samples if sample.descriptors >= acts), 0.0)
+    warm = [sample for sample in life.samples if sample.age > since + _WARM]
     if len(warm) < _FEWEST_SAMPLES:
         return
     first, last = thirds(warm)

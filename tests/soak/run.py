@@ -13,7 +13,7 @@ from pathlib import Path
 from bot.demo.local_slack import Message
 from tests.soak.bots import NICER
 from tests.soak.faults import inject
-from tests.soak.judge import LATE, Run, Told
+from tests.soak.judge import GREEN, ITSELF, LATE, Run, Told
 from tests.soak.schedule import Fault, Injected, Pace, schedule
 from tests.soak.site import Site, site
 
@@ -99,7 +99,7 @@ class _Soak:
             Told(
                 _about(message),
                 float(message.ts) - self._began_at,
-                message.colour,
+                message.colour or (GREEN if message.text.startswith("🟢") else None),
                 "\n".join(revision.shown for revision in message.revisions),
             )
             for message in self._site.slack.messages(self._site.channel)
@@ -116,7 +116,7 @@ def _about(message: Message) -> str:
         if block.get("type") == "header":
             _, _, rest = str(block["text"]["text"]).partition(" ")
             return rest.partition(": ")[0]
-    return message.text.partition(" ")[0]
+    return ITSELF if "its store" in message.text else message.text.partition(" ")[0]
 
 
 def _write(file: Path, what: object) -> None:
