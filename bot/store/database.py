@@ -4,7 +4,7 @@ import asyncio
 import os
 import pwd
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -84,6 +84,7 @@ class Database:
         self._writer = engine.execution_options(dockerhealth_writes=True)
         # SQLite lets one write. Connections of those that wait for it would be gone from all others.
         self._reads, self._writes = asyncio.Semaphore(READERS), asyncio.Semaphore(1)
+        self._queue = asyncio.Semaphore(1)  # in which those wait whose write may wait
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -142,12 +143,12 @@ class Database:
                 yield transaction
 
     @asynccontextmanager
-    async def writing(self, *, whoever_acts: bool = False) -> AsyncIterator[Transaction]:
-        """Open a transaction that writes, once it is its turn.
+    async def writing(self, *, whoever_acts: bool = False, ahead: bool = False) -> AsyncIterator[Transaction]:
+        """Open a transaction that writes, once it is its turn: ``ahead`` of all that only wait for theirs.
 
         Raises ConflictError, OutbidError, UnwritableError, StoreError.
         """
-        async with self._writes:
+        async with nullcontext() if ahead else self._queue, self._writes:
             if not self.writability.may_try():
                 raise UnwritableError(f"The store cannot be written: {self.writability.why}.")
             try:

@@ -60,8 +60,11 @@ class Leaders:
         self._database.token = token
 
     async def beat(self, token: int) -> Leader | None:
-        """Give a sign of life. Returns the one that acts instead, where another one does."""
-        async with self._database.writing(whoever_acts=True) as connection:
+        """Give a sign of life. Returns the one that acts instead, where another one does.
+
+        What looks have to write may wait, and is much where hosts fail together: a sign of life does not wait with it.
+        """
+        async with self._database.writing(whoever_acts=True, ahead=True) as connection:
             newest = await _newest(connection)
             if newest is not None and newest.token != token:
                 return newest

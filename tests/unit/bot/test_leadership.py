@@ -211,3 +211,33 @@ async def test_a_store_that_cannot_be_used_is_said_once_and_waited_for(
         await bot.acts()
     await bot.ends()
     await store.close()
+
+
+async def test_a_sign_of_life_does_not_wait_behind_what_looks_write(tmp_path: Path) -> None:
+    """Where many hosts fail together that is much: another bot took over from one that was only busy."""
+    store = await Store.open(f"sqlite:///{tmp_path}/store.db")
+    leader = await store.leaders.outbid(None, "here")
+    assert leader
+    wrote: list[str] = []
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def write(number: int) -> None:
+        async with store.database.writing():
+            begun.set()
+            await may_end.wait()
+            wrote.append(f"look {number}")
+
+    async def beat() -> None:
+        await store.leaders.beat(leader.token)
+        wrote.append("beat")
+
+    async with asyncio.TaskGroup() as writing:
+        for number in range(5):
+            writing.create_task(write(number))
+        await begun.wait()
+        beating = writing.create_task(beat())
+        await asyncio.sleep(0)
+        may_end.set()
+        await beating
+    assert wrote.index("beat") == 1
+    await store.close()

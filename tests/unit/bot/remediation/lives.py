@@ -144,9 +144,9 @@ class LifesDatabase(Database):
             yield connection
 
     @asynccontextmanager
-    async def writing(self, *, whoever_acts: bool = False) -> AsyncIterator[Transaction]:
+    async def writing(self, *, whoever_acts: bool = False, ahead: bool = False) -> AsyncIterator[Transaction]:
         async with self._turns.turn(self._life):
-            async with super().writing(whoever_acts=whoever_acts) as connection:
+            async with super().writing(whoever_acts=whoever_acts, ahead=ahead) as connection:
                 yield connection
                 self._life.touches()
             self._written()
