@@ -38,15 +38,16 @@ _BY_ERRNO = {
     errno.ENOMEM: OwnTrouble.NO_MEMORY,
     errno.EADDRNOTAVAIL: OwnTrouble.NO_PORTS,
     errno.ENETDOWN: OwnTrouble.NO_WAY,
-    errno.EACCES: OwnTrouble.NO_WAY,  # a route of the kind prohibit, or a security module
-    errno.EPERM: OwnTrouble.NO_WAY,
 }
 
 _SILENT = {ReachOutcome.TIMED_OUT, ReachOutcome.RESET}
 """What becomes of an attempt that nobody goes on with."""
 
-_UNREACHED = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, None}
-"""How an attempt ends where there is no route: a time-out too, when the route went after the first packet."""
+_UNREACHED = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EPERM, errno.ETIMEDOUT, None}
+"""How an attempt ends where there is no route: a time-out too, when the route went after the first packet.
+
+EACCES is a route of the kind prohibit, or the other side: firewalld rejects IPv6 with icmp6-adm-prohibited.
+"""
 
 
 class NoNameServerError(OSError):

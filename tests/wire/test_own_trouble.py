@@ -252,6 +252,7 @@ def test_what_spoils_which_attempt(
         (OSError(errno.ECONNREFUSED, ""), None),
         (OSError(errno.EHOSTUNREACH, ""), None),
         (ssl.SSLError(errno.EPERM, "OpenSSL's own number"), None),
+        (PermissionError(errno.EACCES, "what a REJECT of IPv6 by firewalld looks like"), None),
         (socket.gaierror(socket.EAI_NONAME, ""), None),
         (TimeoutError(), None),
     ],
