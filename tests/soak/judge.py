@@ -26,6 +26,9 @@ SAYS = {
 LATE = 2.0
 """Seconds without an answer from any of our hosts from which readings may fail. An attempt has 3."""
 
+_NAMED_WITHIN, _RECOVERS_IN = 15.0, 10.0
+"""Seconds in which a bot that is well has named a cause, and in which it is well after a trouble of its own."""
+
 _TOLD_WITHIN = 20.0
 _WARM = 60.0  # seconds after which a process has all that it keeps: connections, caches
 _MOST_GROWTH = 1.15, 8.0  # of RSS: a share, and MB
@@ -98,10 +101,10 @@ def _messages(run: Run) -> Iterator[str]:
     if len(told.pop(ITSELF, [])) > own:
         yield f"invented: {ITSELF} was told more often than it had troubles ({own})"
     for whom in sorted(faults.keys() | told.keys()):
-        yield from _of_one(whom, faults[whom], told[whom])
+        yield from _of_one(whom, faults[whom], told[whom], run.injected)
 
 
-def _of_one(whom: str, faults: Sequence[Injected], told: Sequence[Told]) -> Iterator[str]:
+def _of_one(whom: str, faults: Sequence[Injected], told: Sequence[Told], injected: Sequence[Injected]) -> Iterator[str]:
     """Whoever had so many faults has so many messages: the first is of the first, and came after it began."""
     if len(told) != len(faults):
         kind = "lost" if len(told) < len(faults) else "twice" if faults else "invented"
@@ -112,8 +115,15 @@ def _of_one(whom: str, faults: Sequence[Injected], told: Sequence[Told]) -> Iter
     for fault, message in zip(faults, told, strict=True):
         if message.at < fault.at:
             yield f"invented: {whom} was told at {message.at:.0f} s, before {fault.fault} at {fault.at:.0f} s"
-        if SAYS.get(fault.fault, "") not in message.said:
+        if SAYS.get(fault.fault, "") not in message.said and _undisturbed(fault, injected) >= _NAMED_WITHIN:
             yield f"no cause: {whom} had {fault.fault} at {fault.at:.0f} s, and its message never said so"
+
+
+def _undisturbed(fault: Injected, injected: Sequence[Injected]) -> float:
+    """Seconds of a fault in which no bot was killed or in trouble itself, or had been just before."""
+    own = (each for each in injected if each.fault in OWN or each.fault is Fault.KILLED)
+    overlaps = (min(fault.until, each.until + _RECOVERS_IN) - max(fault.at, each.at) for each in own)
+    return fault.until - fault.at - sum(max(0.0, overlap) for overlap in overlaps)
 
 
 def _steps(run: Run) -> Iterator[str]:

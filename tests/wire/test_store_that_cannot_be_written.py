@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,14 @@ from tests.unit.bot.samples import plan
 from tests.wire.bot_world import FIX, GREEN, Site, World
 
 NOBODY = 65534
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that every user comes to: pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
 
 
 @pytest.fixture
@@ -126,10 +135,7 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-async def test_a_store_that_is_another_users_is_found_at_start_with_the_reason(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder = _open_to_all(tmp_path_factory)
+async def test_a_store_that_is_another_users_is_found_at_start_with_the_reason(folder: Path) -> None:
     await (await Store.open(f"sqlite:///{folder}/store.db")).close()
     (folder / "store.db").chmod(0o444)
     with as_nobody(), pytest.raises(StoreError, match=r"readonly database.*belongs to \w+ and may not be written by"):
@@ -137,21 +143,12 @@ async def test_a_store_that_is_another_users_is_found_at_start_with_the_reason(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files for others")
-async def test_what_root_makes_in_the_services_folder_is_the_services(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = _open_to_all(tmp_path_factory)
+async def test_what_root_makes_in_the_services_folder_is_the_services(folder: Path) -> None:
     os.chown(folder, NOBODY, NOBODY)
     await (await Store.open(f"sqlite:///{folder}/store.db")).close()
     with as_nobody():
         store = await Store.open(f"sqlite:///{folder}/store.db")
     await store.close()
-
-
-def _open_to_all(factory: pytest.TempPathFactory) -> Path:
-    folder = factory.mktemp("store")
-    for each in (folder, folder.parent, folder.parent.parent):
-        each.chmod(0o755)
-    folder.chmod(0o777)
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_each_state_is_proven_to_be_what_it_is_and_has_its_fix(
 def test_a_deaf_dockerd_is_part_of_the_proof() -> None:
     [cause] = diagnose(seen("firewalld-started-after-deaf-dockerd")).causes
     [proof] = [evidence.says for evidence in cause.evidence if evidence.fact == "units"]
-    assert "docker started 2026-11-28 13:06:04 UTC, then firewalld started 2026-11-28 13:06:06 UTC" in proof
+    assert "docker started 2026-11-22 23:59:52 UTC, then firewalld started 2026-11-22 23:59:54 UTC" in proof
     assert "(pid 43056) is not on D-Bus: it never heard of it" in proof
 
 

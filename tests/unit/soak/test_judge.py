@@ -54,6 +54,14 @@ def test_a_message_that_is_not_over_is_found() -> None:
     assert found(replace(GOOD, told=(replace(TOLD, colour="#d92d20"), *GOOD.told[1:]))).startswith("not over: host1")
 
 
+def test_the_cause_is_not_asked_for_where_a_bot_was_in_trouble_nearly_all_the_time() -> None:
+    short = replace(OUTAGE, until=120)
+    quiet = replace(GOOD, told=(replace(TOLD, said="something else"), *GOOD.told[1:]), steps={})
+    assert found(replace(quiet, injected=(short, *GOOD.injected[1:]))).startswith("no cause")
+    killed = Injected(Fault.KILLED, 104, 105, "one")
+    assert wrong(replace(quiet, injected=(short, *GOOD.injected[1:], killed))) == []
+
+
 def test_a_message_without_the_cause_is_found() -> None:
     assert found(replace(GOOD, told=(replace(TOLD, said="something else"), *GOOD.told[1:]))).startswith("no cause")
 

@@ -61,12 +61,6 @@ def test_who_may_make_routing_rules_of_its_own_is_not_judged_by_its_main_table()
     assert "may have routing rules of its own" in untold.why
 
 
-def test_routes_that_were_not_read_are_told_as_that() -> None:
-    seen = recorded(BOOKWORM, "ip-forward-off")
-    [untold] = [one for one in reported(seen).diagnosis.not_told if one.cause == "container-return-route-missing"]
-    assert "the routes of container registry could not be read" in untold.why
-
-
 @pytest.mark.parametrize("platform", BOTH)
 def test_a_container_that_was_left_in_the_old_network_of_another_is_restarted_not_that_other_one(platform: str) -> None:
     seen = recorded(platform, "network-shared-with-a-container-that-was-restarted")
