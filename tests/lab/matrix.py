@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from checks.check import Checker
+from checks.errors import SshSessionTimedOutError
 from checks.model import Host, Login, Report, Status
 from tests.lab.command import LabError
 from tests.lab.host import LabHost
@@ -88,12 +89,22 @@ async def diagnosed(lab: Lab, host: LabHost, scenario: Scenario) -> Row:
         if seen not in scenario.outside:
             return Row(host.name, scenario, Verdict.NOT_BROKEN, seen)
         started = time.perf_counter()
-        [report] = await checker.check(known)
+        report = await _checked(checker, known)
         return judged(host.name, scenario, seen, report, time.perf_counter() - started)
     except LabError as error:
         return Row(host.name, scenario, Verdict.NOT_BROKEN, "", note=" / ".join(str(error).split("\n"))[-300:])
     finally:
         await checker.close()
+
+
+async def _checked(checker: Checker, host: Host) -> Report:
+    """The report as `dockerhealth check` prints it: where PAM keeps a session waiting, it looks again."""
+    [report] = await checker.check(host)
+    for _ in range(3):
+        if report.trouble is None or report.trouble.id != SshSessionTimedOutError.id:
+            break
+        [report] = await checker.check(host)
+    return report
 
 
 def judged(host: str, scenario: Scenario, seen: str, report: Report, seconds: float) -> Row:
