@@ -82,7 +82,7 @@ def test_a_watch_leaves_all_as_it_was_and_has_seen_what_came(host: LabHost) -> N
     with knocking(host):
         said = host.sh(watch(0.5))
     facts = Facts(host.name, RECORDED_AT, watched(said))
-    assert [source.name for source in WATCHING if isinstance(facts.get(source), Unavailable)] == []
+    assert {source.name: seen.reason for source in WATCHING if isinstance(seen := facts.get(source), Unavailable)} == {}
     assert facts.outputs["capture"].stdout.count("Flags [S]") > 0
     assert changed(before, host.sh(STATE)) == []
     assert instances(host) == []
