@@ -76,12 +76,17 @@ def knocking(host: LabHost) -> Iterator[None]:
         thread.join()
 
 
+def _watched_once(host: LabHost) -> Facts:
+    with knocking(host):
+        return Facts(host.name, RECORDED_AT, watched(host.sh(watch(0.5))))
+
+
 def test_a_watch_leaves_all_as_it_was_and_has_seen_what_came(host: LabHost) -> None:
     host.sh("journalctl -q -n 1 --show-cursor -o cat | sed -n 's/^-- cursor: //p' >/run/cursor")
     before = host.sh(STATE)
-    with knocking(host):
-        said = host.sh(watch(0.5))
-    facts = Facts(host.name, RECORDED_AT, watched(said))
+    facts = _watched_once(host)
+    if any(isinstance(facts.get(source), Unavailable) for source in WATCHING):  # the host was too busy, and says so
+        facts = _watched_once(host)
     assert {source.name: seen.reason for source in WATCHING if isinstance(seen := facts.get(source), Unavailable)} == {}
     assert facts.outputs["capture"].stdout.count("Flags [S]") > 0
     assert changed(before, host.sh(STATE)) == []
