@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.container_network import interface_off, twins_of
 from checks.causes.network import bridge_of, wrong_with
-from checks.evidence.inside import rung, shown, was_accepted
+from checks.evidence.inside import in_its_network, rung, shown, was_accepted
 from checks.facts.addresses import ADDRESSES, Addresses, Neighbour
 from checks.facts.engine import CONTAINERS, Container, Network
 from checks.facts.nftables import NFTABLES, Nftables
@@ -103,7 +103,7 @@ def _silent(look: Look, container: Container, network: Network, neighbour: Neigh
         sure=tried.ended in _NOT_FOUND,
         advice=(
             f"sudo tcpdump -eni {bridge} arp   # is the question seen, and an answer?",
-            f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {shlex.quote(container.name)}) -n ip address",
+            in_its_network(container, "ip address"),
             "sudo nft list tables arp; sudo arptables -L; bridge -d link   # what may keep ARP from it",
         ),
     )

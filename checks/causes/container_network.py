@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.causes.network import bridge_of
 from checks.evidence.history import by_our_clock
-from checks.evidence.inside import shown
+from checks.evidence.inside import in_its_network, shown
 from checks.evidence.packet import followed, known_blockers
 from checks.facts.addresses import ADDRESSES
 from checks.facts.engine import CONTAINERS, Container, named_container
@@ -99,7 +99,7 @@ def _container_interface_down(look: Look) -> Judgement:
         *shown(look, Vantage.CONTAINER),
         sure=look.answers_at(Vantage.CONTAINER) is False,
         advice=(
-            f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) -n ip link   # which one is DOWN",
+            in_its_network(container, "ip link   # which one is DOWN"),
             f"docker logs --tail 20 {name}   # a VPN client or script in it that may do so",
         ),
     )
@@ -136,7 +136,7 @@ def _back_by_the_host(container: Container) -> tuple[str, ...]:
     name = shlex.quote(container.name)
     others = [network.name for network in container.networks[1:]]
     return (
-        f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) -n ip route   # that table, as it is now",
+        in_its_network(container, "ip route   # that table, as it is now"),
         "# a VPN in it: let its client keep the LAN's route (gluetun: FIREWALL_OUTBOUND_SUBNETS, others: LAN_NETWORK)",
         *(f"docker network disconnect {shlex.quote(other)} {name}   # if it is not needed there" for other in others),
         f"docker restart {name}   # Docker makes its routes anew: enough, where somebody changed them by hand",

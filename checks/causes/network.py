@@ -6,6 +6,7 @@ import shlex
 
 from checks.causes.cause import IN_HOST, Cause, Judgement, died, fail, passed
 from checks.evidence.arrival import arrives_at
+from checks.evidence.inside import in_its_network
 from checks.evidence.journey import most_bytes
 from checks.evidence.packet import followed
 from checks.evidence.routing import answer_of_mark, decision, inbound, mended, outbound, shown
@@ -298,8 +299,7 @@ def _shown_narrow(look: Look, narrow: str) -> tuple[str, ...]:
     why = "its MTU is smaller than any packet of a request"
     if narrow != _INSIDE or look.bridged is None:
         return (f"ip link show {narrow}   # {why}",)
-    name = shlex.quote(look.bridged.name)
-    return (f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {name}) -n ip link   # {why}",)
+    return (in_its_network(look.bridged, f"ip link   # {why}"),)
 
 
 def narrow_link(look: Look) -> str:

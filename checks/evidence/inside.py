@@ -1,7 +1,9 @@
 """How the service answers on its own host: a rung of the reach ladder, judged as the reading from outside is."""
 
+import shlex
+
 from checks.evidence.front import front
-from checks.facts.engine import CONTAINERS
+from checks.facts.engine import CONTAINERS, Container
 from checks.facts.path import PATH, Rung
 from checks.look import Look, MissingError
 from checks.model import LADDER, Evidence, Phase, ReachOutcome, ServiceKind, Vantage
@@ -68,3 +70,8 @@ def says(look: Look, tried: Rung) -> str:
     if tried.status is not None:
         return f"{words} {tried.status}"
     return words if tried.ended is ReachOutcome.ANSWERED else f"{words} at {tried.phase}"
+
+
+def in_its_network(container: Container, command: str) -> str:
+    """The line with which a person runs a command of the host in the network of a container."""
+    return f"sudo nsenter -t $(docker inspect -f '{{{{.State.Pid}}}}' {shlex.quote(container.name)}) -n {command}"
