@@ -197,6 +197,20 @@ class FakeExecutor:
         return replace(self.applied, says="found out afterwards")
 
 
+class SlowExecutor(FakeExecutor):
+    """Stops ``halfway``, and goes on when it is let ``on``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.halfway, self.on = asyncio.Event(), asyncio.Event()
+
+    async def apply(self, order: Order, tell: OnEvent) -> Applied:
+        applied = await super().apply(order, tell)
+        self.halfway.set()
+        await self.on.wait()
+        return applied
+
+
 class FakeSlack:
     """A channel that takes messages, or fails as a test says."""
 

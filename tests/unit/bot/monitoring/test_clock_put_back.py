@@ -1,6 +1,5 @@
 """The clock of the wall is put back, or forward and right again: what is told and done does not wait for it."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -11,10 +10,20 @@ from bot.incidents.model import REOPEN_WITHIN, IncidentState
 from bot.monitoring.monitor import EXPLAINED_FOR
 from bot.remediation.runner import LEASE
 from bot.store import Store
-from checks.execution.order import OnEvent, Order
 from checks.model import Applied, Outcome, Plan
 from tests.unit.bot.life import Bot
-from tests.unit.bot.samples import HOST, SERVICE, Clock, FakeChecker, FakeExecutor, broken, click, fixed, plan
+from tests.unit.bot.samples import (
+    HOST,
+    SERVICE,
+    Clock,
+    FakeChecker,
+    FakeExecutor,
+    SlowExecutor,
+    broken,
+    click,
+    fixed,
+    plan,
+)
 
 AN_HOUR = timedelta(hours=1).total_seconds()
 
@@ -101,24 +110,15 @@ async def test_after_a_fix_that_ended_in_the_future_looks_count(bot: Bot, execut
 async def test_a_clock_put_forward_takes_no_run_from_the_process_that_carries_it_out(
     store: Store, clock: Clock
 ) -> None:
-    halfway, on = asyncio.Event(), asyncio.Event()
-
-    class Slow(FakeExecutor):
-        async def apply(self, order: Order, tell: OnEvent) -> Applied:
-            applied = await super().apply(order, tell)
-            halfway.set()
-            await on.wait()
-            return applied
-
-    executor = Slow()
+    executor = SlowExecutor()
     bot = Bot(store, clock, FakeChecker(clock), executor)
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
-    await halfway.wait()
+    await executor.halfway.wait()
     clock.passes(AN_HOUR)
     assert timedelta(seconds=AN_HOUR) > LEASE
     await bot.runner.recover()
-    on.set()
+    executor.on.set()
     await bot.settled()
     assert executor.resumed == []
     assert (await bot.incident()).offers[0].applied == fixed()

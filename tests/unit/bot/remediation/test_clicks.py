@@ -30,6 +30,7 @@ from tests.unit.bot.samples import (
     Clock,
     FakeChecker,
     FakeExecutor,
+    SlowExecutor,
     broken,
     click,
     fixed,
@@ -59,24 +60,16 @@ async def test_an_approved_fix_runs_is_verified_and_resolves(bot: Bot, executor:
 
 
 async def test_progress_is_shown_while_it_runs(store: Store, clock: Clock) -> None:
-    halfway, on = asyncio.Event(), asyncio.Event()
-
-    class Slow(FakeExecutor):
-        async def apply(self, order: Order, tell: OnEvent) -> Applied:
-            applied = await super().apply(order, tell)
-            halfway.set()
-            await on.wait()
-            return applied
-
-    bot = Bot(store, clock, FakeChecker(clock), Slow())
+    executor = SlowExecutor()
+    bot = Bot(store, clock, FakeChecker(clock), executor)
     offer = await bot.breaks()
     await bot.clicks.approve(click(target=offer))
-    await halfway.wait()
+    await executor.halfway.wait()
     incident = await bot.incident()
     assert incident.state is IncidentState.FIXING
     assert incident.offers[0].progress == "step 1 of 1: switch it on"
     assert len(await store.messages.due(clock())) == 1
-    on.set()
+    executor.on.set()
     await bot.settled()
     await bot.close()
 
