@@ -2,7 +2,8 @@
 
 Only this machine may write it. So one host at a time has it changed, below or close to what that host alone tracks;
 the others track a few dozen connections and do not notice. The file that is locked for it keeps the value to put back,
-so that the next `give_back` of any host mends what a killed run has left.
+so that the next `give_back` of any host mends what a killed run has left. A value that is too small for any host was
+left by a run whose file is gone with its machine: the kernel's own choice takes its place.
 """
 
 import fcntl
@@ -17,7 +18,8 @@ from tests.lab.command import wait_for
 HELD = 1500
 """Connections that the host holds: established and assured, the kind that the kernel never drops for new ones."""
 
-_MAXIMUM = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+MAXIMUM = Path("/proc/sys/net/netfilter/nf_conntrack_max")
+_BUCKETS = Path("/proc/sys/net/netfilter/nf_conntrack_buckets")  # as many as connections, by the kernel's own choice
 _LOCK = Path("/run/dockerhealth-lab-conntrack.lock")
 _LENT = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
 _PATIENCE = 120.0  # seconds that the other hosts may take, one after the other
@@ -55,8 +57,8 @@ def crowd(host: Host, maximum: int) -> None:
     """Have the host hold its connections, and give the kernel room for so many; other hosts wait until `give_back`."""
     _take(host.name)
     host.run("systemd-run", "--quiet", f"--unit={_UNIT}", "/usr/bin/python3", "-c", _CROWD)
-    wait_for(f"{host.name}: its connections", lambda: _count(host) >= HELD, timeout=20)
-    _MAXIMUM.write_text(str(maximum))
+    wait_for(f"{host.name}: its {HELD} connections", lambda: _count(host) >= HELD, timeout=20)
+    MAXIMUM.write_text(str(maximum))
 
 
 def give_back(host: Host) -> None:
@@ -77,7 +79,7 @@ def lent(host: Host) -> Iterator[None]:
     Another number, of its own network alone, lies in its place meanwhile: sysctl(8) writes to nothing but sysctls.
     """
     own = host.sh(f"cat {_LENT}")
-    host.sh(f"cat {_MAXIMUM} > {_LENT} && mount --bind {_LENT} {_MAXIMUM}")
+    host.sh(f"cat {MAXIMUM} > {_LENT} && mount --bind {_LENT} {MAXIMUM}")
     over = threading.Event()
     passing_on = threading.Thread(target=_pass_on, args=(host, over), daemon=True)
     passing_on.start()
@@ -86,14 +88,14 @@ def lent(host: Host) -> Iterator[None]:
     finally:
         over.set()
         passing_on.join()
-        host.sh(f"umount {_MAXIMUM}; echo {own.strip()} > {_LENT}")
+        host.sh(f"umount {MAXIMUM}; echo {own.strip()} > {_LENT}")
 
 
 def _pass_on(host: Host, over: threading.Event) -> None:
     while not over.wait(0.1):
         wanted = host.sh(f"cat {_LENT}").strip()
-        if wanted != _MAXIMUM.read_text().strip():
-            _MAXIMUM.write_text(wanted)
+        if wanted != MAXIMUM.read_text().strip():
+            MAXIMUM.write_text(wanted)
 
 
 def _take(name: str) -> None:
@@ -105,15 +107,17 @@ def _take(name: str) -> None:
         raise
     _taken[name] = lock
     _put_back(lock)
-    lock.write(_MAXIMUM.read_text())
+    lock.write(MAXIMUM.read_text())
     lock.flush()
 
 
 def _put_back(lock: TextIO) -> None:
     lock.seek(0)
     value = lock.read()
+    if int(value or MAXIMUM.read_text()) <= 2 * HELD:
+        value = _BUCKETS.read_text()
     if value:
-        _MAXIMUM.write_text(value)
+        MAXIMUM.write_text(value)
         lock.truncate(0)
 
 

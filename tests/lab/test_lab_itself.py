@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import faults, network, vantages
+from tests.lab import conntrack, faults, network, vantages
 from tests.lab.command import run
 from tests.lab.faults import SCENARIOS
 from tests.lab.host import LabHost
@@ -66,6 +66,13 @@ def test_a_change_that_breaks_nothing_is_undone_too(host: LabHost) -> None:
     assert not host.path("/etc/sysctl.d/99-other.conf").exists()
     assert "extra" not in host.sh("docker network ls")
     assert host.sh("systemctl is-enabled firewalld", check=False).strip() == "disabled"
+
+
+def test_room_for_connections_that_a_killed_run_took_is_given_back(host: LabHost) -> None:
+    before = conntrack.MAXIMUM.read_text()
+    conntrack.MAXIMUM.write_text("1485")  # and nothing tells what it was: the machine that knew is gone
+    host.restore()
+    assert conntrack.MAXIMUM.read_text() == before
 
 
 def test_packets_to_the_lab_have_nowhere_else_to_go(lab: Lab) -> None:
