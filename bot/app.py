@@ -141,7 +141,7 @@ class Bot:
             reach_every=self._settings.checks.reach_every,
             look_every=self._settings.checks.look_every,
         )
-        notice = StoreNotice(self._store, self._slack, self._settings.slack.alert_channel, now)
+        notice = StoreNotice(self._store, self._slack, self._settings.slack.alert_channel)
         fallback = Fallback(self._store, fallback_ways(self._settings), self._settings.fallback.after, now)
         emptied, sending = asyncio.Event(), Tasks()
         automation.start()

@@ -3,9 +3,9 @@
 It is the only one that is in no store: what it is about is that there is none.
 """
 
+import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -14,32 +14,36 @@ from bot.slack.outbox import Sender, SendError
 from bot.store import Store
 
 TOLD_AFTER = 15.0  # seconds; a backup, say, may hold it for some
-TRIED_EVERY = timedelta(seconds=10)
+TRIED_EVERY = 10.0  # seconds
 
 log = structlog.get_logger()
 
 
 class StoreNotice:
-    def __init__(self, store: Store, sender: Sender, channel: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, sender: Sender, channel: str, *, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``seconds`` is the clock of the store's trouble, which nobody sets."""
         self._writability = store.database.writability
         self._sender = sender
         self._channel = channel
-        self._clock = clock
+        self._seconds = seconds
         self._post_id = str(uuid.uuid4())
         self._stands: tuple[str, str] | None = None  # channel and ts
-        self._next_try: datetime | None = None
+        self._next_try = 0.0
 
     async def show(self) -> None:
         """Post it if it is due, or let it say that all is well again."""
-        lacking = self._writability.lacking_for
-        due = lacking >= TOLD_AFTER if self._stands is None else not lacking
-        now = self._clock()
-        if not due or (self._next_try and now < self._next_try):
+        now = self._seconds()
+        self._writability.settle(now)
+        trouble = self._writability.trouble
+        due = self._writability.lacking_for(now) >= TOLD_AFTER if self._stands is None else trouble is None
+        if not due or now < self._next_try:
             return
         self._next_try = now + TRIED_EVERY
         try:
             if self._stands is None:
-                message = views.store_unwritable(self._writability.why)
+                message = views.store_unwritable(self._writability.why, again=trouble is not None and trouble.again)
                 self._stands = await self._sender.post(self._channel, message, self._post_id)
             else:
                 await self._sender.update(*self._stands, views.store_writable_again())
@@ -47,4 +51,4 @@ class StoreNotice:
         except SendError as error:
             log.warning("slack: how the store is could not be told", why=str(error))
         else:
-            self._next_try = None
+            self._next_try = 0.0

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
@@ -149,7 +150,7 @@ class Database:
         Raises ConflictError, OutbidError, UnwritableError, StoreError.
         """
         async with nullcontext() if ahead else self._queue, self._writes:
-            if not self.writability.may_try():
+            if not self.writability.may_try(time.monotonic()):
                 raise UnwritableError(f"The store cannot be written: {self.writability.why}.")
             try:
                 with _own_errors():
@@ -158,9 +159,9 @@ class Database:
                             await self._check_token(transaction)
                         yield transaction
             except UnwritableError as error:
-                self.writability.failed(str(error))
+                self.writability.failed(str(error), time.monotonic())
                 raise
-            self.writability.worked()
+            self.writability.worked(time.monotonic())
         for announcement in transaction.announcements:
             self.announcements.announce(announcement)
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import pytest
 
 from bot.demo.local_slack import LocalSlack
 from bot.slack import store_notice
-from bot.store import Store, StoreError
+from bot.store import Store, StoreError, database, writability
 from tests.unit.bot.cli.cli_world import configured, invoke
 from tests.unit.bot.samples import plan
 from tests.wire.bot_world import FIX, GREEN, Site, World
@@ -54,6 +55,7 @@ async def test_it_says_once_that_its_store_cannot_be_written_and_takes_up_again(
     world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_notice, "TOLD_AFTER", 1.0)
+    monkeypatch.setattr(writability, "OVER_AFTER", 3.0)
     async with world.bot():
         async with world.locked():
             world.site.well = False
@@ -66,6 +68,38 @@ async def test_it_says_once_that_its_store_cannot_be_written_and_takes_up_again(
     assert logged.count("CANNOT BE WRITTEN") == 1
     assert logged.count("Traceback") == 0
     assert len(world.slack.messages(world.channel)) == 2
+
+
+LOCKING = """
+import sqlite3, sys, time
+store = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+for _ in range(int(sys.argv[2])):
+    store.execute("BEGIN IMMEDIATE")
+    time.sleep(3)
+    store.execute("ROLLBACK")
+    time.sleep(3)
+"""
+
+
+async def test_another_process_that_locks_it_now_and_then_is_told_once_and_not_each_time(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 200)
+    monkeypatch.setattr(store_notice, "TOLD_AFTER", 0.5)
+    monkeypatch.setattr(writability, "OVER_AFTER", 6.0)
+    async with world.bot():
+        command = (sys.executable, "-c", LOCKING, world.file, "3")
+        another = await asyncio.create_subprocess_exec(*command)
+        while another.returncode is None:
+            world.site.well = not world.site.well  # there is always something to write
+            await asyncio.sleep(0.5)
+        notice = await world.shows(world.channel, "its store")
+        await world.until(lambda: "can write its store again" in notice.shown)
+    notices = [each for each in world.slack.messages(world.channel) if "its store" in each.shown]
+    assert notices == [notice]
+    assert len(notice.revisions) == 2
+    logged = capsys.readouterr().out
+    assert (logged.count("CANNOT BE WRITTEN"), logged.count("can be written again")) == (1, 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a disk to be filled is mounted")

@@ -48,8 +48,11 @@ def others_connected(others: int) -> Message:
     )
 
 
-def store_unwritable(why: str) -> Message:
-    """What is wrong with dockerhealth itself, where it cannot note what it tells."""
+def store_unwritable(why: str, *, again: bool) -> Message:
+    """What is wrong with dockerhealth itself, where it cannot note what it tells. ``again``: it was so a moment ago."""
+    if again:
+        until = "It watches on, and tells and mends nothing while it cannot. This is over after 10 min without it."
+        return _one(f"🔴 dockerhealth cannot write its store, again and again. {until} {prose(why)}")
     until = "It watches on, and tells and mends nothing until it can."
     return _one(f"🔴 dockerhealth cannot write its store. {until} {prose(why)}")
 
