@@ -5,7 +5,6 @@ It is the only one that is in no store: what it is about is that there is none.
 
 import time
 import uuid
-from collections.abc import Callable
 
 import structlog
 
@@ -20,21 +19,17 @@ log = structlog.get_logger()
 
 
 class StoreNotice:
-    def __init__(
-        self, store: Store, sender: Sender, channel: str, *, seconds: Callable[[], float] = time.monotonic
-    ) -> None:
-        """``seconds`` is the clock of the store's trouble, which nobody sets."""
+    def __init__(self, store: Store, sender: Sender, channel: str) -> None:
         self._writability = store.database.writability
         self._sender = sender
         self._channel = channel
-        self._seconds = seconds
         self._post_id = str(uuid.uuid4())
         self._stands: tuple[str, str] | None = None  # channel and ts
         self._next_try = 0.0
 
     async def show(self) -> None:
         """Post it if it is due, or let it say that all is well again."""
-        now = self._seconds()
+        now = time.monotonic()
         self._writability.settle(now)
         trouble = self._writability.trouble
         due = self._writability.lacking_for(now) >= TOLD_AFTER if self._stands is None else trouble is None
