@@ -267,8 +267,12 @@ class Runner:
 
 
 def _did_nothing_for_it(applied: Applied) -> bool:
-    """Whether what the plan was to mend is as wrong as before. Another fault beside it is no reason to take it back."""
-    return applied.outcome is Outcome.NOT_FIXED and applied.cause_gone is False
+    """Whether what the plan was to mend is as wrong as before. Another fault beside it is no reason to take it back.
+
+    Nor is a service that answers now: who takes back what it may owe that to, takes it down.
+    """
+    answers = any(reading.ok for reading in applied.readings[-1:])
+    return applied.outcome is Outcome.NOT_FIXED and applied.cause_gone is False and not answers
 
 
 def _of_end(applied: Applied) -> dict[str, object]:

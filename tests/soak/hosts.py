@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import asyncssh
 
 from bot.demo.hosts import DemoHost, frame
 from bot.demo.hosts import Fault as Broken
-from bot.demo.hosts.states import HostState, Reachable
+from bot.demo.hosts.states import HEALTHY, Reachable
 from checks.model import Output
 from tests.soak.schedule import Fault
 
@@ -50,9 +51,9 @@ class SoakHost(DemoHost):
                 pass  # told below
 
     async def heal(self) -> None:
-        """Be well, whatever was done meanwhile."""
+        """Be well. What a fix has written meanwhile stays: whoever heals a host takes nothing away from it."""
         fault, self._fault = self._fault, None
-        await self._become(HostState())
+        await self._become(replace(self.state, recording=HEALTHY))
         if fault in {Fault.BLIP, Fault.DEAD}:
             await self._endpoint.become(Reachable.ANSWERS)
         if fault in {Fault.DEAD, Fault.SSH_REFUSED, Fault.KEY_CHANGED}:

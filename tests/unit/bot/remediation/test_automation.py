@@ -14,7 +14,7 @@ from bot.slack.views import alert
 from bot.store import Store
 from checks.model import Applied, Difference, Family, FixId, Outcome, Plan, StepResult
 from tests.unit.bot.life import POLICIES, Bot
-from tests.unit.bot.samples import Clock, FakeChecker, FakeExecutor, broken, click, fixed, healthy, plan
+from tests.unit.bot.samples import Clock, FakeChecker, FakeExecutor, broken, click, failed, fixed, healthy, plan
 
 RULE = AutoRule(FixId.ENABLE_IP_FORWARD, "host1", per_day=2, returns_within=timedelta(minutes=10))
 AUTOMATIC = replace(POLICIES, auto=(RULE,))
@@ -103,9 +103,8 @@ async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that
     store: Store, clock: Clock
 ) -> None:
     safe = replace(plan(), undo_unasked=True)
-    did_nothing = replace(
-        fixed(), outcome=Outcome.NOT_FIXED, says="it holds", differences=(SWITCHED,), cause_gone=False
-    )
+    silent = replace(fixed(), outcome=Outcome.NOT_FIXED, differences=(SWITCHED,), readings=(failed(clock()),))
+    did_nothing = replace(silent, says="it holds", cause_gone=False)
     executor = FakeExecutor(did_nothing)
     bot = Bot(store, clock, FakeChecker(clock), executor)
     bot.checker.report = lambda at: broken(safe, at=at)
@@ -120,6 +119,22 @@ async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that
     by = [each.approval.who for each in (await bot.incident()).offers if each.plan.undoes and each.approval]
     assert by == [AUTO]
     assert flaw(await store.audit.all()) == ""
+    await bot.close()
+
+
+async def test_what_did_nothing_for_its_cause_stays_where_the_service_answers_now(store: Store, clock: Clock) -> None:
+    says = "it is 1, but no file sets it any more"
+    answers = replace(fixed(), outcome=Outcome.NOT_FIXED, says=says, differences=(SWITCHED,), cause_gone=False)
+    executor = FakeExecutor(answers)
+    bot = Bot(store, clock, FakeChecker(clock), executor)
+    bot.checker.report = lambda at: broken(replace(plan(), undo_unasked=True), at=at)
+    await bot.reads("fail fail")
+    await bot.posted()
+    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
+    await bot.settled()
+    assert len(executor.ran) == 1
+    approved, undo = (await bot.incident()).offers
+    assert (undo.plan.undoes, undo.approval) == (approved.id, None)  # a person may take it back
     await bot.close()
 
 
