@@ -19,18 +19,25 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-class OneLab(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """All tests on real hosts run in one process, one after the other: there is one lab. The rest runs beside them.
+_SECOND_LAB = ("tests/lab/test_matrix.py", "tests/lab/test_fixes.py")
+"""Half of the tests on real hosts, by the time they take."""
 
-    A scope is what one process gets at a time, the largest first.
+
+class TwoLabs(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """The tests on real hosts run in two processes at most, each with a lab of its own. The rest runs beside them.
+
+    A scope is what one process gets at a time, the largest first. A lab takes long to boot, and its tests wait for most
+    of their time: with one of them all the others had ended long before.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "lab" if nodeid.startswith("tests/lab/") else nodeid
+        if not nodeid.startswith("tests/lab/"):
+            return nodeid
+        return "second lab" if nodeid.startswith(_SECOND_LAB) else "first lab"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneLab:
-    return OneLab(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TwoLabs:
+    return TwoLabs(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ Settings, all from the environment:
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -46,7 +47,9 @@ def lab() -> Iterator[Lab]:
     if os.environ.get("DOCKERHEALTH_LAB_REUSE") == "1":
         yield _standing()
         return
-    with labs.booted([labs.free_name(generation) for generation in TESTED]) as booted:
+    with ExitStack() as stack:
+        with labs.one_boots_at_a_time():
+            booted = stack.enter_context(labs.booted([labs.free_name(generation) for generation in TESTED]))
         yield booted
 
 

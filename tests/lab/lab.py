@@ -1,5 +1,6 @@
 """Several hosts at once, the key to log in with, and a file that says where they are."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from tests.lab.command import LabError, run
 from tests.lab.host import LabHost
 from tests.lab.image import GENERATIONS, USER, built
 
+_BOOTING = Path("/run/dockerhealth-lab-booting.lock")
 STATE = Path(os.environ.get("DOCKERHEALTH_LAB_STATE", "/run/dockerhealth-lab.json"))
 
 
@@ -83,6 +85,14 @@ def _take_down(hosts: Sequence[LabHost]) -> None:
             list(together.map(LabHost.stop, hosts))
     finally:
         network.tear_down()
+
+
+@contextmanager
+def one_boots_at_a_time() -> Iterator[None]:
+    """Keep other test runs on this machine from taking the names that are free, until those of ours are taken."""
+    with _BOOTING.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def free_name(generation: str) -> str:
