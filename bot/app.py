@@ -5,15 +5,16 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 from pydantic import SecretStr
 
+from bot.clock import Clock, wall
 from bot.config import Settings
 from bot.fallback import AppriseWay, Fallback, UnknownWayError, ways
 from bot.leadership import Leadership
+from bot.monitoring.clock_follower import ClockFollower
 from bot.monitoring.monitor import HostChecker, Monitor, MonitorSettings
 from bot.monitoring.scheduler import Scheduler
 from bot.reload import Reload
@@ -39,6 +40,7 @@ OUTBOX_EMPTIED = 1.5
 CLOSED = 1.0
 
 NOTICED_EVERY = 1.0  # seconds, whatever is looked after beside the outbox
+CLOCK_READ_EVERY = 0.25  # seconds
 
 FIX_GRACE = 3.5
 """Seconds of these that a running fix has. The next process takes up what it leaves: bot/remediation/runner.py."""
@@ -65,20 +67,21 @@ async def run(settings: Settings, stop: asyncio.Event, reload: Reload | None = N
         try:
             while await leadership.gained(stop):
                 async with leadership.kept(stop) as over:
+                    clock = Clock()
                     while not over.is_set():
-                        await _act(reload, store, over)
+                        await _act(reload, store, over, clock)
         finally:
             await reloading.close(grace=0)
     log.info("stopped")
 
 
-async def _act(reload: Reload, store: Store, over: asyncio.Event) -> None:
+async def _act(reload: Reload, store: Store, over: asyncio.Event, clock: Clock) -> None:
     """Act until ``over`` is set, or there is a new configuration to begin anew with."""
     settings = reload.settings
     bot_token, app_token = tokens(settings)
-    async with _slack(bot_token, settings.slack_api_url) as slack, _checker(settings) as checker:
+    async with _slack(bot_token, settings.slack_api_url) as slack, _checker(settings, clock) as checker:
         executor = Executor(partial(apply, checker), partial(resume, checker))
-        await Bot(settings, store, slack, checker, executor).act(app_token, over, reload)
+        await Bot(settings, store, slack, checker, executor, clock).act(app_token, over, reload)
 
 
 @dataclass(frozen=True)
@@ -92,14 +95,21 @@ class Acting:
 class Bot:
     """A bot whose settings do not change. What of it acts is made anew each time that it begins to."""
 
-    def __init__(
-        self, settings: Settings, store: Store, slack: SlackClient, checker: HostChecker, executor: Executor
+    def __init__(  # noqa: PLR0913, PLR0917  # what it lives in
+        self,
+        settings: Settings,
+        store: Store,
+        slack: SlackClient,
+        checker: HostChecker,
+        executor: Executor,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._store = store
         self._slack = slack
         self._checker = checker
         self._executor = executor
+        self._clock = clock
         self._policies = settings.approvals.policies()
 
     async def act(self, app_token: str, over: asyncio.Event, reload: Reload | None = None) -> None:
@@ -129,12 +139,16 @@ class Bot:
 
         Nothing outside of this block watches, posts, or changes a host.
         """
-        outbox = Outbox(self._store, self._slack, views.alert, now, channel=self._settings.slack.alert_channel)
+        outbox = Outbox(self._store, self._slack, views.alert, self._clock, channel=self._settings.slack.alert_channel)
         monitor = Monitor(
-            self._settings.host_list(), self._checker, self._store, MonitorSettings.of(self._settings), clock=now
+            self._settings.host_list(),
+            self._checker,
+            self._store,
+            MonitorSettings.of(self._settings),
+            clock=self._clock,
         )
-        runner = Runner(self._store, self._executor, policies=self._policies, clock=now)
-        automation = Automation(self._store, runner, self._policies, clock=now)
+        runner = Runner(self._store, self._executor, policies=self._policies, clock=self._clock)
+        automation = Automation(self._store, runner, self._policies, clock=self._clock)
         scheduler = Scheduler(
             monitor,
             runner,
@@ -142,7 +156,7 @@ class Bot:
             look_every=self._settings.checks.look_every,
         )
         notice = StoreNotice(self._store, self._slack, self._settings.slack.alert_channel)
-        fallback = Fallback(self._store, fallback_ways(self._settings), self._settings.fallback.after, now)
+        fallback = Fallback(self._store, fallback_ways(self._settings), self._settings.fallback.after, self._clock)
         emptied, sending = asyncio.Event(), Tasks()
         automation.start()
         await runner.recover()
@@ -151,6 +165,8 @@ class Bot:
         sending.start(outbox.run(emptied), "outbox")
         for show in (notice.show, fallback.show):
             sending.start(_every(NOTICED_EVERY, show, emptied), "notice")
+        following = ClockFollower(self._clock, self._store)
+        sending.start(_every(CLOCK_READ_EVERY, following.follow, emptied), "clock")
         try:
             yield Acting(monitor, runner)
         finally:
@@ -164,15 +180,15 @@ class Bot:
         team = await self._introduced(app_token, stop)
         if stop.is_set():
             return
-        approvals = ApprovalService(self._store, acting.runner, self._slack, policies=self._policies, clock=now)
+        approvals = ApprovalService(self._store, acting.runner, self._slack, policies=self._policies, clock=self._clock)
         clicks = Clicks(
             self._store,
             approvals,
             lambda: AppIdentity(team, socket.app_id),
-            clock=now,
+            clock=self._clock,
             alone=lambda: socket.is_alone(),  # noqa: PLW0108  # there is none yet
         )
-        listeners = Listeners(acting.monitor, clicks, self._store, self._slack, clock=now)
+        listeners = Listeners(acting.monitor, clicks, self._store, self._slack, clock=self._clock)
         socket = Socket(listeners.app(self._slack.without_token()), app_token, self._tell_of_others)
         log.info("started", hosts=len(acting.monitor.hosts), team=team)
         asking, listening = Tasks(), asyncio.create_task(socket.run(stop), name="socket")
@@ -257,10 +273,6 @@ async def _stopped(listening: asyncio.Task[None], asking: Tasks, listeners: List
         await listening
 
 
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
 def tokens(settings: Settings) -> tuple[str, str]:
     """The bot's and the app's. Raises StartError."""
     return (
@@ -295,7 +307,7 @@ async def _store(url: str) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def _living(store: Store) -> AsyncIterator[None]:
     """Let terminals find this process while it lives."""
-    await store.lives.begin(now())
+    await store.lives.begin(wall())
     try:
         yield
     finally:
@@ -312,8 +324,8 @@ async def _slack(token: str, api_url: str) -> AsyncIterator[SlackClient]:
 
 
 @asynccontextmanager
-async def _checker(settings: Settings) -> AsyncIterator[Checker]:
-    checker = Checker(settings.host_list(), clock=now)
+async def _checker(settings: Settings, clock: Clock) -> AsyncIterator[Checker]:
+    checker = Checker(settings.host_list(), clock=clock)
     budget = checker.budget
     log.info("descriptors", limit=budget.limit, least=budget.least, looks_at_once=budget.looks)
     if not budget.suffices:

@@ -7,6 +7,7 @@ import asyncio
 import html
 import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ import structlog
 
 from bot.incidents.model import LIVE, Incident, IncidentKind, IncidentState
 from bot.slack import views
+from bot.slack.outbox import Hold
 from bot.store import Posted, Store
 
 ONE_WAY_TAKES = 20.0  # seconds at most
@@ -97,7 +99,7 @@ class Fallback:
         self._after = after
         self._clock = clock
         self._told: dict[str, IncidentState] = {}  # what the store may not know yet
-        self._next_try: dict[str, datetime] = {}
+        self._failed: defaultdict[str, Hold] = defaultdict(Hold)
 
     async def show(self) -> None:
         """Tell what is due. Raises StoreError."""
@@ -107,12 +109,12 @@ class Fallback:
             incident = await self._store.incidents.get(row.incident_id)
             now = self._clock()
             state = to_tell(row, incident, self._after, now) if incident is not None else None
-            if incident is None or state is None or now < self._next_try.get(row.incident_id, now):
+            if incident is None or state is None or self._failed[row.incident_id].holds(now):
                 continue
             if self._told.get(row.incident_id) is not state:
                 taken = await self._tell(row, incident)
                 if not taken:
-                    self._next_try[row.incident_id] = now + TRIED_AGAIN_AFTER
+                    self._failed[row.incident_id].again(now, TRIED_AGAIN_AFTER)
                     continue
                 self._told[row.incident_id] = state
             await self._store.messages.told_elsewhere(row, state)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
 from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped]
 
@@ -41,8 +40,6 @@ SILENT_AFTER = 3
 """Intervals of readings without a single one after which something is wrong."""
 
 Job = Callable[[], Awaitable[Any]]
-
-log = structlog.get_logger()
 
 
 @dataclass(eq=False)
@@ -117,9 +114,6 @@ class Scheduler:
     def _bring_back(self) -> None:
         """Have a tick come that is overdue: the clock was put back, and by that one it is not due yet."""
         if time.monotonic() - self._when.due > OVERDUE:
-            ahead = self._scheduler.get_job("tick").next_run_time - datetime.now(UTC)
-            if ahead.total_seconds() > OVERDUE:
-                log.warning("the clock was put back", by=str(ahead))
             self._tick_now()
         self._overdue = asyncio.get_running_loop().call_later(OVERDUE, self._bring_back)
 

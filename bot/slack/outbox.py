@@ -159,12 +159,16 @@ class Hold:
 
     attempts: int = 0
     until: datetime | None = None
+    wait: timedelta = timedelta()  # which was to end then
 
     def holds(self, now: datetime) -> bool:
-        return self.until is not None and not is_over(self.until, now)
+        """Whether it is still waited for. What would take longer than the wait itself, the clock was put back in."""
+        return self.until is not None and now < self.until <= now + self.wait
 
     def again(self, now: datetime, after: timedelta | None = None) -> datetime:
-        self.until = now + (after or backoff(self.attempts))
+        """Wait from now on: for ``after``, or longer than the last time."""
+        self.wait = after or backoff(self.attempts)
+        self.until = now + self.wait
         self.attempts += 1
         return self.until
 
@@ -372,6 +376,6 @@ class Outbox:
         """Have a refusal in the log, and not each time that it is met."""
         words, now = str(error), self._clock()
         last = self._said.get(of)
-        if last is None or last[0] != words or now - last[1] >= REFUSAL_SAID_AGAIN:
+        if last is None or last[0] != words or abs(now - last[1]) >= REFUSAL_SAID_AGAIN:
             self._said[of] = words, now
             log.error("outbox: NOT DELIVERED, nobody sees this incident in Slack; trying on", why=words, **context)

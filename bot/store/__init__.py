@@ -2,12 +2,14 @@
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Self
 
 from bot.store.announcements import Announcements, DiagnosisStored, MessageDue, RunEnded
 from bot.store.audit import Audit
 from bot.store.baselines import Baselines
 from bot.store.blind_hosts import BlindHosts
+from bot.store.clock_set import clock_set
 from bot.store.database import Database, OutbidError, StoreError, UnwritableError
 from bot.store.incidents import Incidents
 from bot.store.leaders import Leader, Leaders
@@ -100,6 +102,10 @@ class Store:
     def announcements(self) -> Announcements:
         """What is stored through this object, told to whoever acts on it."""
         return self.database.announcements
+
+    async def clock_set(self, by: timedelta, now: datetime) -> None:
+        """Let durations and waits be what they are although the clock was set. ``now`` is by the old one."""
+        await clock_set(self.database, by, now)
 
     async def close(self) -> None:
         await self.database.close()

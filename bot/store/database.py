@@ -4,7 +4,7 @@ import asyncio
 import os
 import pwd
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -64,8 +64,11 @@ class Transaction:
         if announcement not in self.announcements:
             self.announcements.append(announcement)
 
-    async def execute(self, statement: Executable) -> CursorResult[Any]:
-        return await _whole(self._connection.execute(statement))
+    async def execute(
+        self, statement: Executable, many: Sequence[Mapping[str, object]] | None = None
+    ) -> CursorResult[Any]:
+        """Execute a statement, or execute it for each of ``many`` sets of its parameters."""
+        return await _whole(self._connection.execute(statement, many))
 
     async def rollback(self) -> None:
         """Take back what was asked so far. Nothing of it is announced."""

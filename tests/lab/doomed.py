@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bot import app
+from bot.clock import Clock
 from bot.config import Settings, load
 from bot.incidents.audit import Entry
 from bot.incidents.model import Incident, Offer
@@ -127,10 +128,11 @@ async def _live(settings: Settings, store: Store, stop: asyncio.Event) -> None:
     assert bot_token
     assert app_token
     slack = await SlackClient.open(bot_token.get_secret_value(), settings.slack_api_url)
-    checker = Checker(settings.host_list(), clock=app.now)
+    clock = Clock()
+    checker = Checker(settings.host_list(), clock=clock)
     executor = Executor(partial(apply, checker), partial(resume, checker))
     try:
-        await app.Bot(settings, store, slack, checker, executor).act(app_token.get_secret_value(), stop)
+        await app.Bot(settings, store, slack, checker, executor, clock).act(app_token.get_secret_value(), stop)
     finally:
         await checker.close()
         await slack.close()

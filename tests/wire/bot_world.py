@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from bot.app import Bot
+from bot.clock import Clock
 from bot.config import Settings
 from bot.demo.local_slack import Channel, LocalSlack, Message, User
 from bot.remediation.runner import Executor
@@ -32,6 +33,7 @@ class Site:
         self.well = True
         self.out_of_reach = False  # over SSH
         self.plan = plan()
+        self.clock = Clock()
         self.ran: list[Plan] = []
         self.may_end = asyncio.Event()
         self.may_end.set()
@@ -39,12 +41,12 @@ class Site:
 
     async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
         self.reached.set()
-        return good(now()) if self.well else failed(now())
+        return good(self.clock()) if self.well else failed(self.clock())
 
     async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:  # noqa: ARG002
         if self.out_of_reach:
-            return (not_looked_at(now()),)
-        return (healthy(now()) if self.well else broken(self.plan, at=now()),)
+            return (not_looked_at(self.clock()),)
+        return (healthy(self.clock()) if self.well else broken(self.plan, at=self.clock()),)
 
     @property
     def executor(self) -> Executor:
@@ -53,7 +55,7 @@ class Site:
     async def look_afterwards(self, order: Order, before: Snapshot | None, tell: OnEvent) -> Applied:  # noqa: ARG002
         """What a dead process left running is found to have helped."""
         self.well = True
-        return fixed(now())
+        return fixed(self.clock())
 
     def remember(self, host: str, service: str, good: Baseline) -> None:
         """Nothing here compares looks."""
@@ -66,7 +68,7 @@ class Site:
         await tell(Event(Happened.STEP_STARTED, "step 1 of 1: switch it on"))
         await self.may_end.wait()
         self.well = True
-        return fixed(now())
+        return fixed(self.clock())
 
 
 class World:
@@ -85,6 +87,7 @@ class World:
         self.host_name = "host1"
         self.fallback_after = timedelta(minutes=5)
         self.fallback_urls = ""
+        self.clock_set_by = timedelta(0)
 
     def settings(self) -> Settings:
         host = {"address": "10.0.0.11", "services": {"registry": {"url": "http://10.0.0.11:5000/v2/"}}}
@@ -108,7 +111,8 @@ class World:
         stop = asyncio.Event()
         store = await Store.open(self.url)
         client = await SlackClient.open(self.slack.bot_token, self.slack.api_url)
-        bot = Bot(self.settings(), store, client, self.site, self.site.executor)
+        self.site.clock = Clock(lambda: now() + self.clock_set_by)
+        bot = Bot(self.settings(), store, client, self.site, self.site.executor, self.site.clock)
         running = asyncio.create_task(bot.act(self.slack.app_token, stop))
         try:
             await self.until(lambda: self.slack.connected > 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bot.app import Bot
+from bot.clock import Clock
 from bot.demo.local_slack import LocalSlack
 from bot.reload import Reload
 from bot.slack.client import SlackClient
@@ -113,7 +114,7 @@ async def test_a_fix_that_runs_ends_before_a_new_configuration_is_taken(tmp_path
         await store.lives.begin(now())
         client = await SlackClient.open(slack.bot_token, slack.api_url)
         watching = asyncio.create_task(reloading.watch(store))
-        acting = Bot(world.settings(), store, client, world.site, world.site.executor)
+        acting = Bot(world.settings(), store, client, world.site, world.site.executor, Clock())
         running = asyncio.create_task(acting.act(slack.app_token, asyncio.Event(), reloading))
         running.add_done_callback(lambda _: changed.set())
         alert = await world.alert()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.app import Bot
+from bot.clock import Clock
 from bot.config import Settings
 from bot.demo.local_slack import LocalSlack, Message
 from bot.remediation.runner import Executor
@@ -72,7 +73,9 @@ async def watched(slack: LocalSlack, rack: Rack, store_url: str) -> AsyncIterato
     store = await Store.open(store_url)
     client = await SlackClient.open(slack.bot_token, slack.api_url)
     running = asyncio.create_task(
-        Bot(settings, store, client, rack, Executor(rack.mend, rack.look_afterwards)).act(slack.app_token, stop)
+        Bot(settings, store, client, rack, Executor(rack.mend, rack.look_afterwards), Clock()).act(
+            slack.app_token, stop
+        )
     )
     try:
         await slack.wait_until(lambda: slack.connected > 0, timeout=PATIENCE)

@@ -87,6 +87,12 @@ class Bot:
             await self.monitor.read(HOST, SERVICE)
             await self.settled()
 
+    async def clock_is_set(self, seconds: float) -> None:
+        """The machine's clock is set, and followed as bot/monitoring/clock_follower.py does."""
+        by = timedelta(seconds=seconds)
+        await self.store.clock_set(by, self.clock())
+        self.clock.passes(seconds)
+
     async def settled(self) -> None:
         """Until nothing is going on in the background."""
         mine = asyncio.current_task()

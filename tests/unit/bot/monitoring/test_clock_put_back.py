@@ -1,4 +1,4 @@
-"""The clock of the wall is put back, or forward and right again: what is told and done does not wait for it."""
+"""The clock is put back or forward: what is told and done does not wait for it, and lasts no longer by it."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from bot.monitoring.monitor import EXPLAINED_FOR
 from bot.remediation.runner import LEASE
 from bot.store import Store
 from checks.model import Applied, Outcome, Plan
-from tests.unit.bot.life import Bot
+from tests.unit.bot.life import POLICIES, Bot
 from tests.unit.bot.samples import (
     HOST,
     SERVICE,
@@ -135,3 +135,30 @@ async def test_two_failed_readings_open_an_incident_though_the_clock_jumps_betwe
     assert incident is not None
     assert incident.report is not None
     assert incident.report.diagnosis.root is not None
+
+
+@pytest.mark.parametrize("jump", [-AN_HOUR, AN_HOUR])
+async def test_a_button_counts_for_as_long_as_ever_though_the_clock_is_set(bot: Bot, jump: float) -> None:
+    await bot.breaks()
+    await bot.clock_is_set(jump)
+    assert await offered(bot) == [plan()]
+    bot.clock.passes(POLICIES.expire_after.total_seconds())
+    assert await offered(bot) == []
+
+
+@pytest.mark.parametrize("jump", [-AN_HOUR, AN_HOUR])
+async def test_a_run_is_held_for_as_long_as_ever_though_the_clock_is_set(
+    store: Store, clock: Clock, jump: float
+) -> None:
+    executor = SlowExecutor()
+    bot = Bot(store, clock, FakeChecker(clock), executor)
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await executor.halfway.wait()
+    await bot.clock_is_set(jump)
+    assert await store.runs.abandoned(clock()) == ()
+    clock.passes(LEASE.total_seconds())
+    assert len(await store.runs.abandoned(clock())) == 1
+    executor.on.set()
+    await bot.settled()
+    await bot.close()

@@ -47,6 +47,12 @@ async def opened(store: Store, due_at: datetime = T0, incident_id: str = "inc-1"
     assert await store.incidents.add(new, "#alerts", due_at)
 
 
+async def clock_is_set(store: Store, clock: Clock, seconds: float) -> None:
+    """It is set, and what is stored moves along."""
+    await store.clock_set(timedelta(seconds=seconds), clock())
+    clock.passes(seconds)
+
+
 async def acknowledged(store: Store, clock: Clock) -> None:
     taken = acknowledge(incident(), "U1", clock())
     assert taken
@@ -160,6 +166,44 @@ async def test_a_wait_that_began_while_the_clock_was_ahead_is_over_when_it_is_ri
     await store.incidents.save_report("inc-1", broken(), (), clock())
     await outbox.deliver()
     assert slack.texts == ["inc-1 acknowledged unhealthy"]
+
+
+@pytest.mark.parametrize("jump", [-300, -30, 300])
+async def test_a_wait_for_slack_takes_no_longer_though_the_clock_is_set(
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock, jump: float
+) -> None:
+    await opened(store)
+    slack.errors = [RetryLaterError("429", after=7 * SECOND)]
+    await outbox.deliver()
+    await clock_is_set(store, clock, jump)
+    clock.passes(7)
+    await outbox.deliver()
+    assert slack.texts == ["inc-1 open no report"]
+
+
+@pytest.mark.parametrize("jump", [-300, 300])
+async def test_an_alert_waits_for_its_diagnosis_as_long_as_ever_though_the_clock_is_set(
+    store: Store, outbox: Outbox, slack: FakeSlack, clock: Clock, jump: float
+) -> None:
+    await opened(store, due_at=T0 + 2 * SECOND)
+    await clock_is_set(store, clock, jump)
+    await outbox.deliver()
+    assert slack.texts == []
+    clock.passes(2)
+    await outbox.deliver()
+    assert slack.texts == ["inc-1 open no report"]
+
+
+async def test_the_claim_of_one_who_died_holds_nothing_up_for_longer_though_the_clock_is_put_back(
+    store: Store, slack: FakeSlack, clock: Clock
+) -> None:
+    await opened(store)
+    [row] = await store.messages.due(clock())
+    assert await Messages(store.database, owner="another").claim(row, clock(), clock() + CLAIM)
+    await clock_is_set(store, clock, -300)
+    clock.passes(CLAIM.total_seconds())
+    await Outbox(store, slack, shown, clock, channel="#alerts").deliver()
+    assert slack.texts == ["inc-1 open no report"]
 
 
 async def test_a_failing_slack_is_tried_again_ever_more_slowly_and_nothing_is_lost(

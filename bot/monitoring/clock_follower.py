@@ -1,0 +1,22 @@
+"""Notices that the machine's clock was set, and follows it once all that is remembered has moved along."""
+
+import structlog
+
+from bot.clock import Clock
+from bot.store import Store
+
+log = structlog.get_logger()
+
+
+class ClockFollower:
+    def __init__(self, clock: Clock, store: Store) -> None:
+        self._clock = clock
+        self._store = store
+
+    async def follow(self) -> None:
+        """Follow the clock if it was set. Raises StoreError, and then the time goes on as before."""
+        by = self._clock.set_by
+        if by:
+            await self._store.clock_set(by, self._clock())
+            self._clock.follow(by)
+            log.warning("the clock was set: what waits and what lasts has moved along", by=by.total_seconds())
