@@ -165,7 +165,7 @@ class Bot:
         sending.start(outbox.run(emptied), "outbox")
         for show in (notice.show, fallback.show):
             sending.start(_every(NOTICED_EVERY, show, emptied), "notice")
-        following = ClockFollower(self._clock, self._store)
+        following = ClockFollower(self._clock, self._store, monitor)
         sending.start(_every(CLOCK_READ_EVERY, following.follow, emptied), "clock")
         try:
             yield Acting(monitor, runner)

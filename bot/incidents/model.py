@@ -193,6 +193,10 @@ class Streak:
             return Streak(good=self.good + 1, since=self.since if self.good else reading.at)
         return Streak(failed=self.failed + 1, since=self.since if self.failed else reading.at)
 
+    def moved(self, by: timedelta) -> "Streak":
+        """The same by a clock that was set."""
+        return replace(self, since=self.since + by) if self.since else self
+
 
 def step(
     incident: Incident | None, streak: Streak, reading: Reading, rules: Thresholds, now: datetime

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from bot.incidents.blindness import BlindHost, after_look, blind_report, notices
 from bot.incidents.model import LIVE, IncidentKind, IncidentState, Key, Transition, opening
@@ -34,6 +35,10 @@ class Blindness:
         async with self._busy:
             self._blind = {each.host: each for each in await self._store.blind_hosts.all() if each.host in self._hosts}
             await self._tell()
+
+    def clock_set(self, by: timedelta) -> None:
+        """Date what is known by the clock as it is now."""
+        self._blind = {host: replace(each, since=each.since + by) for host, each in self._blind.items()}
 
     async def looked(self, host: str, reports: tuple[Report, ...]) -> None:
         """Draw the consequences of a look at a host."""

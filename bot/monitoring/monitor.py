@@ -317,6 +317,11 @@ class Monitor:
 
     # --- what is known ---
 
+    def clock_set(self, by: timedelta) -> None:
+        """Let what goes on last as long as it does, by a clock that was set."""
+        self._tracker.clock_set(by)
+        self._blindness.clock_set(by)
+
     @property
     def own_trouble(self) -> str:
         """What makes readings fail on this machine itself at the moment; empty where nothing does."""

@@ -6,6 +6,7 @@ Who reads an incident in order to change it holds the lock of its service.
 import asyncio
 import secrets
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -71,6 +72,11 @@ class IncidentTracker:
     def know(self, key: Key, state: IncidentState | None) -> None:
         """Remember whether a service has a live incident."""
         (self.live.add if state in LIVE else self.live.discard)(key)
+
+    def clock_set(self, by: timedelta) -> None:
+        """Date the newest readings by the clock as it is now."""
+        self.streaks.update({key: streak.moved(by) for key, streak in self.streaks.items()})
+        self.readings = {key: replace(reading, at=reading.at + by) for key, reading in self.readings.items()}
 
     def forget(self, key: Key) -> None:
         """Let no reading from before count any more."""

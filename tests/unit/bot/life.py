@@ -92,6 +92,7 @@ class Bot:
         by = timedelta(seconds=seconds)
         await self.store.clock_set(by, self.clock())
         self.clock.passes(seconds)
+        self.monitor.clock_set(by)
 
     async def settled(self) -> None:
         """Until nothing is going on in the background."""
