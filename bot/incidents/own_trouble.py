@@ -41,6 +41,10 @@ ADVICE = {
     OwnTrouble.LOOP_LATE: ("uptime; free -m; systemctl status dockerhealth   # is its machine too busy, or paused?",),
     OwnTrouble.CLOCK_SET: ("timedatectl; journalctl -u systemd-timesyncd -u chrony -n 50   # who sets the clock?",),
 }
+SILENCE_ADVICE = (
+    "journalctl -u dockerhealth -n 100   # where it stands; uptime: is its machine too busy, or was it paused?",
+    "systemctl restart dockerhealth   # if readings do not go on by themselves",
+)
 
 
 def is_blind(rows: Mapping[Key, int]) -> bool:
@@ -61,17 +65,34 @@ def in_words(spoiled: Iterable[OwnTrouble]) -> str:
     return f"{counted(count, 'reading')} of the last minute {verb} for nothing: {why}" if reasons else ""
 
 
+def silence_in_words(since: datetime, *, stuck: bool) -> str:
+    """Since when no reading has ended, and what the event loop did meanwhile: it stood still, or went on without."""
+    why = "dockerhealth's event loop stood still" if stuck else "its event loop runs, and none is made or none ends"
+    return f"no reading has ended since {since:%H:%M:%S %Z}: {why}"
+
+
+def silence_report(since: datetime, unread: int, at: datetime, *, stuck: bool) -> Report:
+    """What the notice says where readings have stopped; ``unread`` are the services that none has ended of since."""
+    evidence = (Evidence("reading", silence_in_words(since, stuck=stuck)), _unknown(unread))
+    title = "cannot see: readings have stopped"
+    return Report(*ITSELF, at, Status.UNKNOWN, (), Diagnosis((_found(title, evidence, SILENCE_ADVICE),)))
+
+
 def trouble_report(spoiled: Iterable[OwnTrouble], rows: Mapping[Key, int], at: datetime) -> Report:
     """What the notice says, in the form in which every incident has it. ``spoiled`` are those of the last minute."""
     reasons = Counter(spoiled)
     troubles = [trouble for trouble, _ in reasons.most_common()]
     evidence = (
         Evidence("reading", in_words(reasons.elements())),
-        Evidence("reading", f"of {counted(len(rows), 'service')} nobody knows at the moment whether it answers"),
+        _unknown(len(rows)),
     )
     advice = tuple(line for trouble in troubles for line in ADVICE[trouble])
     title = f"cannot see: {TITLES[troubles[0]]}"
     return Report(*ITSELF, at, Status.UNKNOWN, (), Diagnosis((_found(title, evidence, advice),)))
+
+
+def _unknown(services: int) -> Evidence:
+    return Evidence("reading", f"of {counted(services, 'service')} nobody knows at the moment whether it answers")
 
 
 def _found(title: str, evidence: tuple[Evidence, ...], advice: tuple[str, ...]) -> Finding:

@@ -32,6 +32,7 @@ from bot.incidents.model import (
 from bot.monitoring.blindness import Blindness
 from bot.monitoring.shared_checks import Reports, SharedChecks
 from bot.monitoring.tracker import IncidentTracker
+from bot.monitoring.watchdog import Silence
 from bot.monitoring.watcher_blind import WatcherBlind
 from bot.monitoring.watcher_offline import WatcherOffline
 from bot.monitoring.watcher_offline_rules import offline_report
@@ -187,6 +188,10 @@ class Monitor:
                     self._suspect(host, streak)
                     return
             await self._conclude(host, service, reading, held=False)
+
+    def fell_silent(self, silence: Silence) -> None:
+        """Draw the consequences of readings that have stopped."""
+        self._watcher_blind.fell_silent(silence)
 
     async def _open_after_all(self, host: Host, service: Service) -> None:
         """It was held to be the watcher's fault, and is an incident of its own, if it has not come back meanwhile."""

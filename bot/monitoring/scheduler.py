@@ -17,7 +17,7 @@ from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped
 
 from bot.monitoring.monitor import Monitor
 from bot.monitoring.turns import Turns
-from bot.monitoring.watchdog import Watchdog
+from bot.monitoring.watchdog import Silence, Watchdog
 from bot.remediation.runner import Runner
 from bot.tasks import Tasks
 from checks.model import Host, Service
@@ -73,7 +73,7 @@ class Scheduler:
             Turns([_Entry(runner.recover, "recover")], RECOVER_EVERY.total_seconds(), now),
         )
         self._when = _WhenDue(self._turns)
-        self.watchdog = Watchdog(SILENT_AFTER * every + STOP_WITHIN, self._tick_now)
+        self.watchdog = Watchdog(SILENT_AFTER * every + STOP_WITHIN, self._silent)
 
     def start(self) -> None:
         self._scheduler.add_job(self._tick, self._when, id="tick")
@@ -108,6 +108,11 @@ class Scheduler:
                 if not entry.running:
                     entry.running = True
                     self._tasks.start(_run(entry), entry.name)
+
+    def _silent(self, silence: Silence) -> None:
+        """Readings have stopped: have them go on, and told."""
+        self._tick_now()
+        self._monitor.fell_silent(silence)
 
     # --- the clock of the wall ---
 

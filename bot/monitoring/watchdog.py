@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -26,11 +27,11 @@ class Silence:
 class Watchdog:
     """``patience``: seconds without a reading after which something is wrong.
 
-    Then ``wake`` is called in the event loop, every second until readings go on. A silence is logged when it begins and
-    when it ends.
+    Then ``wake`` is called in the event loop with what is known of it, every second until readings go on. A silence is
+    logged when it begins and when it ends.
     """
 
-    def __init__(self, patience: float, wake: Callable[[], None]) -> None:
+    def __init__(self, patience: float, wake: Callable[[Silence], None]) -> None:
         self._patience = patience
         self._wake = wake
         self._over = threading.Event()
@@ -63,7 +64,7 @@ class Watchdog:
             elif self.silence is not None:
                 log.warning("readings go on", silent_for=round(self._fed - self.silence.since, 1))
                 self.silence = None
-            self._ask_loop(self._beats if self.silence is None else self._woken)
+            self._ask_loop(self._beats if self.silence is None else partial(self._woken, self.silence))
 
     def _silent(self, now: float) -> None:
         stuck = now - self._beat > 3 * ASKED_EVERY
@@ -89,6 +90,6 @@ class Watchdog:
     def _beats(self) -> None:
         self._beat = time.monotonic()
 
-    def _woken(self) -> None:
+    def _woken(self, silence: Silence) -> None:
         self._beats()
-        self._wake()
+        self._wake(silence)

@@ -38,9 +38,12 @@ class Site:
         self.may_end = asyncio.Event()
         self.may_end.set()
         self.reached = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def reach(self, host: Host, service: Service) -> Reading:  # noqa: ARG002  # the protocol's
         self.reached.set()
+        await self.may_answer.wait()
         return good(self.clock()) if self.well else failed(self.clock())
 
     async def check(self, host: Host, service: Service | None = None) -> tuple[Report, ...]:  # noqa: ARG002

@@ -15,6 +15,7 @@ import structlog
 import bot.monitoring.scheduler
 from bot.monitoring.monitor import Monitor
 from bot.monitoring.scheduler import Scheduler
+from bot.monitoring.watchdog import Silence
 from bot.remediation.runner import Runner
 from checks.model import Host, Service
 
@@ -55,6 +56,7 @@ class Watched:
         self.asked: dict[str, list[float]] = {host.name: [] for host in HOSTS}
         self.looked: list[str] = []
         self.recovered = 0
+        self.silences: list[Silence] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.most_at_once: dict[str, int] = {}
@@ -70,6 +72,9 @@ class Watched:
 
     async def look(self, host: Host) -> None:
         self.looked.append(host.name)
+
+    def fell_silent(self, silence: Silence) -> None:
+        self.silences.append(silence)
 
     async def recover(self) -> None:
         self.recovered += 1
@@ -180,12 +185,16 @@ async def test_readings_that_stop_are_told_and_so_is_that_they_go_on(monkeypatch
         async with watched.scheduled() as scheduler:
             await asyncio.sleep(2 * EVERY)
             watched.may_answer.clear()
+            before = {host: tuple(times) for host, times in watched.asked.items()}
             await _until(lambda: scheduler.watchdog.silence is not None)
             assert scheduler.watchdog.silence is not None
             assert not scheduler.watchdog.silence.stuck
+            await _until(lambda: watched.silences)
             watched.may_answer.set()
             await _until(lambda: scheduler.watchdog.silence is None)
             assert scheduler.watchdog.silences == 1
+        assert not watched.silences[0].stuck
+        assert watched.silences[0].since == pytest.approx(max(max(each) for each in before.values()), abs=EVERY)
     assert [line["event"].partition(":")[0] for line in logs] == ["READINGS HAVE STOPPED", "readings go on"]
 
 

@@ -1,12 +1,15 @@
 """Readings that fail on dockerhealth's own machine alert nobody of a service, and are told as what they are, once."""
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from bot.incidents.model import WATCHER, Incident, IncidentKind, IncidentState
 from bot.incidents.own_trouble import ADVICE, ITSELF, TITLES, in_words, is_blind, sees_again
+from bot.monitoring.watchdog import Silence
 from bot.slack.listeners import glance
 from bot.slack.views import alert, overview
 from bot.store import Store
@@ -131,3 +134,57 @@ async def test_a_restart_repeats_no_notice_and_ends_it_when_all_is_read(
     await second.reads(1)
     assert await second.live() == []
     await second.monitor.close()
+
+
+# --- readings that have stopped ---
+
+
+def silence(seconds: float, *, stuck: bool = False) -> Silence:
+    """None has ended for so long, as the watchdog has it."""
+    return Silence(time.monotonic() - seconds, stuck=stuck)
+
+
+async def test_readings_that_stopped_are_one_notice_that_says_since_when_why_and_what_to_do(rack: OwnRack) -> None:
+    await rack.reads()
+    rack.clock.passes(30)
+    for _ in range(3):
+        rack.monitor.fell_silent(silence(30))
+        await rack.settled()
+    assert await rack.live() == [WATCHER]
+    incident = await rack.itself()
+    assert incident.kind is IncidentKind.WATCHER_BLIND
+    assert rack.clock() - incident.opened_at == pytest.approx(timedelta(seconds=30), abs=timedelta(seconds=1))
+    shown = str(alert(incident, rack.clock()).payload())
+    assert "dockerhealth itself: cannot see: readings have stopped" in shown
+    assert incident.report is not None
+    [finding] = incident.report.diagnosis.causes
+    assert finding.evidence[0].says.startswith("no reading has ended since 12:00:02 UTC: ")
+    assert "of 3 services nobody knows" in shown
+    assert "systemctl restart dockerhealth" in shown
+
+
+@pytest.mark.parametrize(("stuck", "why"), [(True, "event loop stood still"), (False, "event loop runs")])
+async def test_the_overview_is_amber_while_there_are_no_readings(rack: OwnRack, why: str, *, stuck: bool) -> None:
+    await rack.reads()
+    rack.monitor.fell_silent(silence(30, stuck=stuck))
+    glances = await rack.glances()
+    assert "🟠 3 of 3 services answer on 3 hosts, by older readings: dockerhealth itself cannot see" in glances
+    assert why in glances
+
+
+async def test_it_is_over_when_every_service_is_read_again(rack: OwnRack) -> None:
+    await rack.reads()
+    rack.monitor.fell_silent(silence(30))
+    await rack.settled()
+    [first, *others] = rack.hosts.values()
+    await rack.monitor.read(first, first.services[0])
+    await rack.settled()
+    assert await rack.live() == [WATCHER]
+    assert "🟠" in await rack.glances()
+    for host in others:
+        await rack.monitor.read(host, host.services[0])
+    await rack.settled()
+    incident = await rack.itself()
+    assert incident.state is IncidentState.RESOLVED
+    assert "dockerhealth itself: sees again after 30 s" in str(alert(incident, rack.clock()).payload())
+    assert "🟢 3 of 3 services answer on 3 hosts" in await rack.glances()
