@@ -33,7 +33,7 @@ class Probe:
     ``command`` is POSIX shell text fixed in the source. Its only input is ``$SERVICES``, which gather sets (see
     there). A ``root`` command is an absolute path with fixed arguments, no shell: one exact line of the sudoers file.
     ``before`` is cheap shell text that runs first, without root, where the command costs much. If it fails, its status
-    is the probe's, and the command is not run. It sees to its own deadline.
+    is the probe's, and the command is not run. Probes that have the same share it, and it is within their deadline.
     ``of_ipv6``: it is asked only where a service may be reached by IPv6.
     """
 

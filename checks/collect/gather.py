@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 from checks.collect.engine import Answers, Engine
 from checks.collect.reach import source_of
@@ -25,6 +25,8 @@ from checks.facts.own_name import OWN_NAME
 from checks.facts.root_session import SESSION
 from checks.model import Output, Service, ServiceKind
 from checks.source import EngineProbe, Facts, Probe, Source, Unavailable, WatchProbe
+
+_Key = TypeVar("_Key", int, str)
 
 
 def _probes(sources: Iterable[Source[Any]], *, root: bool) -> tuple[Probe, ...]:
@@ -67,7 +69,10 @@ _FOR_COUNTS = 9.0
 
 # Works with dash and bash 4.2. Every probe runs beside the others, its streams and status in files of a private
 # folder in memory, which goes when the script ends, however it ends. `stat` tells the sizes (so that no output can
-# be taken for a frame) and when each probe ended; `cat` follows with the contents in the same order.
+# be taken for a frame) and when each probe ended; `cat` follows with the contents in the same order. Probes of the same
+# deadline share one `timeout`, because what a look costs a host is the programs that it starts. Who is at work when it
+# runs out leaves no status, and has that of `timeout`. The shell that waits for them is not ended by it, so that who
+# ignores its end is killed a second later.
 _HEAD = """\
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
@@ -90,6 +95,18 @@ if [ "$comm" != dockerd ]; then
 fi
 printf 'start 0 0\nasleep.out %s 0\nasleep.err 0 0\nasleep.status 1 0\n\n%s0' "${#ASLEEP}" "$ASLEEP"
 export SERVICES BACK ASLEEP
+names= begun=
+begin() {
+  names="$names $3"
+  for n in $3; do : >"$n.out"; : >"$n.err"; : >"$n.status"; done
+  timeout -k 1 "$1" sh -c "trap : TERM; $2 wait; wait" </dev/null >/dev/null 2>&1 &
+  begun="$begun $!"
+}
+finish() {
+  ended=0
+  for one in $begun; do wait "$one" || ended=$?; done
+  [ "$ended" = 0 ] || for n in $names; do [ -s "$n.status" ] || echo "$ended" >"$n.status"; done
+}
 hand_over() {
   set -- start
   for n in $names; do
@@ -137,7 +154,7 @@ tell_root "facts $ports"
 """
 
 _ANSWER = """\
-wait $pids
+finish
 hand_over
 """
 
@@ -152,10 +169,9 @@ while read -r word rest; do
     count)
       tell_root count
       : >start
-      pids=
+      names= begun=
 COUNTERS
-      wait $pids
-      names='NAMES'
+      finish
       hand_over
       of_root counted
       ;;
@@ -187,10 +203,10 @@ def script(
     by_ipv6 = any(not _is_of_ipv4(service.target or address) for service in services)
     own = tuple(probe for probe in _probes(sources, root=False) if by_ipv6 or not probe.of_ipv6)
     head = f"SERVICES={shlex.quote(lines)}\nports='{' '.join(str(s.port) for s in services)}'\n"
-    body = f"names='{_names(own)}'\npids=\n{_beside(own)}"
+    body = _begin(own)
     if not _probes(sources, root=True):
         return f"{head}{_HEAD}{body}{_ANSWER}"
-    counting = _GO_ON.replace("COUNTERS\n", _beside(_COUNTERS)).replace("NAMES", _names(_COUNTERS))
+    counting = _GO_ON.replace("COUNTERS\n", _begin(_COUNTERS))
     return f"{head}{_HEAD}{body}{_ROOT.replace('HELPER', ROOT_HELPER)}{_ANSWER}{counting}"
 
 
@@ -209,31 +225,64 @@ def _scheme(service: Service) -> str:
     return "https" if service.tls else "http"
 
 
+def _begin(probes: Iterable[Probe]) -> str:
+    """Begin all of them: those of one deadline together."""
+    by_deadline = _parted(probes, lambda probe: probe.timeout)
+    return "".join(
+        f"begin {seconds} {shlex.quote(_beside(those))} '{_names(those)}'\n" for seconds, those in by_deadline.items()
+    )
+
+
 def _beside(probes: Iterable[Probe]) -> str:
-    return "".join(map(_run_beside, probes))
+    """Shell text that runs them all beside each other; what is asked first by several is asked once."""
+    by_first = _parted(probes, lambda probe: probe.before)
+    return "".join(_after(before, those) for before, those in by_first.items())
 
 
-def _run_beside(probe: Probe) -> str:
-    command = f"timeout -k 1 {probe.timeout} sh -c {shlex.quote(probe.command)}"
-    if probe.before:
-        command = f"{{ ( {probe.before} ) && {command}; }}"
-    n = probe.name
-    return f': >{n}.status\n{{ {command} </dev/null >{n}.out 2>{n}.err; echo $? >{n}.status; }} &\npids="$pids $!"\n'
+def _after(before: str, probes: Sequence[Probe]) -> str:
+    runs = "".join(map(_run, probes))
+    if not before:
+        return runs
+    return f"""\
+{{
+if (
+{before.strip()}
+) >/dev/null 2>&1; then
+{runs}wait
+else
+status=$?
+for n in {_names(probes)}; do echo $status >$n.status; done
+fi
+}} &
+"""
+
+
+def _run(probe: Probe) -> str:
+    n, command = probe.name, probe.command.strip()
+    if "\n" in command:
+        command = f"\n{command}\n"
+    return f"{{ ({command}) >{n}.out 2>{n}.err; echo $? >{n}.status; }} &\n"
+
+
+def _parted(probes: Iterable[Probe], by: Callable[[Probe], _Key]) -> dict[_Key, list[Probe]]:
+    parts: dict[_Key, list[Probe]] = {}
+    for probe in probes:
+        parts.setdefault(by(probe), []).append(probe)
+    return parts
 
 
 def root_lines() -> str:
-    """How dockerhealth-root runs root's probes: the lines that stand in it between its own."""
-    firsts: dict[str, str] = {}  # what is asked first, under a name: several probes share it
-    runs = []
-    for probe in _ASKED_BY_ROOT:
-        if probe.name == SESSION:
-            continue
-        name = firsts.setdefault(probe.before, f"before_{probe.name.replace('-', '_')}") if probe.before else ""
-        how = "counting" if probe in _COUNTED_BY_ROOT else "once"
-        first = f'"${name}"' if name else "''"
-        runs.append(f"    {how} {probe.name} {probe.timeout} {first} {probe.command}\n")
-    named = [f"{name}={shlex.quote(text.strip())}\n" for text, name in firsts.items()]
-    return "".join(named) + "read_all() {\n" + "".join(runs) + "}\n"
+    """What dockerhealth-root asks for root's probes: the lines that stand in it between its own."""
+    asked = [probe for probe in _ASKED_BY_ROOT if probe.name != SESSION]
+    once = [probe for probe in asked if probe not in _COUNTED_BY_ROOT]
+    [seconds] = {probe.timeout for probe in asked}
+    return f"""\
+DEADLINE={seconds} # of each, in seconds
+ONCE='{_names(once)}'
+COUNTING='{_names(_COUNTED_BY_ROOT)}'
+ASK_ONCE={shlex.quote(_beside(once))}
+ASK_COUNTING={shlex.quote(_beside(_COUNTED_BY_ROOT))}
+"""
 
 
 class Inspection:

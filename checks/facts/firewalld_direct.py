@@ -55,14 +55,15 @@ def _kept(output: Output) -> int | None:
     return int(answer["count"])
 
 
-_FIND_VERSION = "grep -hs '^VERSION = ' /usr/lib/python*/*-packages/firewall/config/__init__.py"
+_FIND_VERSION = 'grep -hs "^VERSION = " /usr/lib/python*/*-packages/firewall/config/__init__.py'
 
 _UNLESS_THEY_DECIDE = f"""\
-version=$({_FIND_VERSION} | tr -dc '0-9.' )
+version=$({_FIND_VERSION})
+version=${{version#VERSION = ?}}
 [ "${{version%%.*}}" -ge {_LEAVES_IPTABLES} ] 2>/dev/null || exit {_NOT_ASKED}
-owned=$(timeout -k 1 1 busctl --system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \\
+owned=$(busctl --system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus \\
   NameHasOwner s org.fedoraproject.FirewallD1)
-[ "$owned" != 'b false' ] || exit {_NOT_ASKED}
+[ "$owned" != "b false" ] || exit {_NOT_ASKED}
 """
 _CALL = (
     "/usr/bin/busctl --system call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1"
