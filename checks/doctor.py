@@ -19,7 +19,7 @@ from checks.source import Facts, Source, Unavailable
 
 NEEDED: tuple[Source[Any], ...] = (INSTALLATION, *ALL_FACTS)
 
-HELPER_VERSION = "cd9c9acb07b9"
+HELPER_VERSION = "0c8ca2106baf"
 """Of deploy/host/dockerhealth-root, which says it in a line of its own."""
 
 KEY_OPTIONS = 'restrict,port-forwarding,permitopen="[/var/run/docker.sock]:*",permitlisten="127.0.0.1:1"'

@@ -101,12 +101,13 @@ def _connected(socket: Path, allowance: Allowance) -> docker.DockerClient:
     client.api.headers["Accept-Encoding"] = "identity"
     client.api.trust_env = False  # the proxies and passwords of our surroundings are not for this socket
     try:
-        version = str(client.api.version(api_version=False)["ApiVersion"])
-        client.api._version = version  # type: ignore[attr-defined]  # noqa: SLF001  # as it does itself with "auto"
+        said = client.api.version(api_version=False)
+        client.api._version = str(said["ApiVersion"])  # type: ignore[attr-defined]  # noqa: SLF001  # as it does itself with "auto"
     except BaseException:
         client.close()
         raise
     client.api.timeout = _TIMEOUT
+    client.version = lambda _=True: said  # type: ignore[method-assign]  # dockerd starts programs for each answer
     return client
 
 

@@ -77,8 +77,8 @@ _HEAD = """\
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
 ulimit -S -f 4096
-d=$(mktemp -d /dev/shm/dockerhealth.XXXXXX 2>/dev/null || mktemp -d /tmp/dockerhealth.XXXXXX 2>/dev/null ||
-  mktemp -d "/run/user/$(id -u)/dockerhealth.XXXXXX") || exit 90
+d=$(mktemp -d /dev/shm/dockerhealth.XXXXXX 2>/dev/null) || d=$(mktemp -d /tmp/dockerhealth.XXXXXX 2>/dev/null) ||
+  d=$(mktemp -d "/run/user/$(id -u)/dockerhealth.XXXXXX") || exit 90
 trap 'rm -rf "$d"' EXIT
 trap 'exit 91' HUP INT TERM
 cd "$d" || exit 92

@@ -147,7 +147,10 @@ def _service_ports(text: str) -> dict[str, tuple[str, ...]]:
 
 # Of the 200 services that firewalld ships, those with a port that is watched or with a range of ports.
 _SHIPPED_SERVICES = """\
-ports=$(printf '%s\\n' "$SERVICES" | cut -d ' ' -f 1 | tr '\\n' '|')
+ports=
+while read -r port rest; do ports="$ports$port|"; done <<END
+$SERVICES
+END
 grep -HE "port=\\"($ports[0-9]+-[0-9]+)\\"" /usr/lib/firewalld/services/*.xml
 """
 

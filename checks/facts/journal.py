@@ -292,7 +292,8 @@ readable=
 for f in /run/log/journal/*/system.journal /var/log/journal/*/system.journal; do [ ! -r "$f" ] || readable=yes; done
 [ -n "$readable" ] || {{ echo unreadable; exit 0; }}
 fields=
-[ "$(systemctl --version | sed -n 's/^systemd \([0-9]*\).*/\1/p')" -lt 236 ] || fields=--output-fields={_FIELDS}
+version=$(systemctl --version); version=${{version#systemd }}
+[ "${{version%%[!0-9]*}}" -lt 236 ] || fields=--output-fields={_FIELDS}
 me=$(id -un) from=${{SSH_CONNECTION%% *}}
 sudo='COMMAND=(/usr/bin/timeout -k |{ROOT_HELPER} look|list)'
 ours="\"MESSAGE\" *: *\" *($me : .*$sudo|Accepted [a-z/-]* for $me from ${{from:-none}} )"
@@ -300,14 +301,15 @@ short='s/"(__CURSOR|__MONOTONIC_TIMESTAMP|__SEQNUM|__SEQNUM_ID|_BOOT_ID)" *: *"[
 said=$({{
   timeout 3 journalctl -q --no-pager -r -o json $fields --since="-${{BACK}}s" {_MATCHES}
   echo "ended $?"
-}} | grep -E '^ended|{_TELLING}' | grep -vE "$ours" | head -n {_NEWEST} | sed -E "$short")
+}} | grep -E '^ended|{_TELLING}' | sed -E "\#$ours#d; $short" | head -n {_NEWEST})
 printf '%s\n' "$said"
-for t in $(printf '%s\n' "$said" | grep -E '"MESSAGE_ID" *: *"({_BEGINNINGS})' |
-  sed -n 's/.*"__REALTIME_TIMESTAMP" *: *"\([0-9]*\)[0-9]\{{6\}}".*/\1/p' |
-  awk 'NR == 1 || last - $1 > 1 {{ print; last = $1 }}' | head -n 3); do
+case $said in *{_BEGINNINGS.replace("|", "*|*")}*) ;; *) exit 0 ;; esac
+for t in $(printf '%s\n' "$said" |
+  sed -nE '/"MESSAGE_ID" *: *"({_BEGINNINGS})/s/.*"__REALTIME_TIMESTAMP" *: *"([0-9]*)[0-9]{{6}}".*/\1/p' |
+  awk 'NR == 1 || last - $1 > 1 {{ print; last = $1; if (++changes == 3) exit }}'); do
   TZ=UTC timeout 1 journalctl -q --no-pager -o json $fields --since="$(date -u -d "@$((t - 3))" '+%F %T')" \
     --until="$(date -u -d "@$((t + 3))" '+%F %T')" | grep -E '{_BY_OTHERS}' |
-    grep -vE -e "$ours" -e '{_SILENT_UNITS}' | head -n 100 | sed -E "$short"
+    sed -E -e "\#$ours#d" -e '\#{_SILENT_UNITS}#d' -e "$short" | head -n 100
 done
 """
 

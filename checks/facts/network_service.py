@@ -65,17 +65,26 @@ def _line(text: str) -> ScriptLine:
 # What systemd 219 makes of a SysV script has no UnitFileState worth the name: there the link for runlevel 3 tells.
 _COMMAND = rf"""
 said=$(systemctl show -p LoadState,ActiveState,UnitFileState,SourcePath,FragmentPath,ExecStop {NAME}) || exit 1
-printf '%s\n' "$said" | grep -E '^(LoadState|ActiveState|UnitFileState)='
+scripts=
+while IFS= read -r line; do
+  case $line in
+    LoadState=*|ActiveState=*|UnitFileState=*) printf '%s\n' "$line" ;;
+    SourcePath=*|FragmentPath=*) scripts="$scripts ${{line#*=}}" ;;
+    ExecStop=*path=*) line=${{line##*path=}}; scripts="$scripts ${{line%%[ ;]*}}" ;;
+  esac
+done <<END
+$said
+END
 for f in /etc/rc.d/rc3.d/S[0-9]*network /etc/rc3.d/S[0-9]*network; do [ ! -e "$f" ] || echo 'linked yes'; done
 set --
-for f in $(printf '%s\n' "$said" | sed -n -e 's/^SourcePath=//p' -e 's/^FragmentPath=//p' \
-  -e 's/^ExecStop=.*path=\([^ ;]*\).*/\1/p') /etc/rc.d/init.d/network /etc/init.d/network; do
+for f in $scripts /etc/rc.d/init.d/network /etc/init.d/network; do
   [ -f "$f" ] || continue
   f=$(readlink -f "$f")
   if [ -r "$f" ]; then set -- "$@" "$f"; else echo "unreadable $f"; fi
 done
-grep -IsHnE '^[^#]*(ip_forward|conf[./]all[./]forwarding) *= *0|^[^#]*echo +0 *> *[^ ]*/(ip_forward|all/forwarding)' \
-  /dev/null "$@" | sed 's/^/line /'
+[ $# = 0 ] || grep -IsHnE \
+  '^[^#]*(ip_forward|conf[./]all[./]forwarding) *= *0|^[^#]*echo +0 *> *[^ ]*/(ip_forward|all/forwarding)' "$@" |
+  sed 's/^/line /'
 echo end
 """
 

@@ -85,7 +85,8 @@ def _last(lines: list[NetworkdLine], files: list[str]) -> NetworkdLine | None:
 
 
 _MAIN = " ".join(f"{directory}/networkd.conf {directory}/networkd.conf.d/*.conf" for directory in _DIRECTORIES)
-# Which file configures an interface is in networkd's own state, by the interface's number.
+# Which file configures an interface is in networkd's own state, by the interface's number: NETWORK_FILE=FILE, and
+# NETWORK_FILE_DROPINS="FILE:FILE".
 _COMMAND = rf"""
 set --
 for f in {_MAIN}; do
@@ -94,10 +95,17 @@ for f in {_MAIN}; do
   set -- "$@" "$f"
 done
 for i in /sys/class/net/*/ifindex; do
-  s=/run/systemd/netif/links/$(cat "$i")
+  read -r number <"$i" || continue
+  s=/run/systemd/netif/links/$number
   [ -r "$s" ] || continue
-  files=$(sed -n 's/^NETWORK_FILE\(_DROPINS\)\{{0,1\}}=//p' "$s" | tr -d '"' | tr '\n:' '  ')
-  [ -n "${{files% }}" ] || continue
+  files=
+  while IFS= read -r said; do
+    case $said in NETWORK_FILE=*|NETWORK_FILE_DROPINS=*) ;; *) continue ;; esac
+    IFS='":'
+    for f in ${{said#*=}}; do files="$files${{f:+$f }}"; done
+    unset IFS
+  done <"$s"
+  [ -n "$files" ] || continue
   i=${{i%/ifindex}}
   echo "link ${{i##*/}} $files"
   set -- "$@" $files

@@ -112,12 +112,14 @@ def _by_rpm(match: re.Match[str]) -> PackageChange:
 # rpm is asked for names, which it looks up: all of its packages would take it a second.
 _COMMAND = rf"""
 echo "zone $(date +%z)"
-cat /var/log/dpkg.log.1 /var/log/dpkg.log 2>/dev/null |
-  grep -E '^[^ ]+ [^ ]+ (install|upgrade|remove|purge) ({"|".join(_NAMES)}|linux-image-[^:]*):' |
-  tail -n 30 | sed 's/^/dpkg /'
-rpm -q --qf 'rpm %{{INSTALLTIME}} %{{NAME}} %{{VERSION}}-%{{RELEASE}}\n' {" ".join(_NAMES)} 2>/dev/null |
-  grep '^rpm ' | sort -k 2rn | head -n 30
-[ -r /var/log/dpkg.log ] || command -v rpm >/dev/null || echo unreadable
+grep -hsE '^[^ ]+ [^ ]+ (install|upgrade|remove|purge) ({"|".join(_NAMES)}|linux-image-[^:]*):' \
+  /var/log/dpkg.log.1 /var/log/dpkg.log | tail -n 30 | sed 's/^/dpkg /'
+if command -v rpm >/dev/null; then
+  rpm -q --qf 'rpm %{{INSTALLTIME}} %{{NAME}} %{{VERSION}}-%{{RELEASE}}\n' {" ".join(_NAMES)} 2>/dev/null |
+    grep '^rpm ' | sort -k 2rn | head -n 30
+elif [ ! -r /var/log/dpkg.log ]; then
+  echo unreadable
+fi
 echo end
 """
 

@@ -304,10 +304,18 @@ seen=$1 server=$3
 policy() {
   family=$1
   rules=$(ip "$1" rule 2>/dev/null)
-  marks=$(printf '%s\n' "$rules" | sed -n 's/.* fwmark \(0x[0-9a-f]*\).*/\1/p' | sort -u | head -n 8)
+  marks=
+  case $rules in
+    *fwmark*) marks=$(printf '%s\n' "$rules" | sed -n 's/.* fwmark \(0x[0-9a-f]*\).*/\1/p' | sort -u | head -n 8) ;;
+  esac
 }
 policy -4
-owner() { ip -o "$family" address show to "$1" 2>/dev/null | sed -n 's/^[0-9]*: \([^ ]*\) .*/\1/p;q'; }
+# owner ADDRESS: the interface that has it is $nic
+owner() {
+  nic=$(ip -o "$family" address show to "$1" 2>/dev/null)
+  nic=${nic#*: }
+  nic=${nic%% *}
+}
 # try PORT NAME SCHEME HOST HOSTPORT PATH ASKED: ASKED is the Host that a client asks for. No packet is lost on the host
 # itself, so short deadlines do. Newer versions of curl count TLS as part of connecting. Those before 7.32 (CentOS 7)
 # take no fraction of a second: they end at once with 2, and are asked again with a whole one.
@@ -347,8 +355,8 @@ there() {
   timeout 0.8 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$2" "$1" 2>/dev/null
   printf '@ %s there %s %s\n%s\n' "$1" "$2" "$link" "$(ip -4 neigh show to "$2" dev "$link")" >"path.$1.there"
 }
-# Asked, docker.socket would have systemd start a dockerd that does not run.
-engine() { [ -z "$ASLEEP" ] && timeout 2 docker "$@"; }
+# Asked, docker.socket would have systemd start a dockerd that does not run. In $(...) or a pipe: its shell ends here.
+engine() { [ -z "$ASLEEP" ] && exec timeout 2 docker "$@"; }
 # inside PORT CONTAINER: how that port is reached within the container, if it is published by it
 inside() {
   ip= ipv6= port= pid=0
@@ -389,11 +397,13 @@ route() {
 # between PORT OWN CONTAINER INNERPORT: what is asked for each mark that a rule wants too
 between() {
   echo "@ $1 client $client"
-  nic=${nic:-$(owner "$server")}
+  [ -n "$nic" ] || owner "$server"
   route "$1" arrival "$2 from $client iif $nic" 40000 "$1"
   route "$1" back "$client from $2" "$1" 40000
   [ -n "$3" ] || return
-  bridge=$(ip route get "$3" | sed -n 's/.* dev \([^ ]*\).*/\1/p;q')
+  bridge=$(ip route get "$3")
+  bridge=${bridge#* dev }
+  bridge=${bridge%% *}
   for mark in '' $marks; do
     route "$1" inbound "$3 from $client iif $nic${mark:+ mark $mark}" 40000 "$4"
     route "$1" outbound "$client from $3 iif $bridge${mark:+ mark $mark}" "$4" 40000
@@ -411,11 +421,11 @@ service() {
     *:*)
       case $client in ::1|*[!0-9a-f:]*) client= ;; esac
       policy -6
-      nic=$(owner "$own")
+      owner "$own"
       ;;
     *)
       case $client in 127.*|*:*) client= ;; esac
-      [ -n "$own" ] && nic=$(owner "$own")
+      [ -n "$own" ] && owner "$own"
       if [ -z "$nic" ]; then
         [ -n "$own" ] && there "$1" "$own" &
         own=$server
@@ -439,7 +449,9 @@ service() {
   [ "$pid" -gt 0 ] && [ -r "/proc/$pid/net/route" ] &&
     { echo "@ $1 network"; head -n ROUTES "/proc/$pid/net/route"; cat "/proc/$pid/net/arp" "/proc/$pid/net/igmp"; } \
       >"path.$1.network"
-  [ -n "$behind" ] && [ "$2" != tcp ] && inner "$1" "$behind" "$3" "$asked" &
+  if [ -n "$behind" ] && [ "$2" != tcp ]; then
+    inner "$1" "$behind" "$3" "$asked" &
+  fi
   if [ -n "$ip" ] && [ -n "$port" ]; then
     echo "@ $1 container $ip" >"path.$1.address"
     try "$1" container "$2" "$ip" "$port" "$3" "$asked" &

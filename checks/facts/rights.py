@@ -94,8 +94,9 @@ def _is_root(users: Sequence[str]) -> bool:
 
 
 _COMMAND_LINE = """\
-echo "user $(id -un) $(id -u)"
-if [ "$(id -u)" = 0 ]; then :
+id=$(id -u)
+echo "user $(id -un) $id"
+if [ "$id" = 0 ]; then :
 elif command -v sudo >/dev/null; then sudo -n -ll | cat
 else echo 'no sudo'
 fi

@@ -131,15 +131,22 @@ LISTENERS = _source("listening processes", Probe("listeners", "/usr/bin/ss -ltnp
 # on `ss -a` shows also what is only bound.
 _TAKEN = """
 while read -r port rest; do
-  [ -n "$port" ] && [ -z "$(ss -ltn "sport = :$port" | sed 1d)" ] && ss -tan "sport = :$port" | sed 1d
+  [ -n "$port" ] || continue
+  listening=$(ss -ltn "sport = :$port")
+  [ "$listening" != "${listening#*LISTEN}" ] || ss -tan "sport = :$port" | sed 1d
 done <<END
 $SERVICES
 END
 """
+_KNOWS_BOUND = """\
+known=$(ss -h 2>&1)
+[ "$known" = "${known#*bound-inactive}" ] || echo bound
+echo end
+"""
 
 TAKEN_PORTS = Source(
     "taken ports",
-    (Probe("taken-ports", f"{_TAKEN}! ss -h 2>&1 | grep -q bound-inactive || echo bound\necho end\n", timeout=2),),
+    (Probe("taken-ports", f"{_TAKEN}{_KNOWS_BOUND}", timeout=2),),
     parse_taken,
 )
 PORT_TAKERS = Source(

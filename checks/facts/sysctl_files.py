@@ -165,11 +165,14 @@ _KEYS = (
 )
 _GLOBS = " ".join(f"{directory}/*.conf" for directory in _DIRECTORIES[:-1])
 _COMMAND = rf"""
-echo "systemd $(systemctl --version | sed -n 's/^systemd \([0-9]*\).*/\1/p')"
-echo "procps $(sysctl --version | grep -o '[0-9][0-9.]*[0-9]' | head -n 1)"
-echo "platform $(cat /etc/redhat-release 2>/dev/null)"
-ufw= old=
-if grep -qsi '^ENABLED="\{{0,1\}}yes' /etc/ufw/ufw.conf; then
+systemd=$(systemctl --version); systemd=${{systemd#systemd }}
+procps=$(sysctl --version); procps=${{procps#"${{procps%%[0-9]*}}"}}
+platform= ufw= old=
+{{ IFS= read -r platform </etc/redhat-release; }} 2>/dev/null
+echo "systemd ${{systemd%%[!0-9]*}}"
+echo "procps ${{procps%%[!0-9.]*}}"
+echo "platform $platform"
+if [ -e /etc/ufw/ufw.conf ] && grep -qsi '^ENABLED="\{{0,1\}}yes' /etc/ufw/ufw.conf; then
   ufw=$(sed -n 's/^IPT_SYSCTL="\{{0,1\}}\([^"]*\).*/\1/p' /etc/default/ufw)
 fi
 [ -z "$ufw" ] || echo "ufw $ufw"

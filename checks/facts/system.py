@@ -31,7 +31,9 @@ def parse(outputs: Outputs) -> System:
 
 _COMMAND = """\
 echo "kernel=$(uname -r)"; echo "clock=$(date +%s.%N)"
-echo "modules=$(ls /lib/modules 2>/dev/null | tr '\\n' ' ')"
+modules=
+for m in /lib/modules/*; do [ ! -e "$m" ] || modules="$modules${m##*/} "; done
+echo "modules=$modules"
 grep -E '^(ID|VERSION_ID)=' /etc/os-release
 """
 

@@ -118,12 +118,13 @@ def _gaps(units: Units) -> Gaps:
 
 
 _COMMAND = f"""\
-show() {{ TZ=UTC systemctl show --no-pager -p {_PROPERTIES} "$@"; }}
+export TZ=UTC
+show='systemctl show --no-pager -p {_PROPERTIES}'
 set -- {" ".join(UNIT_NAMES)}
-if said=$(show "$@" 2>/dev/null); then
+if said=$($show "$@" 2>/dev/null); then
   printf '%s\\n' "$said"
 else
-  for unit; do show "$unit"; echo; done
+  for unit; do $show "$unit"; echo; done
 fi
 """
 
