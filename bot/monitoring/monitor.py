@@ -5,11 +5,11 @@ The outbox shows what the store says; nothing here talks to Slack.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import structlog
 
@@ -116,6 +116,7 @@ class Monitor:
         self._clock = clock
         self._shared_checks = SharedChecks(self._check, clock)
         self._tasks = Tasks()
+        self._renewing: set[str] = set()  # hosts
         self._no_more: Callable[[], None] = lambda: None  # ends that the ends of fixes are told here
         self._tracker = IncidentTracker(store, monitor_settings.channel)
         self._watcher_offline = WatcherOffline(
@@ -185,7 +186,7 @@ class Monitor:
                 if reading.ok:
                     return
                 if streak.failed < self._watching.rules.open_after:
-                    self._suspect(host, streak)
+                    self._suspect(host, service, streak)
                     return
             await self._conclude(host, service, reading, held=False)
 
@@ -207,7 +208,7 @@ class Monitor:
         transition = step(incident, streak, reading, self._watching.rules, now)
         if transition is None:
             if incident and not reading.ok and not self._watcher_offline.is_told and outdated(incident, now):
-                self.look_again(host.name)
+                self._renew(host)
             return
         since = streak.since or reading.at
         if transition.new is IncidentState.OPEN and not held and self._watcher_offline.may_be(key, streak):
@@ -215,10 +216,14 @@ class Monitor:
         elif await self._tracker.move(key, incident, transition) and transition.new is IncidentState.OPEN:
             self._diagnose(host, service, since)
 
-    def _suspect(self, host: Host, streak: Streak) -> None:
+    def _suspect(self, host: Host, service: Service, streak: Streak) -> None:
         """One failed reading is nothing; but should more follow, the diagnosis is there at once."""
         if streak.failed == 1 and streak.since:
-            self._tasks.start(self._shared_checks.look(host, streak.since), f"first look at {host.name}")
+            self._tasks.start(self._look_at_fault(host, service, streak.since), f"first look at {host.name}")
+
+    def _look_at_fault(self, host: Host, service: Service, since: datetime) -> Coroutine[Any, Any, Reports]:
+        well = self._tracker.well.get((host.name, service.name))
+        return self._shared_checks.look_at_fault(host, service.name, since, well)
 
     # --- fixes ---
 
@@ -250,6 +255,18 @@ class Monitor:
         if host in self.hosts:
             self._tasks.start(self.look(self.hosts[host]), f"look again at {host}")
 
+    def _renew(self, host: Host) -> None:
+        """Look afresh at what an old look says: once, however many services of the host are broken."""
+        if host.name not in self._renewing:
+            self._renewing.add(host.name)
+            self._tasks.start(self._renewed(host), f"look afresh at {host.name}")
+
+    async def _renewed(self, host: Host) -> None:
+        try:
+            await self.look(host)
+        finally:
+            self._renewing.discard(host.name)
+
     async def check(self, host: Host, service: Service | None = None, who: str = "") -> tuple[CheckResult, ...]:
         """Look now, because ``who`` asked. A fault that can be mended becomes an incident without further readings."""
         reports = await self._shared_checks.look(host, self._clock())
@@ -276,13 +293,14 @@ class Monitor:
 
     async def _opening_look(self, host: Host, service: Service, since: datetime) -> None:
         """The look that an incident opens with."""
-        reports = await self._shared_checks.look(host, since)
+        reports = await self._look_at_fault(host, service, since)
         well = any(report.service == service.name and report.status is Status.HEALTHY for report in reports)
         if well or offline_report(reports) is not None:
             # When the look that began on suspicion came by, it was well, or not to be seen; it has failed since then.
             reports = await self._shared_checks.look(host, self._clock())
         for report in reports:
-            await self._absorb_in_the_end(report)
+            if report.service == service.name:  # others that fail have looks that they open with
+                await self._absorb_in_the_end(report)
 
     async def _absorb_in_the_end(self, report: Report) -> None:
         """Store what a look found, when the store can be written: no other look is due before some minutes."""

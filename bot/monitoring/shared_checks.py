@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from checks.model import Host, Report
+from checks.model import Host, Report, Vantage
 
 Reports = tuple[Report, ...]
 
@@ -48,6 +48,18 @@ class SharedChecks:
         # One who stops waiting must not end the look for the others.
         return await asyncio.shield(newest.reports)
 
+    async def look_at_fault(self, host: Host, service: str, since: datetime, well: datetime | None) -> Reports:
+        """The reports of a look that saw a service fail, though it began before ``since``, when a reading did.
+
+        It must have begun after the service was seen ``well``. Where there is none, those of one of ``since`` or later.
+        """
+        newest = self._newest.get(host.name)
+        if well and newest and newest.began and self._begins_after(newest, well) and not _failed(newest.reports):
+            reports = await asyncio.shield(newest.reports)
+            if any(report.service == service and _fails(report) for report in reports):
+                return reports
+        return await self.look(host, since)
+
     def _let_go_of_old_ones(self) -> None:
         """Nobody waits for a look of so long ago, and the reports of all hosts are tens of megabytes."""
         long_ago = time.monotonic() - KEPT_FOR
@@ -83,3 +95,7 @@ class SharedChecks:
 
 def _failed(task: asyncio.Task[Reports]) -> bool:
     return task.done() and (task.cancelled() or task.exception() is not None)
+
+
+def _fails(report: Report) -> bool:
+    return any(reading.vantage is Vantage.OUTSIDE and not reading.ok for reading in report.readings)

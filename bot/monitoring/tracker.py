@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from collections import Counter, defaultdict
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -29,6 +29,7 @@ class IncidentTracker:
         self.locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.streaks: defaultdict[Key, Streak] = defaultdict(Streak)
         self.readings: dict[Key, Reading] = {}  # the newest of each service
+        self.well: dict[Key, datetime] = {}  # when the last good reading of what fails since was made
         self.blind: dict[Key, Reading] = {}  # the newest of each service where that tells nothing: it is unsound
         self.unsound: Counter[OwnTrouble] = Counter()  # how many told nothing, by what spoiled them
         self.live: set[Key] = set()  # services with a live incident: good readings of others need no question
@@ -46,6 +47,9 @@ class IncidentTracker:
 
     def count(self, key: Key, reading: Reading) -> Streak:
         """Take a reading in. Returns the streak that it is the end of."""
+        before = self.readings.get(key)
+        if before is not None and before.ok and not reading.ok:
+            self.well[key] = before.at
         self.readings[key] = reading
         self.streaks[key] = self.streaks[key].after(reading)
         return self.streaks[key]
@@ -77,6 +81,7 @@ class IncidentTracker:
         """Date the newest readings by the clock as it is now."""
         self.streaks.update({key: streak.moved(by) for key, streak in self.streaks.items()})
         self.readings = {key: replace(reading, at=reading.at + by) for key, reading in self.readings.items()}
+        self.well = {key: at + by for key, at in self.well.items()}
 
     def forget(self, key: Key) -> None:
         """Let no reading from before count any more."""

@@ -107,7 +107,8 @@ def _connected(socket: Path, allowance: Allowance) -> docker.DockerClient:
         client.close()
         raise
     client.api.timeout = _TIMEOUT
-    client.version = lambda _=True: said  # type: ignore[method-assign]  # dockerd starts programs for each answer
+    # Asked twice, dockerd would start the same programs twice: runc and docker-init say their versions themselves.
+    client.version = lambda api_version=True: said  # type: ignore[method-assign]  # noqa: ARG005
     return client
 
 

@@ -104,8 +104,8 @@ async def ask_peers(
     asked to reach them: whether they see each other is then the question.
     """
     far = tuple(service for service in services if not _is_here(service.target))
-    others = _others(connections, host)
-    if not far or not others:
+    others = _others(connections, host) if far else ()
+    if not others:
         return {}
     questions = (*far, _sshd(host)) if sshd else far
     asked, chosen = others[:_MOST_ASKED], _chosen(others)
