@@ -163,8 +163,8 @@ class Bot:
         await monitor.start()
         scheduler.start()
         sending.start(outbox.run(emptied), "outbox")
-        for show in (notice.show, fallback.show):
-            sending.start(_every(NOTICED_EVERY, show, emptied), "notice")
+        sending.start(_noticing(notice, emptied), "notice")
+        sending.start(_every(NOTICED_EVERY, fallback.show, emptied), "fallback")
         following = ClockFollower(self._clock, self._store, monitor)
         sending.start(_every(CLOCK_READ_EVERY, following.follow, emptied), "clock")
         try:
@@ -246,6 +246,11 @@ class Bot:
     async def _greeted(self, app_token: str) -> str:
         await self._slack.greet(app_token)
         return await self._slack.team()
+
+
+async def _noticing(notice: StoreNotice, stop: asyncio.Event) -> None:
+    await _every(NOTICED_EVERY, notice.show, stop)
+    await notice.end()
 
 
 async def _every(seconds: float, look: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:

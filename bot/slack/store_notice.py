@@ -5,12 +5,14 @@ It is the only one that is in no store: what it is about is that there is none.
 
 import time
 import uuid
+from datetime import timedelta
 
 import structlog
 
 from bot.slack import views
-from bot.slack.outbox import Sender, SendError
+from bot.slack.outbox import MessageGoneError, Sender, SendError
 from bot.store import Store
+from bot.store.writability import CALM_AFTER
 
 TOLD_AFTER = 15.0  # seconds; a backup, say, may hold it for some
 TRIED_EVERY = 10.0  # seconds
@@ -38,12 +40,29 @@ class StoreNotice:
         self._next_try = now + TRIED_EVERY
         try:
             if self._stands is None:
-                message = views.store_unwritable(self._writability.why, again=trouble is not None and trouble.again)
+                calm_after = timedelta(seconds=CALM_AFTER) if trouble is not None and trouble.again else None
+                message = views.store_unwritable(self._writability.why, calm_after)
                 self._stands = await self._sender.post(self._channel, message, self._post_id)
             else:
                 await self._sender.update(*self._stands, views.store_writable_again())
-                self._stands, self._post_id = None, str(uuid.uuid4())
+                self._let_go()
+        except MessageGoneError:  # somebody took it away
+            self._let_go()
         except SendError as error:
             log.warning("slack: how the store is could not be told", why=str(error))
         else:
             self._next_try = 0.0
+
+    async def end(self) -> None:
+        """Leave none behind that stays red: whoever acts next knows nothing of it, and tells anew what is so."""
+        if self._stands is None:
+            return
+        ends = views.store_unwritable_at_the_end() if self._writability.why else views.store_writable_again()
+        try:
+            await self._sender.update(*self._stands, ends)
+        except SendError as error:
+            log.warning("slack: a notice stays that the store cannot be written", why=str(error))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._stands, self._post_id = None, str(uuid.uuid4())

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,6 +68,22 @@ async def test_it_says_once_that_its_store_cannot_be_written_and_takes_up_again(
     assert logged.count("CANNOT BE WRITTEN") == 1
     assert logged.count("Traceback") == 0
     assert len(world.slack.messages(world.channel)) == 2
+
+
+async def test_a_bot_that_ends_meanwhile_leaves_no_notice_that_stays_red(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 200)
+    monkeypatch.setattr(store_notice, "TOLD_AFTER", 1.0)
+    async with AsyncExitStack() as locked:
+        async with world.bot():
+            await locked.enter_async_context(world.locked())
+            world.site.well = False
+            notice = await world.shows(world.channel, "🔴 dockerhealth cannot write its store")
+        assert "⚪ dockerhealth could not write its store when it ended" in notice.shown
+    async with world.bot():
+        await world.shows(world.channel, lambda message: any(each.action_id == FIX for each in message.buttons))
+    assert not [each for each in world.slack.messages(world.channel) if "🔴 dockerhealth" in each.shown]
 
 
 LOCKING = """

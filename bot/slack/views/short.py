@@ -1,11 +1,13 @@
 """Short answers to the one who asked."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from bot.incidents.model import Incident
 from bot.slack.message import Message
 from bot.slack.views.blocks import sections
 from bot.slack.views.markup import code, prose
+from bot.text import length
 
 COMMANDS = (
     ("/dockerhealth", "all hosts at a glance"),
@@ -48,10 +50,14 @@ def others_connected(others: int) -> Message:
     )
 
 
-def store_unwritable(why: str, *, again: bool) -> Message:
-    """What is wrong with dockerhealth itself, where it cannot note what it tells. ``again``: it was so a moment ago."""
-    if again:
-        until = "It watches on, and tells and mends nothing while it cannot. This is over after 10 min without it."
+def store_unwritable(why: str, calm_after: timedelta | None = None) -> Message:
+    """What is wrong with dockerhealth itself, where it cannot note what it tells.
+
+    ``calm_after`` is given where it was so a moment ago: how long it must not be so any more until it is over.
+    """
+    if calm_after is not None:
+        until = "It watches on, and tells and mends nothing while it cannot."
+        until += f" This is over after {length(calm_after)} without it."
         return _one(f"🔴 dockerhealth cannot write its store, again and again. {until} {prose(why)}")
     until = "It watches on, and tells and mends nothing until it can."
     return _one(f"🔴 dockerhealth cannot write its store. {until} {prose(why)}")
@@ -59,6 +65,12 @@ def store_unwritable(why: str, *, again: bool) -> Message:
 
 def store_writable_again() -> Message:
     return _one("🟢 dockerhealth can write its store again: what was held is told now.")
+
+
+def store_unwritable_at_the_end() -> Message:
+    """What becomes of the notice where dockerhealth ends, or begins anew, and the store cannot be written yet."""
+    told = "when it ended, or took a new configuration. If it still cannot, that is told anew."
+    return _one(f"⚪ dockerhealth could not write its store {told}")
 
 
 def _nearest(names: Sequence[str], otherwise: str) -> str:
