@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from checks.baseline import baseline
 from checks.collect.descriptors import Budget
@@ -131,6 +131,10 @@ class Checker:
     def remember(self, host: str, service: str, good: Baseline) -> None:
         """Compare the next looks at a service with this one, which found it healthy."""
         self._survey.remember(host, service, good)
+
+    def clock_set(self, by: timedelta) -> None:
+        """Hold what is known of earlier looks against a clock that was set by so much since."""
+        self._survey.clock_set(by)
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
         """Let plans say how long their steps took on a host the last time: the command of each, to its seconds."""

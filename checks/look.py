@@ -2,8 +2,8 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from checks.facts.addresses import ADDRESSES, ADDRESSES_IPV6
@@ -74,6 +74,16 @@ class Before:
     failed_at: datetime | None = None  # the first one after it that was not
     earlier: Baseline | None = None  # of the healthy look before ``good``
     experience: Mapping[str, float] = field(default_factory=dict)  # a step's command to the seconds that it last took
+
+    def moved(self, by: timedelta) -> "Before":
+        """The same by the bot's clock after it was set by so much."""
+        return replace(
+            self,
+            good=self.good and self.good.moved(by),
+            answered_at=self.answered_at and self.answered_at + by,
+            failed_at=self.failed_at and self.failed_at + by,
+            earlier=self.earlier and self.earlier.moved(by),
+        )
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class HostChecker(Protocol):
 
     def learn(self, host: str, experience: Mapping[str, float]) -> None: ...
 
+    def clock_set(self, by: timedelta) -> None: ...
+
 
 @dataclass(frozen=True)
 class MonitorSettings:
@@ -342,6 +344,7 @@ class Monitor:
 
     def clock_set(self, by: timedelta) -> None:
         """Let what goes on last as long as it does, by a clock that was set."""
+        self._checker.clock_set(by)
         self._tracker.clock_set(by)
         self._blindness.clock_set(by)
 

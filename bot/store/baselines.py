@@ -1,9 +1,11 @@
 """How each service was when it was last seen well. A look at a broken one is compared with that, restart or not."""
 
-from pydantic import TypeAdapter
-from sqlalchemy import delete, insert, select
+from datetime import datetime, timedelta
 
-from bot.store.database import Database
+from pydantic import TypeAdapter
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from bot.store.database import Database, Transaction
 from bot.store.tables import baselines
 from checks.model import Baseline, Report, Status
 
@@ -29,6 +31,19 @@ class Baselines:
             await connection.execute(
                 insert(baselines).values(host=report.host, service=report.service, at=report.baseline.at, body=body)
             )
+
+    @staticmethod
+    async def move(connection: Transaction, by: timedelta, now: datetime) -> None:
+        """Date those of the past by a clock that was set by so much."""
+        of_this = baselines.c.host == bindparam("of_host"), baselines.c.service == bindparam("of_service")
+        moved = []
+        for row in await connection.execute(select(baselines).where(baselines.c.at <= now)):
+            good = _BASELINE.validate_json(row.body).moved(by)
+            body = _BASELINE.dump_json(good).decode()
+            moved.append({"of_host": row.host, "of_service": row.service, "moved_at": good.at, "moved_body": body})
+        if moved:
+            both = update(baselines).values(at=bindparam("moved_at"), body=bindparam("moved_body"))
+            await connection.execute(both.where(*of_this), moved)
 
     async def all(self) -> tuple[OfService, ...]:
         async with self._database.reading() as connection:

@@ -7,6 +7,7 @@ from sqlalchemy import Column, ColumnElement, bindparam, or_, select, update
 
 from bot.incidents.model import REOPEN_WITHIN, IncidentState
 from bot.store.announcements import MessageDue
+from bot.store.baselines import Baselines
 from bot.store.database import Database, Transaction
 from bot.store.messages import LONGEST_WAIT
 from bot.store.tables import blind_hosts, host_locks, incidents, messages, offers, transitions
@@ -18,6 +19,7 @@ async def clock_set(database: Database, by: timedelta, now: datetime) -> None:
     What is of the future by the old clock was not dated by it, but by one that was right or wrong before: it stays.
     """
     async with database.writing(ahead=True) as connection:
+        await Baselines.move(connection, by, now)
         await _move_incidents(connection, by, now)
         await _move(connection, blind_hosts.c.since, by, blind_hosts.c.since <= now)
         for column in (messages.c.due_at, messages.c.claimed_until, host_locks.c.lease_until):

@@ -69,6 +69,10 @@ class Survey:
         before = self._before.get(key, Before())
         self._before[key] = replace(before, good=good, earlier=before.good)
 
+    def clock_set(self, by: timedelta) -> None:
+        """Date what was before by the clock as it is now."""
+        self._before = {key: before.moved(by) for key, before in self._before.items()}
+
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
         """Know how long steps took on a host the last time: the command of each, to its seconds."""
         self._experience[host] = experience

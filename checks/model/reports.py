@@ -1,8 +1,8 @@
 """All that one look found out about a service."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from checks.model.findings import Diagnosis
@@ -138,6 +138,10 @@ class Baseline:
 
     at: datetime
     values: Mapping[str, Value]
+
+    def moved(self, by: timedelta) -> "Baseline":
+        """The same by a clock that was set by so much."""
+        return replace(self, at=self.at + by)
 
     def of(self, aspect: Aspect) -> Value | None:
         """The value of an aspect of which there is one at most; None where it could not be had."""

@@ -47,6 +47,9 @@ class Rack:
     def remember(self, host: str, service: str, good: Baseline) -> None:
         """Nothing here compares looks."""
 
+    def clock_set(self, by: timedelta) -> None:
+        """Nothing here compares looks."""
+
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
         """Nothing here plans."""
 

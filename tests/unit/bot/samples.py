@@ -162,6 +162,9 @@ class FakeChecker:
     def remember(self, host: str, service: str, good: Baseline) -> None:
         self.remembered[host, service] = good
 
+    def clock_set(self, by: timedelta) -> None:
+        self.remembered = {of: good.moved(by) for of, good in self.remembered.items()}
+
     def learn(self, host: str, experience: Mapping[str, float]) -> None:
         """Nothing here plans."""
 

@@ -40,6 +40,23 @@ def compared(*values: tuple[Aspect, str, str | None, str | None]) -> list[str]:
 MISSING = "could not be had"
 
 
+# --- a clock of ours that is set in between ---
+
+
+AN_HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize("set_by", [AN_HOUR, -AN_HOUR], ids=["forward", "back"])
+def test_after_our_clock_was_set_the_same_happened_after_the_last_good_look(set_by: timedelta) -> None:
+    before = Before(GOOD, at("14:03:12"), at("14:03:16"))
+    happened = (*restart("14:02:00", "firewalld.service"), *restart("14:03:14", "network.service"))
+    right = replace(look(journal(*happened)), before=before)
+    ours = replace(look(journal(*happened), now=NOW + set_by, clock=NOW), before=before.moved(set_by))
+    told = [change for change in timeline(ours) if "the host's clock is" not in change.says]
+    assert [(change.at - set_by, change.says) for change in told] == [(each.at, each.says) for each in timeline(right)]
+    assert any("network.service" in change.says for change in told)
+
+
 # --- two looks -------------------------------------------------------------------------------------------------
 
 

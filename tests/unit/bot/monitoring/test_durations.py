@@ -10,7 +10,7 @@ from bot.slack.listeners import glance
 from bot.slack.views import alert, overview
 from bot.store import Store
 from checks.execution.order import OnEvent, Order
-from checks.model import Applied
+from checks.model import Applied, Baseline
 from tests.unit.bot.life import Bot
 from tests.unit.bot.monitoring.test_blindness import NO_SUDO, BlindRack
 from tests.unit.bot.samples import HOST, SERVICE, Clock, FakeChecker, SlowExecutor, click, fixed
@@ -155,6 +155,12 @@ async def test_a_host_that_cannot_be_looked_at(store: Store, clock: Clock, jump:
     [told] = await store.incidents.live()
     assert downtime(told, clock()).total_seconds() == pytest.approx(180, abs=10)
     await rack.monitor.close()
+
+
+async def test_the_good_look_that_the_next_ones_are_compared_with_moves_along(bot: Bot) -> None:
+    bot.checker.remember(HOST.name, SERVICE.name, Baseline(bot.clock(), {}))
+    await bot.clock_is_set(AN_HOUR)
+    assert bot.checker.remembered[HOST.name, SERVICE.name].at == bot.clock()
 
 
 async def test_what_a_process_whose_clock_was_right_left_is_not_moved_when_this_ones_is_set_right(

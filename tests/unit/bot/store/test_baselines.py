@@ -55,6 +55,19 @@ async def test_a_bot_that_starts_hands_them_to_what_looks_and_keeps_new_ones(url
     await store.close()
 
 
+async def test_they_move_along_with_a_clock_that_is_set(url: str) -> None:
+    store = await Store.open(url)
+    await store.baselines.keep(replace(healthy(), baseline=GOOD))
+    await store.baselines.keep(replace(healthy(), service="web", baseline=LATER))
+    an_hour = timedelta(hours=1)
+    await store.clock_set(-an_hour, T0)
+    assert {service: good.at for _, service, good in await store.baselines.all()} == {
+        SERVICE.name: GOOD.at - an_hour,
+        "web": LATER.at,  # of the future: another clock dated it
+    }
+    await store.close()
+
+
 async def test_a_command_reads_them_also_while_the_bot_has_its_store_open(url: str) -> None:
     store = await Store.open(url)
     await store.baselines.keep(replace(healthy(), baseline=GOOD))
