@@ -19,7 +19,7 @@ from checks.source import Facts, Source, Unavailable
 
 NEEDED: tuple[Source[Any], ...] = (INSTALLATION, *ALL_FACTS)
 
-HELPER_VERSION = "0c8ca2106baf"
+HELPER_VERSION = "6aff1df4777e"
 """Of deploy/host/dockerhealth-root, which says it in a line of its own."""
 
 KEY_OPTIONS = 'restrict,port-forwarding,permitopen="[/var/run/docker.sock]:*",permitlisten="127.0.0.1:1"'

@@ -71,8 +71,8 @@ _FOR_COUNTS = 9.0
 # folder in memory, which goes when the script ends, however it ends. `stat` tells the sizes (so that no output can
 # be taken for a frame) and when each probe ended; `cat` follows with the contents in the same order. Probes of the same
 # deadline share one `timeout`, because what a look costs a host is the programs that it starts. Who is at work when it
-# runs out leaves no status, and has that of `timeout`. The shell that waits for them is not ended by it, so that who
-# ignores its end is killed a second later.
+# runs out leaves no status, and has that of `timeout`. Shells outlive the TERM with which that comes, until those have
+# ended for whom they wait: so who ignores it is killed a second later.
 _HEAD = """\
 export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 umask 077
@@ -99,7 +99,7 @@ names= begun=
 begin() {
   names="$names $3"
   for n in $3; do : >"$n.out"; : >"$n.err"; : >"$n.status"; done
-  timeout -k 1 "$1" sh -c "trap : TERM; $2 wait; wait" </dev/null >/dev/null 2>&1 &
+  timeout -k 1 "$1" sh -c "trap : TERM; $2 until wait; do :; done" </dev/null >/dev/null 2>&1 &
   begun="$begun $!"
 }
 finish() {
@@ -124,7 +124,7 @@ hand_over() {
 
 # Root's session says on stderr how far it is. What else comes there is sudo's, or the shell's: it has not begun, or
 # has ended. Its status is written when it begins, and again when it ends by itself. One that has ended may still be
-# told something, which must not end the script.
+# told something, which must not end the script. It begins first, because sudo takes its time.
 _ROOT = """\
 if [ "$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi
 mkfifo ask told
@@ -207,7 +207,7 @@ def script(
     if not _probes(sources, root=True):
         return f"{head}{_HEAD}{body}{_ANSWER}"
     counting = _GO_ON.replace("COUNTERS\n", _begin(_COUNTERS))
-    return f"{head}{_HEAD}{body}{_ROOT.replace('HELPER', ROOT_HELPER)}{_ANSWER}{counting}"
+    return f"{head}{_HEAD}{_ROOT.replace('HELPER', ROOT_HELPER)}{body}{_ANSWER}{counting}"
 
 
 def _names(probes: Iterable[Probe]) -> str:
@@ -245,10 +245,12 @@ def _after(before: str, probes: Sequence[Probe]) -> str:
         return runs
     return f"""\
 {{
+trap exit TERM
 if (
 {before.strip()}
 ) >/dev/null 2>&1; then
-{runs}wait
+trap : TERM
+{runs}until wait; do :; done
 else
 status=$?
 for n in {_names(probes)}; do echo $status >$n.status; done
@@ -261,7 +263,7 @@ def _run(probe: Probe) -> str:
     n, command = probe.name, probe.command.strip()
     if "\n" in command:
         command = f"\n{command}\n"
-    return f"{{ ({command}) >{n}.out 2>{n}.err; echo $? >{n}.status; }} &\n"
+    return f"{{ trap exit TERM; ({command}) >{n}.out 2>{n}.err; echo $? >{n}.status; }} &\n"
 
 
 def _parted(probes: Iterable[Probe], by: Callable[[Probe], _Key]) -> dict[_Key, list[Probe]]:

@@ -67,6 +67,7 @@ async def test_an_answer_that_is_no_frame_is_told_from_facts(tmp_path: Path) -> 
             await snapshot(server)
 
 
+KILLED = 137
 SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
 HELPER = Path(__file__).parents[2] / "deploy/host/dockerhealth-root"
 
@@ -94,11 +95,41 @@ def test_streams_and_status_of_each_probe_are_kept_apart(shell: str) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_probe_that_hangs_is_ended_and_the_others_are_not_kept_waiting(shell: str) -> None:
-    outputs = answered_by(shell, Probe("stuck", "exec sleep 30", timeout=1), Probe("quick", "echo here"))
+    """Those of the same deadline share what minds it."""
+    quick = (Probe("quick", "echo here", timeout=1), Probe("quick-too", "echo here; exit 3", timeout=2))
+    stuck = (Probe("stuck", "exec sleep 30", timeout=1), Probe("never-begun", "echo", timeout=1, before="sleep 30"))
+    outputs = answered_by(shell, *stuck, *quick)
     kept, missing = sort_out(outputs)
-    assert set(kept) == {"quick"}
-    assert "deadline" in missing["stuck"].reason
-    assert (outputs["quick"].ms or 0) < (outputs["stuck"].ms or 0)
+    assert {name: (output.stdout, output.status) for name, output in kept.items()} == {
+        "quick": ("here\n", 0),
+        "quick-too": ("here\n", 3),
+    }
+    assert all("deadline" in missing[probe.name].reason for probe in stuck)
+    assert max(outputs[probe.name].ms or 0 for probe in quick) < (outputs["stuck"].ms or 0)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_probe_that_will_not_end_is_killed(shell: str) -> None:
+    outputs = answered_by(shell, Probe("deaf", "trap '' TERM; sleep 15; sleep 15", timeout=1))
+    assert outputs["deaf"].status == KILLED
+    assert "deadline" in sort_out(outputs)[1]["deaf"].reason
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_several_probes_ask_first_is_asked_once_and_its_refusal_is_the_status_of_each(
+    shell: str, tmp_path: Path
+) -> None:
+    refuses, agrees = f"echo asked >>{tmp_path}/refuses; exit 5", f"echo asked >>{tmp_path}/agrees"
+    outputs = answered_by(
+        shell,
+        *(Probe(name, "echo here", before=refuses) for name in ("one", "two")),
+        *(Probe(name, "echo here; exit 3", before=agrees) for name in ("three", "four")),
+    )
+    assert {name: (output.stdout, output.status) for name, output in outputs.items() if name != "asleep"} == {
+        **dict.fromkeys(("one", "two"), ("", 5)),
+        **dict.fromkeys(("three", "four"), ("here\n", 3)),
+    }
+    assert [(tmp_path / name).read_text() for name in ("refuses", "agrees")] == ["asked\n"] * 2
 
 
 @pytest.mark.parametrize("shell", SHELLS)
