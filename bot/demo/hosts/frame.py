@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from checks.model import Output
 
-_NAMES = re.compile(r"^names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
-_COUNTED = re.compile(r"^ +names='([a-z0-9 -]+)'$", flags=re.MULTILINE)
+_BEGUN = re.compile(r"' '([a-z0-9 -]+)'$", flags=re.MULTILINE)  # the last word of `begin`: no quoted text has its like
+_TOLD_TO_COUNT = "tell_root count\n"
 _NOT_FOUND = 127
 
 
@@ -29,8 +29,13 @@ def asked(command: str) -> Asked | None:
         text = words[words.index("-c") + 1]
     except (ValueError, IndexError):
         return None
-    names, counted = _NAMES.search(text), _COUNTED.search(text)
-    return Asked(tuple(names[1].split()), tuple(counted[1].split()) if counted else ()) if names else None
+    at_first, _, counting = text.partition(_TOLD_TO_COUNT)
+    names = _begun(at_first)
+    return Asked(names, _begun(counting)) if names else None
+
+
+def _begun(text: str) -> tuple[str, ...]:
+    return tuple(name for found in _BEGUN.finditer(text) for name in found[1].split())
 
 
 def answer(outputs: Mapping[str, Output], names: Sequence[str]) -> bytes:
