@@ -226,10 +226,10 @@ def _scheme(service: Service) -> str:
 
 
 def _begin(probes: Iterable[Probe]) -> str:
-    """Begin all of them: those of one deadline together."""
-    by_deadline = _parted(probes, lambda probe: probe.timeout)
+    """Begin all of them: those of one deadline together, and first those that may take longest."""
+    by_deadline = sorted(_parted(probes, lambda probe: probe.timeout).items(), reverse=True)
     return "".join(
-        f"begin {seconds} {shlex.quote(_beside(those))} '{_names(those)}'\n" for seconds, those in by_deadline.items()
+        f"begin {seconds} {shlex.quote(_beside(those))} '{_names(those)}'\n" for seconds, those in by_deadline
     )
 
 
