@@ -286,28 +286,36 @@ _SILENT_UNITS = (
 
 # First the records that say what happened and who asked, newest first. Our own looks are among them, by sudo, and are
 # left out before they are counted. Then, for the newest changes of units, whatever else was written within 2 s. sed
-# takes out what -o json prints of each record, asked or not, and nobody reads.
+# takes out what -o json prints of each record, asked or not, and nobody reads. Before systemd 236 journalctl refuses
+# --output-fields with 1, and is asked again without it.
 _COMMAND = rf"""
 readable=
 for f in /run/log/journal/*/system.journal /var/log/journal/*/system.journal; do [ ! -r "$f" ] || readable=yes; done
 [ -n "$readable" ] || {{ echo unreadable; exit 0; }}
-fields=
-version=$(systemctl --version); version=${{version#systemd }}
-[ "${{version%%[!0-9]*}}" -lt 236 ] || fields=--output-fields={_FIELDS}
+records() {{
+  seconds=$1
+  shift
+  for fields in --output-fields={_FIELDS} ''; do
+    timeout "$seconds" journalctl -q --no-pager -o json $fields "$@"
+    ended=$?
+    [ "$ended" = 1 ] || break
+  done
+}}
 me=$(id -un) from=${{SSH_CONNECTION%% *}}
 sudo='COMMAND=(/usr/bin/timeout -k |{ROOT_HELPER} look|list)'
 ours="\"MESSAGE\" *: *\" *($me : .*$sudo|Accepted [a-z/-]* for $me from ${{from:-none}} )"
 short='s/"(__CURSOR|__MONOTONIC_TIMESTAMP|__SEQNUM|__SEQNUM_ID|_BOOT_ID)" *: *"[^"]*" *, *//g'
 said=$({{
-  timeout 3 journalctl -q --no-pager -r -o json $fields --since="-${{BACK}}s" {_MATCHES}
-  echo "ended $?"
+  records 3 -r --since="-${{BACK}}s" {_MATCHES}
+  echo "ended $ended"
 }} | grep -E '^ended|{_TELLING}' | sed -E "\#$ours#d; $short" | head -n {_NEWEST})
 printf '%s\n' "$said"
 case $said in *{_BEGINNINGS.replace("|", "*|*")}*) ;; *) exit 0 ;; esac
+export TZ=UTC
 for t in $(printf '%s\n' "$said" |
   sed -nE '/"MESSAGE_ID" *: *"({_BEGINNINGS})/s/.*"__REALTIME_TIMESTAMP" *: *"([0-9]*)[0-9]{{6}}".*/\1/p' |
   awk 'NR == 1 || last - $1 > 1 {{ print; last = $1; if (++changes == 3) exit }}'); do
-  TZ=UTC timeout 1 journalctl -q --no-pager -o json $fields --since="$(date -u -d "@$((t - 3))" '+%F %T')" \
+  records 1 --since="$(date -u -d "@$((t - 3))" '+%F %T')" \
     --until="$(date -u -d "@$((t + 3))" '+%F %T')" | grep -E '{_BY_OTHERS}' |
     sed -E -e "\#$ours#d" -e '\#{_SILENT_UNITS}#d' -e "$short" | head -n 100
 done
