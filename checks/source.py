@@ -40,7 +40,7 @@ class Probe:
     name: str
     command: str
     root: bool = False
-    timeout: int = 5  # seconds, enforced on the host; probes that have the same share the process that minds it
+    timeout: int = 5  # seconds, enforced on the host; those that have the same share the process that minds it
     before: str = ""
     of_ipv6: bool = False
 

@@ -225,7 +225,7 @@ bridge fdb show 2>/dev/null | grep ' master '
 true
 """
 
-ADDRESSES = Source("addresses", (Probe("addresses", _COMMAND, timeout=2),), parse)
+ADDRESSES = Source("addresses", (Probe("addresses", _COMMAND),), parse)
 
 _COMMAND_IPV6 = (
     (f"grep -qs ' 00 .. ' /proc/net/if_inet6 || exit 0  # 00: scope global\n{_COMMAND}")
@@ -233,6 +233,4 @@ _COMMAND_IPV6 = (
     .replace(" -4 ", " -6 ")
 )
 
-ADDRESSES_IPV6 = Source(
-    "addresses of IPv6", (Probe("addresses-ipv6", _COMMAND_IPV6, timeout=2, of_ipv6=True),), parse_ipv6
-)
+ADDRESSES_IPV6 = Source("addresses of IPv6", (Probe("addresses-ipv6", _COMMAND_IPV6, of_ipv6=True),), parse_ipv6)

@@ -31,4 +31,4 @@ def _pid(row: str) -> int | None:
     return int(match["pid"]) if match["pid"] != "-" else None
 
 
-BUS = Source("D-Bus", (Probe("bus", "busctl --system list --no-pager", timeout=4),), parse)
+BUS = Source("D-Bus", (Probe("bus", "busctl --system list --no-pager"),), parse)

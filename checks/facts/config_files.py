@@ -57,4 +57,4 @@ for f in {" ".join(_FILES)}; do [ ! -f "$f" ] || set -- "$@" "$f"; done
 echo end
 """
 
-CONFIG_FILES = Source("configuration files", (Probe("config-files", _COMMAND, timeout=3),), parse)
+CONFIG_FILES = Source("configuration files", (Probe("config-files", _COMMAND),), parse)

@@ -108,4 +108,4 @@ grep '^Ip6' /proc/net/snmp6 2>/dev/null
 true
 """
 
-COUNTERS = Source("kernel counters", (Probe("counters", _COMMAND, timeout=2),), parse)
+COUNTERS = Source("kernel counters", (Probe("counters", _COMMAND),), parse)

@@ -131,9 +131,9 @@ _VALIDATE = rf"""{_COMMAND}
 sed -z 1d "${{flags:-/dev/null}}" | xargs -0 dockerd --validate --config-file={_FILE}
 """
 
-DAEMON = Source("dockerd's settings", (Probe("daemon", _COMMAND, timeout=3),), parse)
+DAEMON = Source("dockerd's settings", (Probe("daemon", _COMMAND),), parse)
 DAEMON_CONFIGURATION = Source(
     "dockerd's configuration",
-    (Probe("daemon-valid", _VALIDATE, timeout=4, before=_IF_CHANGED),),
+    (Probe("daemon-valid", _VALIDATE, before=_IF_CHANGED),),
     parse_configuration,
 )

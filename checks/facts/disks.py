@@ -94,4 +94,4 @@ df -lPi 2>/dev/null
 true
 """
 
-DISKS = Source("disks", (Probe("disks", _COMMAND, timeout=3),), parse)
+DISKS = Source("disks", (Probe("disks", _COMMAND),), parse)

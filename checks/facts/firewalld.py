@@ -175,7 +175,7 @@ FIREWALLD = Source(
         ),
         Probe("firewalld-conf", "/usr/bin/cat /etc/firewalld/firewalld.conf", root=True),
         Probe("firewalld-own-services", "/usr/bin/grep -rH port= /etc/firewalld/services", root=True),
-        Probe("firewalld-services", _SHIPPED_SERVICES, timeout=2),
+        Probe("firewalld-services", _SHIPPED_SERVICES),
     ),
     parse,
 )

@@ -73,7 +73,7 @@ _CALL = (
 DIRECT_RULES = Source(
     "firewalld's direct rules",
     (
-        Probe("firewalld-version", f"{_FIND_VERSION} || true", timeout=2),
+        Probe("firewalld-version", f"{_FIND_VERSION} || true"),
         *(
             Probe(f"firewalld-direct-{kind}", f"{_CALL}{kind.title()}", root=True, before=_UNLESS_THEY_DECIDE)
             for kind in _KINDS

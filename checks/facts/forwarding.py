@@ -80,10 +80,8 @@ def _per_interface(values: Mapping[str, int], switch: str) -> dict[str, int]:
 
 _COMMAND = f"grep -H . {_GLOBAL} {_PER_INTERFACE}*/forwarding {_PER_INTERFACE}*/rp_filter"
 
-FORWARDING = Source("forwarding", (Probe("forwarding", _COMMAND, timeout=2),), parse)
+FORWARDING = Source("forwarding", (Probe("forwarding", _COMMAND),), parse)
 
 _COMMAND_IPV6 = f"[ -e {_GLOBAL_IPV6} ] || echo {_GLOBAL_IPV6}:0; grep -sH . {_GLOBAL_IPV6}; true"  # or no IPv6
 
-FORWARDING_IPV6 = Source(
-    "forwarding of IPv6", (Probe("forwarding-ipv6", _COMMAND_IPV6, timeout=2, of_ipv6=True),), parse_ipv6
-)
+FORWARDING_IPV6 = Source("forwarding of IPv6", (Probe("forwarding-ipv6", _COMMAND_IPV6, of_ipv6=True),), parse_ipv6)

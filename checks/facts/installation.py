@@ -111,4 +111,4 @@ fi
 echo end
 """
 
-INSTALLATION = Source("installation", (Probe("installation", _COMMAND, timeout=3),), parse)
+INSTALLATION = Source("installation", (Probe("installation", _COMMAND),), parse)

@@ -25,4 +25,4 @@ def parse(outputs: Outputs) -> Ipsec:
 
 _COMMAND = "[ ! -e /proc/net/xfrm_stat ] || cat /proc/net/xfrm_stat"
 
-IPSEC = Source("IPsec counters", (Probe("ipsec", _COMMAND, timeout=2),), parse)
+IPSEC = Source("IPsec counters", (Probe("ipsec", _COMMAND),), parse)

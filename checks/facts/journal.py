@@ -321,4 +321,4 @@ for t in $(printf '%s\n' "$said" |
 done
 """
 
-JOURNAL = Source("journal", (Probe("journal", _COMMAND, timeout=7),), parse)
+JOURNAL = Source("journal", (Probe("journal", _COMMAND, timeout=8),), parse)

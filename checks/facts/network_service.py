@@ -88,4 +88,4 @@ done
 echo end
 """
 
-NETWORK_SERVICE = Source("network service", (Probe("network-service", _COMMAND, timeout=3),), parse)
+NETWORK_SERVICE = Source("network service", (Probe("network-service", _COMMAND),), parse)

@@ -114,4 +114,4 @@ grep -IsHniE '^[[:space:]]*IPv4Forwarding[[:space:]]*=' /dev/null "$@" | sed 's/
 echo end
 """
 
-NETWORKD = Source("networkd's files", (Probe("networkd", _COMMAND, timeout=2),), parse)
+NETWORKD = Source("networkd's files", (Probe("networkd", _COMMAND),), parse)

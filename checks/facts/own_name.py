@@ -51,4 +51,4 @@ sed -n 's/^nameserver/server /p' /etc/resolv.conf
 echo end
 """
 
-OWN_NAME = Source("own name", (Probe("own-name", _COMMAND, timeout=2),), parse)
+OWN_NAME = Source("own name", (Probe("own-name", _COMMAND),), parse)

@@ -123,4 +123,4 @@ fi
 echo end
 """
 
-PACKAGES = Source("packages", (Probe("packages", _COMMAND, timeout=3),), parse)
+PACKAGES = Source("packages", (Probe("packages", _COMMAND),), parse)

@@ -42,4 +42,4 @@ def parse(outputs: Outputs) -> tuple[Queue, ...] | Unavailable:
     return tuple(found)
 
 
-QUEUES = Source("queues", (Probe("queues", "tc -s qdisc show", timeout=2),), parse)
+QUEUES = Source("queues", (Probe("queues", "tc -s qdisc show"),), parse)

@@ -103,4 +103,4 @@ fi
 echo end
 """
 
-RIGHTS = Source("rights", (Probe("rights", _COMMAND_LINE, timeout=3),), parse)
+RIGHTS = Source("rights", (Probe("rights", _COMMAND_LINE),), parse)

@@ -123,7 +123,7 @@ def _source(name: str, probe: Probe) -> Source[Sockets]:
     return Source(name, (probe,), lambda outputs: parse({probe.name: outputs[probe.name]}))
 
 
-SOCKETS = _source("sockets", Probe("sockets", "ss -ltn", timeout=2))
+SOCKETS = _source("sockets", Probe("sockets", "ss -ltn"))
 LISTENERS = _source("listening processes", Probe("listeners", "/usr/bin/ss -ltnp", root=True))
 """The same with the processes, where sudo lets us see them."""
 
@@ -146,7 +146,7 @@ echo end
 
 TAKEN_PORTS = Source(
     "taken ports",
-    (Probe("taken-ports", f"{_TAKEN}{_KNOWS_BOUND}", timeout=2),),
+    (Probe("taken-ports", f"{_TAKEN}{_KNOWS_BOUND}"),),
     parse_taken,
 )
 PORT_TAKERS = Source(

@@ -192,4 +192,4 @@ grep -asHnE '^[[:space:]]*-?[[:space:]]*{_KEYS}' /dev/null "$@" | sed 's/^/line 
 echo end
 """
 
-SYSCTL_FILES = Source("sysctl files", (Probe("sysctl-files", _COMMAND, timeout=3),), parse)
+SYSCTL_FILES = Source("sysctl files", (Probe("sysctl-files", _COMMAND),), parse)

@@ -128,4 +128,4 @@ else
 fi
 """
 
-UNITS = Source("units", (Probe("units", _COMMAND, timeout=4),), parse, _gaps)
+UNITS = Source("units", (Probe("units", _COMMAND),), parse, _gaps)
