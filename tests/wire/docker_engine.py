@@ -12,10 +12,14 @@ VERSION = {"Version": "26.1.5", "ApiVersion": "1.45", "MinAPIVersion": "1.24"}
 
 
 class DockerEngine:
-    """``sends`` maps the end of a path to how it is answered. ``connections`` is how many were made, in all and now."""
+    """``sends`` maps the end of a path to how it is answered, ``asked`` has each path that was asked for.
+
+    ``connections`` is how many were made in all, ``open`` those of now.
+    """
 
     def __init__(self) -> None:
         self.sends: dict[str, Send] = {"/version": whole(VERSION)}
+        self.asked: list[str] = []
         self.connections = 0
         self.open = 0
 
@@ -26,6 +30,7 @@ class DockerEngine:
             while True:
                 request = await reader.readuntil(b"\r\n\r\n")
                 path = request.split()[1].decode().partition("?")[0]
+                self.asked.append(path)
                 send = next((send for end, send in self.sends.items() if path.endswith(end)), whole({}))
                 await send(writer)
         except (OSError, asyncio.IncompleteReadError):

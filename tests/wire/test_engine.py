@@ -58,7 +58,7 @@ async def test_closing_waits_for_the_thread_of_a_question_that_was_given_up(conn
     def slow(client: Any) -> Any:
         asked.set()
         may_end.wait(10)
-        return client.version()["Version"]  # still needs the socket
+        return client.info()["ServerVersion"]  # still needs the socket
 
     engine = Engine(connection)
     asking = asyncio.create_task(engine.ask([EngineProbe("slow", slow)]))

@@ -12,6 +12,7 @@ import pytest
 
 from checks.collect.engine import Answers, Engine
 from checks.collect.ssh import Connection
+from checks.facts.engine import ENGINE
 from checks.source import EngineProbe
 from tests.wire.docker_engine import DockerEngine, docker_engine, dripping, endless, packed, whole
 from tests.wire.sshd import sshd
@@ -57,6 +58,12 @@ async def test_many_questions_are_one_connection_and_none_when_the_look_has_ende
     await asyncio.sleep(0.1)  # its end comes by way of the host
     assert world.docker.open == 0
     assert descriptors() == before
+
+
+async def test_its_version_is_asked_once_because_dockerd_starts_programs_to_answer(world: World) -> None:
+    answers = await world.ask(*(probe for probe in ENGINE.probes if isinstance(probe, EngineProbe)))
+    assert answers.missing == {}
+    assert [path for path in world.docker.asked if path.endswith("/version")] == ["/version"]
 
 
 async def test_a_byte_at_a_time_is_given_up_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
