@@ -1,11 +1,13 @@
-"""Our scripts in real shells, where curl and systemctl are those of CentOS 7.
+"""Our scripts in real shells, where curl, systemctl and journalctl are those of CentOS 7.
 
 Each stands first on the PATH, and does faithfully what tells the old program from the new one. This curl refuses a
 fraction of a second in its words and with its status, and is the real one otherwise. This systemctl prints what the one
-of systemd 219 was recorded to print, and ends as that one does at the first unit that has no MainPID.
+of systemd 219 was recorded to print, and ends as that one does at the first unit that has no MainPID. This
+journalctl refuses an option that the old one does not have.
 """
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ import pytest
 from bot.demo.hosts.endpoint import Endpoint
 from bot.demo.hosts.states import Reachable
 from checks.collect.peers import Seen, parse, script
+from checks.facts.journal import JOURNAL, EventKind
 from checks.facts.path import PATH
 from checks.facts.path import parse as parse_path
 from checks.facts.units import UNITS
@@ -54,6 +57,20 @@ for unit; do
   grep -q ^MainPID= "$HERE/shown.$unit" || exit 1
 done
 """
+JOURNALCTL = """\
+#!/bin/sh
+for word; do
+  case $word in --output-fields=*) echo "journalctl: unrecognized option '$word'" >&2; exit 1 ;; esac
+done
+cat "$HERE/journal"
+"""
+STARTING = {
+    "MESSAGE_ID": "7d4958e842da4a758f6c1cdc7b36dcc5",
+    "UNIT": "docker.service",
+    "_PID": "1",
+    "MESSAGE": "Starting Docker Application Container Engine...",
+    "__REALTIME_TIMESTAMP": "1795537735059673",
+}
 
 
 @dataclass(frozen=True)
@@ -166,3 +183,17 @@ async def test_a_systemctl_that_ends_at_a_socket_is_asked_for_one_unit_at_a_time
     units = UNITS.parse({"units": Output(printed)})
     assert not isinstance(units, Unavailable)
     assert UNITS.gaps(units) == {}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_a_journalctl_that_knows_no_output_fields_is_asked_without_them_each_time(old: Old, shell: str) -> None:
+    old.install("journalctl", JOURNALCTL)
+    (old.folder / "journal").write_text(f"{json.dumps(STARTING)}\n")
+    (old.folder / "log/journal/id").mkdir(parents=True)
+    (old.folder / "log/journal/id/system.journal").touch()
+    printed = await old.run(shell, command(JOURNAL).replace("/var/log/journal", f"{old.folder}/log/journal"))
+    assert [line == "ended 0" for line in printed.splitlines()] == [False, True, False]
+    journal = JOURNAL.parse({"journal": Output(printed)})
+    assert not isinstance(journal, Unavailable)
+    assert journal.complete
+    assert [(event.kind, event.unit) for event in journal.events] == [(EventKind.STARTING, "docker.service")]
