@@ -49,18 +49,21 @@ async def banning(tmp_path: Path) -> AsyncIterator[Host]:
 @asynccontextmanager
 async def longest_turn() -> AsyncIterator[list[float]]:
     """The CPU time, in seconds, that the event loop spent at most without letting others have a turn."""
-    longest = [0.0]
+    longest, began = [0.0], [time.thread_time()]
+
+    def ends() -> None:
+        now = time.thread_time()
+        longest[0], began[0] = max(longest[0], now - began[0]), now
 
     async def measure() -> None:
-        before = time.thread_time()
         while True:
             await asyncio.sleep(0.01)
-            longest[0] = max(longest[0], (now := time.thread_time()) - before)
-            before = now
+            ends()
 
     measuring = asyncio.create_task(measure())
     try:
         yield longest
+        ends()  # the last turn, in which what is measured came to its end
     finally:
         measuring.cancel()
 
