@@ -16,8 +16,7 @@ class Audit:
 
     async def record(self, entry: Entry) -> None:
         """Add an entry by itself. What changes something else too adds it in the same transaction: see ``append``."""
-        async with self._database.writing() as connection:
-            await append(connection, entry)
+        await self._database.change(lambda connection: append(connection, entry))
 
     async def all(self, host: str | None = None, run: str | None = None) -> tuple[Sealed, ...]:
         """The log from its beginning, or the entries of one host or run."""
@@ -26,18 +25,20 @@ class Audit:
             wanted = wanted.where(audit.c.host == host)
         if run is not None:
             wanted = wanted.where(audit.c.run == run)
-        async with self._database.reading() as connection:
-            return tuple(_from(row) for row in await connection.execute(wanted))
+
+        def read(connection: Transaction) -> tuple[Sealed, ...]:
+            return tuple(_from(row) for row in connection.execute(wanted))
+
+        return await self._database.query(read)
 
 
-async def append(connection: Transaction, entry: Entry) -> Sealed:
+def append(connection: Transaction, entry: Entry) -> Sealed:
     """Add an entry within a writing transaction, which nobody else's can overtake."""
-    last = (
-        await connection.execute(select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1))
-    ).first()
+    newest = select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
+    last = connection.execute(newest).first()
     number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
     row = sealed(entry, number, previous)
-    await connection.execute(
+    connection.execute(
         insert(audit).values(
             number=number,
             at=entry.at,

@@ -24,28 +24,32 @@ class Baselines:
         """Take a look that found its service healthy; any other is passed over."""
         if report.status is not Status.HEALTHY or report.baseline is None:
             return
+        row = {"host": report.host, "service": report.service, "at": report.baseline.at}
         body = _BASELINE.dump_json(report.baseline).decode()
-        async with self._database.writing() as connection:
+
+        def replace(connection: Transaction) -> None:
             before = baselines.c.host == report.host, baselines.c.service == report.service
-            await connection.execute(delete(baselines).where(*before))
-            await connection.execute(
-                insert(baselines).values(host=report.host, service=report.service, at=report.baseline.at, body=body)
-            )
+            connection.execute(delete(baselines).where(*before))
+            connection.execute(insert(baselines).values(row | {"body": body}))
+
+        await self._database.change(replace)
 
     @staticmethod
-    async def move(connection: Transaction, by: timedelta, now: datetime) -> None:
+    def move(connection: Transaction, by: timedelta, now: datetime) -> None:
         """Date those of the past by a clock that was set by so much."""
         of_this = baselines.c.host == bindparam("of_host"), baselines.c.service == bindparam("of_service")
         moved = []
-        for row in await connection.execute(select(baselines).where(baselines.c.at <= now)):
+        for row in connection.execute(select(baselines).where(baselines.c.at <= now)):
             good = _BASELINE.validate_json(row.body).moved(by)
             body = _BASELINE.dump_json(good).decode()
             moved.append({"of_host": row.host, "of_service": row.service, "moved_at": good.at, "moved_body": body})
         if moved:
             both = update(baselines).values(at=bindparam("moved_at"), body=bindparam("moved_body"))
-            await connection.execute(both.where(*of_this), moved)
+            connection.execute(both.where(*of_this), moved)
 
     async def all(self) -> tuple[OfService, ...]:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(baselines.c.host, baselines.c.service, baselines.c.body))
+        def read(connection: Transaction) -> tuple[OfService, ...]:
+            rows = connection.execute(select(baselines.c.host, baselines.c.service, baselines.c.body))
             return tuple((row.host, row.service, _BASELINE.validate_json(row.body)) for row in rows)
+
+        return await self._database.query(read)

@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import delete, insert, select
 
 from bot.incidents.blindness import BlindHost
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 from bot.store.tables import blind_hosts
 from checks.model import Blindness
 
@@ -16,15 +16,17 @@ class BlindHosts:
         self._database = database
 
     async def all(self) -> tuple[BlindHost, ...]:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(blind_hosts))
-            return tuple(BlindHost(row.host, row.looks, row.since, _HIDDEN.validate_json(row.body)) for row in rows)
+        rows = await self._database.query(lambda connection: connection.execute(select(blind_hosts)).all())
+        return tuple(BlindHost(row.host, row.looks, row.since, _HIDDEN.validate_json(row.body)) for row in rows)
 
     async def keep(self, host: str, blind: BlindHost | None) -> None:
         """Store how blind a host is; None where all of it is seen."""
-        async with self._database.writing() as connection:
-            await connection.execute(delete(blind_hosts).where(blind_hosts.c.host == host))
+
+        def replace(connection: Transaction) -> None:
+            connection.execute(delete(blind_hosts).where(blind_hosts.c.host == host))
             if blind is not None:
                 body = _HIDDEN.dump_json(blind.hidden).decode()
                 row = {"host": host, "looks": blind.looks, "since": blind.since, "body": body}
-                await connection.execute(insert(blind_hosts).values(row))
+                connection.execute(insert(blind_hosts).values(row))
+
+        await self._database.change(replace)

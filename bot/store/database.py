@@ -1,28 +1,56 @@
-"""The connection to the database: how it is opened, brought up to date, and used in short transactions."""
+"""The connection to the database: how it is opened, brought up to date, and used in short transactions.
+
+A transaction is a function of a connection, and runs from its beginning to its end in a thread: the event loop pays for
+two hops a transaction, however many statements it has, and nobody who is cancelled leaves one open.
+"""
 
 import asyncio
 import os
 import pwd
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
+from queue import PriorityQueue
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, CursorResult, Executable, event, func, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store.announcements import Announcement, Announcements
 from bot.store.migrations import upgrade
 from bot.store.tables import leaders
 from bot.store.writability import Writability
 
-READERS = 5
-"""Transactions that read at the same time. Who comes later waits, and holds no connection while it does."""
+READERS = 2
+"""Transactions that read at the same time. Who comes later waits, and holds no connection while it does.
+
+A slow one is not to hold up all others. Of Python's threads one runs at a time: more would leave the event loop less.
+"""
 
 BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
+
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgresql+asyncpg": "postgresql+psycopg",
+    "sqlite+aiosqlite": "sqlite",
+}
 
 _NO_CHANGE = text("UPDATE alembic_version SET version_num = version_num")
 """Fails where nothing can be written: on a read-only file, ``BEGIN IMMEDIATE`` alone begins to read without a word."""
@@ -49,13 +77,9 @@ class OutbidError(StoreError):
 
 
 class Transaction:
-    """A connection to the database within a transaction.
+    """A connection to the database within a transaction. Only what runs as one has it, in its thread."""
 
-    Whatever is asked of it ends before the one who asked is cancelled. Else the driver's thread would carry on alone:
-    begin what nobody ends, and hold the lock on the database with it.
-    """
-
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.announcements: list[Announcement] = []
 
@@ -64,31 +88,55 @@ class Transaction:
         if announcement not in self.announcements:
             self.announcements.append(announcement)
 
-    async def execute(
-        self, statement: Executable, many: Sequence[Mapping[str, object]] | None = None
-    ) -> CursorResult[Any]:
+    def execute(self, statement: Executable, many: Sequence[Mapping[str, object]] | None = None) -> CursorResult[Any]:
         """Execute a statement, or execute it for each of ``many`` sets of its parameters."""
-        return await _whole(self._connection.execute(statement, many))
+        return self._connection.execute(statement, many)
 
-    async def rollback(self) -> None:
+    def rollback(self) -> None:
         """Take back what was asked so far. Nothing of it is announced."""
         self.announcements.clear()
-        await _whole(self._connection.rollback())
+        self._connection.rollback()
+
+
+class Turns:
+    """Threads in which transactions have their turns one after the other, and those first that go ahead.
+
+    The next one is taken up without the event loop, which is busiest when most waits.
+    """
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._threads = ThreadPoolExecutor(threads, name)
+        self._numbers = count()
+        self._waiting: PriorityQueue[tuple[bool, int, Future[Any], Callable[[], Any]]] = PriorityQueue()
+
+    def submit(self, work: Callable[[], T], *, ahead: bool = False) -> Future[T]:
+        future: Future[T] = Future()
+        self._waiting.put((not ahead, next(self._numbers), future, work))
+        self._threads.submit(self._next)
+        return future
+
+    def _next(self) -> None:
+        _, _, future, work = self._waiting.get_nowait()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # whoever waits for it gets it
+            future.set_exception(error)
 
 
 class Database:
     """Opened with ``Database.open``; the schema is up to date from then on."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.announcements = Announcements()
         self.url = engine.url
         self.writability = Writability()
         self.token: int | None = None  # by which this process acts; None: by none, as that of a terminal
         self._engine = engine
-        self._writer = engine.execution_options(dockerhealth_writes=True)
-        # SQLite lets one write. Connections of those that wait for it would be gone from all others.
-        self._reads, self._writes = asyncio.Semaphore(READERS), asyncio.Semaphore(1)
-        self._queue = asyncio.Semaphore(1)  # in which those wait whose write may wait
+        self._for_writing = engine.execution_options(dockerhealth_writes=True)
+        self._readers = Turns(READERS, "store-reader")
+        self._writer = Turns(1, "store-writer")  # SQLite lets one write
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -98,14 +146,11 @@ class Database:
         if path is not None:
             _check_folder(full, path)
         is_new = path is not None and not path.exists()
-        engine = create_async_engine(full)
+        database = cls(_engine(full))
         if path is not None:
-            _tame_sqlite(engine)
-        database = cls(engine)
+            _tame_sqlite(database._engine)
         try:
-            async with database._writer.begin() as connection:
-                await connection.run_sync(upgrade)
-                await connection.execute(_NO_CHANGE)
+            await asyncio.wrap_future(database._writer.submit(database._bring_up_to_date))
         except (SQLAlchemyError, OSError) as error:
             await database.close()
             raise StoreError(_unusable(full, error, path)) from error
@@ -122,55 +167,72 @@ class Database:
             raise StoreError(f"There is no store at {path} yet: dockerhealth has not run with this configuration.")
         if path is not None:
             full = full.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
-        database = cls(create_async_engine(full))
+        database = cls(_engine(full))
         try:
-            async with database._engine.connect() as connection:
-                await connection.execute(_ANYTHING)
+            await asyncio.wrap_future(database._readers.submit(database._see_that_it_is_there))
         except (SQLAlchemyError, OSError) as error:
             await database.close()
             raise StoreError(_unusable(full, error, None)) from error
         return database
 
+    def _bring_up_to_date(self) -> None:
+        with self._for_writing.begin() as connection:
+            upgrade(connection)
+            connection.execute(_NO_CHANGE)
+
+    def _see_that_it_is_there(self) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(_ANYTHING)
+
     async def probe(self) -> None:
         """Write, and change nothing. Raises StoreError."""
-        async with self.writing(whoever_acts=True) as connection:
-            await connection.execute(_NO_CHANGE)
+        await self.change(lambda connection: connection.execute(_NO_CHANGE), whoever_acts=True)
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        await asyncio.wrap_future(self._writer.submit(self._engine.dispose))
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
-        """Open a transaction that only reads. Raises StoreError."""
-        with _own_errors():
-            async with self._reads, _transaction(self._engine) as transaction:
-                yield transaction
+    async def query(self, work: Callable[[Transaction], T], *, ahead: bool = False) -> T:
+        """What ``work`` comes to, which only reads: ``ahead`` of all that only wait for their turn.
 
-    @asynccontextmanager
-    async def writing(self, *, whoever_acts: bool = False, ahead: bool = False) -> AsyncIterator[Transaction]:
-        """Open a transaction that writes, once it is its turn: ``ahead`` of all that only wait for theirs.
+        Raises StoreError.
+        """
+        return await asyncio.wrap_future(self._readers.submit(partial(self._read, work), ahead=ahead))
+
+    async def change(self, work: Callable[[Transaction], T], *, whoever_acts: bool = False, ahead: bool = False) -> T:
+        """What ``work`` comes to, which writes when it is its turn: ``ahead`` of all that only wait for theirs.
+
+        Who is cancelled before its turn has changed nothing. Later, all of the change is made.
 
         Raises ConflictError, OutbidError, UnwritableError, StoreError.
         """
-        async with nullcontext() if ahead else self._queue, self._writes:
-            if not self.writability.may_try(time.monotonic()):
-                raise UnwritableError(f"The store cannot be written: {self.writability.why}.")
-            try:
-                with _own_errors():
-                    async with _transaction(self._writer) as transaction:
-                        if self.token is not None and not whoever_acts:
-                            await self._check_token(transaction)
-                        yield transaction
-            except UnwritableError as error:
-                self.writability.failed(str(error), time.monotonic())
-                raise
-            self.writability.worked(time.monotonic())
-        for announcement in transaction.announcements:
+        writing = self._writer.submit(partial(self._write, work, whoever_acts=whoever_acts), ahead=ahead)
+        result, announcements = await asyncio.wrap_future(writing)
+        for announcement in announcements:
             self.announcements.announce(announcement)
+        return result
 
-    async def _check_token(self, transaction: Transaction) -> None:
+    def _read(self, work: Callable[[Transaction], T]) -> T:
+        with _own_errors(), self._engine.begin() as connection:
+            return work(Transaction(connection))
+
+    def _write(self, work: Callable[[Transaction], T], *, whoever_acts: bool) -> tuple[T, list[Announcement]]:
+        if not self.writability.may_try(time.monotonic()):
+            raise UnwritableError(f"The store cannot be written: {self.writability.why}.")
+        try:
+            with _own_errors(), self._for_writing.begin() as connection:
+                transaction = Transaction(connection)
+                if self.token is not None and not whoever_acts:
+                    self._check_token(transaction)
+                result = work(transaction)
+        except UnwritableError as error:
+            self.writability.failed(str(error), time.monotonic())
+            raise
+        self.writability.worked(time.monotonic())
+        return result, transaction.announcements
+
+    def _check_token(self, transaction: Transaction) -> None:
         """Raises OutbidError."""
-        highest = (await transaction.execute(select(func.max(leaders.c.token)))).scalar()
+        highest = transaction.execute(select(func.max(leaders.c.token))).scalar()
         if highest != self.token:
             raise OutbidError("Another dockerhealth acts on this store by now. Nothing was written.")
 
@@ -193,35 +255,19 @@ def _own_errors() -> Iterator[None]:
         ) from error
 
 
-@asynccontextmanager
-async def _transaction(engine: AsyncEngine) -> AsyncIterator[Transaction]:
-    stack = AsyncExitStack()
-    try:
-        yield Transaction(await _whole(stack.enter_async_context(engine.begin())))
-    except BaseException as error:
-        await _whole(stack.__aexit__(type(error), error, error.__traceback__))
-        raise
-    await _whole(stack.aclose())
-
-
-async def _whole(work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` comes to. Who is cancelled meanwhile is told so when it has ended."""
-    task = asyncio.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is None:
-        return task.result()
-    if not task.cancelled():
-        task.exception()  # told to nobody: being cancelled comes first
-    raise cancelled
-
-
 def _with_driver(url: URL) -> URL:
-    return url.set(drivername="sqlite+aiosqlite") if url.drivername == "sqlite" else url
+    """The URL with a driver that works in threads, whichever a URL of an earlier release names."""
+    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+
+
+def _engine(url: URL) -> Engine:
+    """An engine with a connection for each that may have one at a time. Raises StoreError."""
+    if url.get_backend_name() == "sqlite" and _path(url) is None:
+        raise StoreError(f"The store {url} remembers nothing: name a file, sqlite:///dockerhealth.db say.")
+    try:
+        return create_engine(url, pool_size=READERS + 1, max_overflow=0)
+    except ImportError as error:
+        raise StoreError(f"The store {url} takes a program that is not installed: {error}. Install it.") from error
 
 
 def _path(url: URL) -> Path | None:
@@ -277,8 +323,8 @@ def _give_away(path: Path) -> None:
                 os.chown(beside, owner.st_uid, owner.st_gid)
 
 
-def _tame_sqlite(engine: AsyncEngine) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
+def _tame_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: object) -> None:
         # The driver's own BEGIN comes late and never says IMMEDIATE; without it, the one below is the only one.
         connection.isolation_level = None
@@ -288,7 +334,7 @@ def _tame_sqlite(engine: AsyncEngine) -> None:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:
         # A transaction that reads first and writes later fails at once, whatever the busy timeout, when another
         # process wrote in between. One that will write takes the write lock from its start, and waits for it.

@@ -33,8 +33,7 @@ class Leaders:
         self.signs = SignsOfLife(_beside(database))
 
     async def newest(self) -> Leader | None:
-        async with self._database.reading() as connection:
-            return await _newest(connection)
+        return await self._database.query(_newest, ahead=True)
 
     async def outbid(self, seen: Leader | None, process: str, within: float | None = None) -> Leader | None:
         """Add a row for this process, with a higher token than the newest one. None if that is not the one seen.
@@ -43,17 +42,20 @@ class Leaders:
         """
         leader = Leader(1 + (seen.token if seen else 0), self._life, process)
         asked = time.monotonic()
+
+        def bid(connection: Transaction) -> Leader | None:
+            if within is not None and time.monotonic() - asked > within:
+                return None
+            if _newest(connection) != seen:
+                return None
+            connection.execute(insert(leaders).values(asdict(leader)))
+            connection.execute(delete(leaders).where(leaders.c.token < leader.token - REMEMBERED))
+            return leader
+
         try:
-            async with self._database.writing() as connection:
-                if within is not None and time.monotonic() - asked > within:
-                    return None
-                if await _newest(connection) != seen:
-                    return None
-                await connection.execute(insert(leaders).values(asdict(leader)))
-                await connection.execute(delete(leaders).where(leaders.c.token < leader.token - REMEMBERED))
+            return await self._database.change(bid)
         except ConflictError:
             return None
-        return leader
 
     def act(self, token: int | None) -> None:
         """Have every change refused that is made once a higher token is there. None: have none refused any more."""
@@ -64,21 +66,24 @@ class Leaders:
 
         What looks have to write may wait, and is much where hosts fail together: a sign of life does not wait with it.
         """
-        async with self._database.writing(whoever_acts=True, ahead=True) as connection:
-            newest = await _newest(connection)
+
+        def count_on(connection: Transaction) -> Leader | None:
+            newest = _newest(connection)
             if newest is not None and newest.token != token:
                 return newest
-            await connection.execute(update(leaders).where(leaders.c.token == token).values(beats=leaders.c.beats + 1))
+            connection.execute(update(leaders).where(leaders.c.token == token).values(beats=leaders.c.beats + 1))
             return None
+
+        return await self._database.change(count_on, whoever_acts=True, ahead=True)
 
     async def give_up(self, token: int) -> None:
         """Let another process act at once."""
-        async with self._database.writing(whoever_acts=True) as connection:
-            await connection.execute(update(leaders).where(leaders.c.token == token).values(over=True))
+        over = update(leaders).where(leaders.c.token == token).values(over=True)
+        await self._database.change(lambda connection: connection.execute(over), whoever_acts=True)
 
 
-async def _newest(connection: Transaction) -> Leader | None:
-    row = (await connection.execute(select(leaders).order_by(leaders.c.token.desc()).limit(1))).first()
+def _newest(connection: Transaction) -> Leader | None:
+    row = connection.execute(select(leaders).order_by(leaders.c.token.desc()).limit(1)).first()
     return Leader(**row._asdict()) if row else None
 
 

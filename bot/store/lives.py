@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import delete, insert, select, update
 
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 from bot.store.tables import lives
 
 REMEMBERED = timedelta(days=7)  # of another machine, where nobody can tell whether it lives
@@ -52,28 +52,31 @@ class Lives:
     async def begin(self, now: datetime) -> None:
         """Let terminals find this process, and no more those that ended without a word."""
         here, me = socket.gethostname(), os.getpid()
-        async with self._database.writing(whoever_acts=True) as connection:
-            for row in (await connection.execute(select(lives))).all():
+
+        def begin(connection: Transaction) -> None:
+            for row in connection.execute(select(lives)).all():
                 gone = row.pid == me or not _exists(row.pid) if row.machine == here else now - row.at > REMEMBERED
                 if gone:
-                    await connection.execute(delete(lives).where(lives.c.id == row.id))
+                    connection.execute(delete(lives).where(lives.c.id == row.id))
             mine = {"id": self._life, "machine": here, "pid": me, "born": born(me), "at": now}
-            await connection.execute(insert(lives).values(mine))
+            connection.execute(insert(lives).values(mine))
+
+        await self._database.change(begin, whoever_acts=True)
 
     async def reloading(self, state: ReloadState, says: Sequence[str] = ()) -> None:
         """Tell how far a reload is."""
         ended = int(state in {ReloadState.TAKEN, ReloadState.KEPT})
         values = {"reloads": lives.c.reloads + ended, "state": state, "says": json.dumps(list(says))}
-        async with self._database.writing(whoever_acts=True) as connection:
-            await connection.execute(update(lives).where(lives.c.id == self._life).values(values))
+        told = update(lives).where(lives.c.id == self._life).values(values)
+        await self._database.change(lambda connection: connection.execute(told), whoever_acts=True)
 
     async def end(self) -> None:
-        async with self._database.writing(whoever_acts=True) as connection:
-            await connection.execute(delete(lives).where(lives.c.id == self._life))
+        mine = delete(lives).where(lives.c.id == self._life)
+        await self._database.change(lambda connection: connection.execute(mine), whoever_acts=True)
 
     async def all(self) -> tuple[Living, ...]:
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(select(lives).order_by(lives.c.at))).all()
+        oldest_first = select(lives).order_by(lives.c.at)
+        rows = await self._database.query(lambda connection: connection.execute(oldest_first).all())
         return tuple(
             Living(
                 row.id, row.machine, row.pid, row.born, row.reloads, ReloadState(row.state), tuple(json.loads(row.says))

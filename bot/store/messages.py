@@ -4,12 +4,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, case, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, case, exists, func, or_, select, update
 
 from bot.incidents.model import IncidentState
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 from bot.store.tables import leaders, messages
 
 _UNCLAIMED: Final[Mapping[str, object]] = {"claimed_by": "", "claimed_until": None}
@@ -59,22 +59,21 @@ class Messages:
         self._owner = owner
 
     async def get(self, incident_id: str) -> Posted | None:
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(messages).where(messages.c.incident_id == incident_id))).first()
-            return Posted(**row._asdict()) if row else None
+        found = await self._rows(select(messages).where(messages.c.incident_id == incident_id))
+        return next(iter(found), None)
 
     async def due(self, now: datetime) -> tuple[Posted, ...]:
         """What wants sending, alerts that nobody has seen yet first."""
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
-                select(messages).where(_over(messages.c.due_at, now)).order_by(messages.c.ts != "", messages.c.due_at)
-            )
-            return tuple(Posted(**row._asdict()) for row in rows)
+        return await self._rows(
+            select(messages).where(_over(messages.c.due_at, now)).order_by(messages.c.ts != "", messages.c.due_at)
+        )
 
     async def next_due(self) -> datetime | None:
-        async with self._database.reading() as connection:
-            due_at: datetime | None = (await connection.execute(select(func.min(messages.c.due_at)))).scalar()
-            return due_at
+        earliest = select(func.min(messages.c.due_at))
+        due_at: datetime | None = await self._database.query(
+            lambda connection: connection.execute(earliest).scalar(), ahead=True
+        )
+        return due_at
 
     async def redirect(self, channel: str, now: datetime) -> int:
         """Let what was never posted go to this channel. Returns how many messages that changes."""
@@ -82,9 +81,7 @@ class Messages:
         # What it superseded stands where it was. A post whose answer was lost is let go of: it went elsewhere.
         there = case((messages.c.superseded != "", messages.c.channel), else_="")
         values = {"channel": channel, "superseded_in": there, "configured": channel, "due_at": now, "attempts": 0}
-        async with self._database.writing() as connection:
-            changed = await connection.execute(update(messages).where(*waits).values({**values, **_NOTHING_UNDER_WAY}))
-            return changed.rowcount
+        return await self._change(update(messages).where(*waits).values({**values, **_NOTHING_UNDER_WAY}))
 
     async def claim(self, row: Posted, now: datetime, until: datetime) -> Posted | None:
         """Be the only one who posts a message until then. None where another process does, or has.
@@ -106,9 +103,7 @@ class Messages:
             messages.c.post_id == row.post_id,
         )
         values = {"post_id": post_id, "claimed_by": self._owner, "claimed_until": until}
-        async with self._database.writing() as connection:
-            won = await connection.execute(update(messages).where(*unposted, free).values(values))
-        if won.rowcount != 1:
+        if await self._change(update(messages).where(*unposted, free).values(values)) != 1:
             return None
         return replace(row, post_id=post_id, claimed_by=self._owner, claimed_until=until)
 
@@ -118,53 +113,56 @@ class Messages:
         """The message stands at (channel, ts) and shows what hashes to ``shown``: empty where that is not known."""
         values = {"channel": channel, "ts": ts, "shown": shown, "sent_at": now, "attempts": 0, "problem": ""}
         asked = {"configured": configured} if configured else {}
-        async with self._database.writing() as connection:
-            of_this = messages.c.incident_id == row.incident_id
-            await connection.execute(update(messages).where(of_this).values({**values, **_NOTHING_UNDER_WAY, **asked}))
-            # Where the incident changed while the message was under way, it is due again.
-            up_to_date = messages.c.version == row.version if shown else messages.c.version < 0
-            await connection.execute(update(messages).where(of_this).values(due_at=case((up_to_date, None), else_=now)))
+        # Where the incident changed while the message was under way, it is due again.
+        up_to_date = messages.c.version == row.version if shown else messages.c.version < 0
+        due_at = {"due_at": case((up_to_date, None), else_=now)}
+        of_this = messages.c.incident_id == row.incident_id
+        await self._change(update(messages).where(of_this).values({**values, **_NOTHING_UNDER_WAY, **asked, **due_at}))
 
     async def told_superseded(self, row: Posted) -> None:
         """The message that this one took the place of says so."""
         of_this = messages.c.incident_id == row.incident_id, messages.c.superseded == row.superseded
-        async with self._database.writing() as connection:
-            await connection.execute(update(messages).where(*of_this).values(superseded="", superseded_in=""))
+        await self._change(update(messages).where(*of_this).values(superseded="", superseded_in=""))
 
     async def settled(self, row: Posted) -> None:
         """There was nothing new to send."""
         unchanged = messages.c.incident_id == row.incident_id, messages.c.version == row.version
-        async with self._database.writing() as connection:
-            await connection.execute(update(messages).where(*unchanged).values(due_at=None, attempts=0))
+        await self._change(update(messages).where(*unchanged).values(due_at=None, attempts=0))
 
     async def postpone(self, row: Posted, due_at: datetime, problem: str, *, surely_not_sent: bool) -> None:
         """The attempt failed; the next one is made at ``due_at``, by the same id unless it is known to have failed."""
         of_this = messages.c.incident_id == row.incident_id
         values = {"due_at": due_at, "attempts": messages.c.attempts + 1, "problem": problem}
         free = _NOTHING_UNDER_WAY if surely_not_sent else _UNCLAIMED
-        async with self._database.writing() as connection:
-            await connection.execute(update(messages).where(of_this).values({**values, **free}))
+        await self._change(update(messages).where(of_this).values({**values, **free}))
 
     async def forget(self, row: Posted, now: datetime, channel: str = "") -> None:
         """The message is gone from Slack: it has to be posted again, in ``channel`` if one is given."""
         moved = {"channel": channel, "attempts": 0} if channel else {}
         values = {"ts": "", "shown": "", "due_at": now, **_NOTHING_UNDER_WAY, **moved}
-        async with self._database.writing() as connection:
-            await connection.execute(update(messages).where(messages.c.incident_id == row.incident_id).values(values))
+        await self._change(update(messages).where(messages.c.incident_id == row.incident_id).values(values))
 
     async def told_elsewhere(self, row: Posted, state: str) -> None:
         """Somebody was told past Slack that the incident is in this state."""
-        async with self._database.writing() as connection:
-            await connection.execute(
-                update(messages).where(messages.c.incident_id == row.incident_id).values(elsewhere=state)
-            )
+        await self._change(update(messages).where(messages.c.incident_id == row.incident_id).values(elsewhere=state))
 
     async def untold(self) -> tuple[Posted, ...]:
         """What no message in Slack shows, and what was told past Slack and may be over since."""
         unseen = or_(messages.c.ts == "", messages.c.elsewhere == IncidentState.OPEN)
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(messages).where(unseen))
-            return tuple(Posted(**row._asdict()) for row in rows)
+        return await self._rows(select(messages).where(unseen))
+
+    async def _rows(self, wanted: Select[Any]) -> tuple[Posted, ...]:
+        def found(connection: Transaction) -> tuple[Posted, ...]:
+            return tuple(Posted(**row._asdict()) for row in connection.execute(wanted))
+
+        return await self._database.query(found, ahead=True)
+
+    async def _change(self, change: Update) -> int:
+        """Make a change and return of how many rows. What people wait for goes ahead of what is only kept.
+
+        That holds nobody up for long: an outbox sends one message at a time.
+        """
+        return await self._database.change(lambda connection: connection.execute(change).rowcount, ahead=True)
 
 
 def _of_the_past() -> ColumnElement[bool]:

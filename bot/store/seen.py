@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
 
-from bot.store.database import Database
+from bot.store.database import Database, Transaction
 from bot.store.tables import seen
 
 REMEMBER = timedelta(minutes=15)  # Slack retries for about five
@@ -23,12 +23,15 @@ class Seen:
 
     async def first(self, delivery: str, now: datetime) -> bool:
         """Whether this delivery is new to this life of the process. It is not from then on."""
-        async with self._database.writing() as connection:
-            await connection.execute(delete(seen).where(seen.c.at < now - REMEMBER))
+
+        def take_on(connection: Transaction) -> bool:
+            connection.execute(delete(seen).where(seen.c.at < now - REMEMBER))
             known = seen.c.id == delivery
-            run = (await connection.execute(select(seen.c.run).where(known))).scalar()
+            run = connection.execute(select(seen.c.run).where(known)).scalar()
             if run is None:
-                await connection.execute(insert(seen).values(id=delivery, run=self._run, at=now))
+                connection.execute(insert(seen).values(id=delivery, run=self._run, at=now))
             elif run != self._run:
-                await connection.execute(update(seen).where(known).values(run=self._run, at=now))
+                connection.execute(update(seen).where(known).values(run=self._run, at=now))
             return run != self._run
+
+        return await self._database.change(take_on, ahead=True)

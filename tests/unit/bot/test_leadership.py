@@ -1,18 +1,20 @@
 """Of several bots on one store one acts."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import select
 
 from bot import leadership
 from bot.incidents.model import IncidentState
 from bot.leadership import Leadership
-from bot.store import Store, StoreError, leaders
-from bot.store.database import OutbidError
+from bot.store import Store, StoreError, leaders, tables
+from bot.store.database import OutbidError, Transaction
 from checks.execution.order import OnEvent, Order
 from checks.model import Applied
 from tests.unit.bot import life
@@ -218,26 +220,21 @@ async def test_a_sign_of_life_does_not_wait_behind_what_looks_write(tmp_path: Pa
     store = await Store.open(f"sqlite:///{tmp_path}/store.db")
     leader = await store.leaders.outbid(None, "here")
     assert leader
-    wrote: list[str] = []
-    begun, may_end = asyncio.Event(), asyncio.Event()
+    saw: list[int] = []  # how many signs of life there were when a look was written
+    begun, may_end = threading.Event(), threading.Event()
 
-    async def write(number: int) -> None:
-        async with store.database.writing():
-            begun.set()
-            await may_end.wait()
-            wrote.append(f"look {number}")
-
-    async def beat() -> None:
-        await store.leaders.beat(leader.token)
-        wrote.append("beat")
+    def look(connection: Transaction) -> None:
+        begun.set()
+        may_end.wait(10)
+        saw.append(connection.execute(select(tables.leaders.c.beats)).scalar_one())
 
     async with asyncio.TaskGroup() as writing:
-        for number in range(5):
-            writing.create_task(write(number))
-        await begun.wait()
-        beating = writing.create_task(beat())
+        for _ in range(5):
+            writing.create_task(store.database.change(look))
+        await asyncio.to_thread(begun.wait, 10)
+        beating = writing.create_task(store.leaders.beat(leader.token))
         await asyncio.sleep(0)
         may_end.set()
         await beating
-    assert wrote.index("beat") == 1
+    assert saw == [0, 1, 1, 1, 1]
     await store.close()

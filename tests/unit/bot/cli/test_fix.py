@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from bot.cli import arguments
 from bot.config import load
 from bot.incidents.model import Incident, IncidentKind, IncidentState
 from bot.store import Store, StoreError
+from bot.store.database import Transaction
 from checks.check import Checker
 from checks.commands import typed
 from checks.execution.order import Event, Happened, OnEvent, Order
@@ -277,9 +279,8 @@ def test_an_entry_that_was_changed_behind_our_back_is_found(config: Path, monkey
     invoke(*EVERYBODY, "-c", config)
 
     async def forge(store: Store) -> None:
-        async with store.database.writing() as connection:
-            await connection.execute(text("DROP TRIGGER audit_no_update"))
-            await connection.execute(text("UPDATE audit SET actor = 'U0MALLORY' WHERE event = 'approved'"))
+        for change in ("DROP TRIGGER audit_no_update", "UPDATE audit SET actor = 'U0MALLORY' WHERE event = 'approved'"):
+            await store.database.change(partial(Transaction.execute, statement=text(change)))
 
     stored(config, forge)
     result = invoke("audit", "verify", "-c", config)

@@ -14,7 +14,7 @@ from bot.store import Store
 from tests.unit.bot.cli.cli_world import configured
 
 SLACK = {"slack_sdk", "slack_bolt", "aiohttp"}
-DATABASE = {"sqlalchemy", "alembic", "aiosqlite"}
+DATABASE = {"sqlalchemy", "alembic"}
 ENGINE = {"docker", "requests", "urllib3"}
 SSH = {"asyncssh", "cryptography"}
 BOT = {"apscheduler", "prometheus_client", "structlog"}

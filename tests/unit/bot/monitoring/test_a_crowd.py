@@ -68,3 +68,12 @@ async def test_an_old_look_is_renewed_once_and_not_for_each_service(bot: life.Bo
     await bot.settled()
     assert bot.checker.looks == before + 1
     assert sorted(stored.values()) == [1] * len(SERVICES)
+
+
+async def test_looks_that_begin_together_leave_the_store_connections_enough(store: Store, clock: Clock) -> None:
+    hosts = [replace(HOST, name=f"host{number}") for number in range(100)]
+    monitor = Monitor(hosts, FakeChecker(clock), store, life.SETTINGS, clock=clock)
+    store.database._engine.pool._timeout = 0.01  # type: ignore[attr-defined]  # noqa: SLF001  # seconds, and not 30
+    looks = await asyncio.gather(*map(monitor.look, hosts), return_exceptions=True)
+    await monitor.close()
+    assert [error for error in looks if error] == []

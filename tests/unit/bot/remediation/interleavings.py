@@ -176,6 +176,6 @@ class World:
         await asyncio.gather(*rest, return_exceptions=True)
 
     def close(self) -> None:
-        self.loop.run_until_complete(self.engine.dispose())
+        self.engine.dispose()
         self._blank.close()
         self.loop.close()

@@ -8,18 +8,19 @@ import asyncio
 import selectors
 import sqlite3
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
-import aiosqlite
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import StaticPool
 
 from bot.store.database import Database, Transaction, _tame_sqlite  # the same SQLite as the product's
 from tests.unit.bot.samples import T0
+
+T = TypeVar("T")
 
 
 class Time(asyncio.SelectorEventLoop):
@@ -132,69 +133,52 @@ class Turns:
 class LifesDatabase(Database):
     """The database as one life has it. Each transaction is a turn; a life may die before, in or after it."""
 
-    def __init__(self, engine: AsyncEngine, life: Life, turns: Turns, written: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, life: Life, turns: Turns, written: Callable[[], None]) -> None:
         super().__init__(engine)
+        self._readers = self._writer = AtOnce()  # type: ignore[assignment]
         self._life = life
         self._turns = turns
         self._written = written
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
-        async with self._turns.turn(self._life), super().reading() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def writing(self, *, whoever_acts: bool = False, ahead: bool = False) -> AsyncIterator[Transaction]:
+    async def query(self, work: Callable[[Transaction], T], *, ahead: bool = False) -> T:
         async with self._turns.turn(self._life):
-            async with super().writing(whoever_acts=whoever_acts, ahead=ahead) as connection:
-                yield connection
-                self._life.touches()
+            return await super().query(work, ahead=ahead)
+
+    async def change(self, work: Callable[[Transaction], T], *, whoever_acts: bool = False, ahead: bool = False) -> T:
+        def lived(connection: Transaction) -> T:
+            result = work(connection)
+            self._life.touches()
+            return result
+
+        async with self._turns.turn(self._life):
+            result = await super().change(lived, whoever_acts=whoever_acts, ahead=ahead)
             self._written()
             self._life.touches()
+        return result
 
 
-def engine_on(path: str) -> AsyncEngine:
-    """The product's SQLite on a file, without a thread, and without waiting for the disk."""
+class AtOnce:
+    """In place of the database's threads: work is done where it is asked for."""
 
-    async def connect() -> aiosqlite.Connection:
-        return await _Threadless(lambda: sqlite3.connect(path), 64)
+    def submit(self, work: Callable[[], T], *, ahead: bool = False) -> Future[T]:
+        del ahead
+        future: Future[T] = Future()
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # whoever waits for it gets it
+            future.set_exception(error)
+        return future
 
-    engine = create_async_engine("sqlite+aiosqlite://", async_creator=connect, poolclass=StaticPool)
+
+def engine_on(path: str) -> Engine:
+    """The product's SQLite on a file, without waiting for the disk."""
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(path), poolclass=StaticPool)
     _tame_sqlite(engine)
 
-    @event.listens_for(engine.sync_engine, "connect")
+    @event.listens_for(engine, "connect")
     def connected(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA synchronous = OFF")
         cursor.close()
 
     return engine
-
-
-class _Threadless(aiosqlite.Connection):
-    def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
-        super().__init__(connector, iter_chunk_size)
-        self._tx = _AtOnce()  # type: ignore[assignment]
-        self._thread = _NoThread()  # type: ignore[assignment]
-
-
-class _AtOnce:
-    """In place of the queue to the thread."""
-
-    def put_nowait(self, item: tuple[asyncio.Future[Any] | None, Callable[[], Any]]) -> None:
-        future, work = item
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001  # whoever waits for it gets it
-            if future:
-                future.set_exception(error)
-        else:
-            if future:
-                future.set_result(result)
-
-
-class _NoThread:
-    daemon = True
-
-    def start(self) -> None:
-        """Work is done where it is asked for."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ from bot.incidents.model import (
     opening,
 )
 from bot.store import LeaseLostError, Store, StoreError
-from bot.store.database import ConflictError
+from bot.store.database import ConflictError, Transaction
 from bot.store.mapping import report_from, report_json
 from bot.store.runs import DECISION_HOLDS, Claim, RunEnd
 from bot.store.tables import metadata
@@ -352,8 +353,7 @@ async def test_every_change_of_a_run_is_in_the_log_which_nobody_can_change(store
     assert flaw(log) == ""
     for change in ("UPDATE audit SET says = 'nothing'", "DELETE FROM audit WHERE number = 4"):
         with pytest.raises(ConflictError, match="only ever added to"):
-            async with store.database.writing() as connection:
-                await connection.execute(text(change))
+            await store.database.change(partial(Transaction.execute, statement=text(change)))
 
 
 async def test_reports_that_say_the_same_are_kept_once(store: Store) -> None:
@@ -364,8 +364,8 @@ async def test_reports_that_say_the_same_are_kept_once(store: Store) -> None:
     known = await store.incidents.get("inc-1")
     assert known
     assert known.report == healthy(T0 + 3 * MINUTE)
-    async with store.database.reading() as connection:
-        assert (await connection.execute(text("SELECT count(*) FROM reports"))).scalar() == 2
+    count = text("SELECT count(*) FROM reports")
+    assert await store.database.query(lambda connection: connection.execute(count).scalar()) == 2
 
 
 async def test_the_newest_report_of_each_service_is_known(store: Store) -> None:
@@ -456,6 +456,20 @@ async def test_sqlite_runs_with_a_write_ahead_log(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "store.db") as plain:
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     plain.close()
+
+
+async def test_a_store_that_keeps_nothing_or_takes_what_is_not_installed_says_so() -> None:
+    with pytest.raises(StoreError, match="remembers nothing"):
+        await Store.open("sqlite:///:memory:")
+    with pytest.raises(StoreError, match=r"not installed.*psycopg"):
+        await Store.open("postgresql+asyncpg://me:hidden@db/dockerhealth")
+
+
+async def test_a_store_that_an_earlier_release_was_told_of_by_its_driver_is_the_same(store: Store, url: str) -> None:
+    await stored(store)
+    other = await Store.open(url.replace("sqlite:", "sqlite+aiosqlite:"))
+    assert await other.incidents.get("inc-1")
+    await other.close()
 
 
 async def test_a_store_in_no_folder_says_what_to_do() -> None:
