@@ -44,8 +44,12 @@ from checks.timeline import timeline
 
 _FIXES = {fix.id: fix for fix in ALL_FIXES}
 
-_THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="diagnose")
-"""In which looks are diagnosed: 45,000 rules of a packet filter take seconds, in which others are to be read."""
+_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="diagnose")
+"""In which looks are diagnosed: 45,000 rules of a packet filter take seconds, in which others are to be read.
+
+Two, so that such a host does not hold up the next one. Of Python's threads one runs at a time: more of them would leave
+less for the event loop, and diagnose no sooner.
+"""
 
 
 class Checker:

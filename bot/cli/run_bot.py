@@ -23,9 +23,9 @@ from bot.store import StoreError
 
 STOPPED_WITHIN = 9.5  # seconds from the signal on
 
-THREADS_TAKE_TURNS = 0.0005
-"""Seconds, a tenth of Python's own. The event loop lets go of its turn with each call to the kernel, some of every
-reading, and would wait so long to have it back from each thread that diagnoses.
+THREADS_TAKE_TURNS = 0.0001
+"""Seconds, a fiftieth of Python's own. The event loop lets go of its turn with each call to the kernel, several of each
+reading, and would wait so long to have it back from every thread that diagnoses.
 """
 
 log = structlog.get_logger()

@@ -21,6 +21,7 @@ from bot.incidents.model import (
     Incident,
     IncidentKind,
     IncidentState,
+    Key,
     Streak,
     Thresholds,
     Transition,
@@ -46,6 +47,9 @@ UNEXPLAINED_FOR = timedelta(seconds=15)
 
 EXPLAINED_FOR = timedelta(minutes=1)
 """The same for one that does: it may have caught the host halfway, and the fault may have become another since."""
+
+KNOWN_FOR = timedelta(seconds=15)
+"""How long what goes on is not asked of the store again: another process may have changed it."""
 
 STORE_TRIED_EVERY = 2.0  # seconds
 
@@ -119,6 +123,7 @@ class Monitor:
         self._shared_checks = SharedChecks(self._check, clock)
         self._tasks = Tasks()
         self._renewing: set[str] = set()  # hosts
+        self._known: dict[Key, tuple[datetime | None, datetime]] = {}  # outages of which nothing is asked before then
         self._no_more: Callable[[], None] = lambda: None  # ends that the ends of fixes are told here
         self._tracker = IncidentTracker(store, monitor_settings.channel)
         self._watcher_offline = WatcherOffline(
@@ -190,6 +195,8 @@ class Monitor:
                 if streak.failed < self._watching.rules.open_after:
                     self._suspect(host, service, streak)
                     return
+            elif self._is_known(key, streak):
+                return
             await self._conclude(host, service, reading, held=False)
 
     def fell_silent(self, silence: Silence) -> None:
@@ -209,14 +216,35 @@ class Monitor:
         incident = await self._tracker.newest(key)
         transition = step(incident, streak, reading, self._watching.rules, now)
         if transition is None:
-            if incident and not reading.ok and not self._watcher_offline.is_told and outdated(incident, now):
-                self._renew(host)
+            if incident and streak.failed >= self._watching.rules.open_after:
+                self._goes_on(host, key, incident, now)
             return
         since = streak.since or reading.at
         if transition.new is IncidentState.OPEN and not held and self._watcher_offline.may_be(key, streak):
             self._watcher_offline.hold(host, service, since)
         elif await self._tracker.move(key, incident, transition) and transition.new is IncidentState.OPEN:
             self._diagnose(host, service, since)
+
+    def _goes_on(self, host: Host, key: Key, incident: Incident, now: datetime) -> None:
+        """Look at an outage again if that is due; else ask nothing of it until it is."""
+        report = incident.report
+        if outdated(incident, now):
+            if not self._watcher_offline.is_told:
+                self._renew(host)
+        elif report is not None and incident.state in {IncidentState.OPEN, IncidentState.ACKNOWLEDGED}:
+            until = now + min(_holds_for(report) - abs(now - report.at), KNOWN_FOR)
+            self._known[key] = self._tracker.streaks[key].since, until
+
+    def _is_known(self, key: Key, streak: Streak) -> bool:
+        """Whether one more failed reading changes nothing: its outage has been told, and was looked at a moment ago.
+
+        What another process makes of it meanwhile is seen some seconds later. To load each incident for each reading
+        is what a storm would otherwise spend most of its time on.
+        """
+        since, until = self._known.get(key, (None, None))
+        now = self._clock()
+        going_on = bool(streak.failed) and streak.since == since
+        return going_on and until is not None and until - KNOWN_FOR <= now < until  # the clock may be put back
 
     def _suspect(self, host: Host, service: Service, streak: Streak) -> None:
         """One failed reading is nothing; but should more follow, the diagnosis is there at once."""
@@ -315,7 +343,7 @@ class Monitor:
                 return
 
     async def _absorb(self, report: Report, asked_by: str | None = None) -> CheckResult:
-        """Store what a look found. Returns it as stored, and the service's live incident."""
+        """Store what a look found. Returns it as stored, and the live incident: as it is then, where somebody asked."""
         key = report.host, report.service
         async with self._tracker.locks[key]:
             await self._store.baselines.keep(report)
@@ -338,6 +366,8 @@ class Monitor:
             now = self._clock()
             changed = renewed(incident.offers, report, self._watching.policies, now, _offer_id)
             await self._store.incidents.save_report(incident.id, report, changed, now)
+            if asked_by is None:
+                return CheckResult(report, incident)
             return CheckResult(report, await self._store.incidents.get(incident.id))
 
     # --- what is known ---
@@ -375,8 +405,11 @@ def outdated(incident: Incident, now: datetime) -> bool:
     report = incident.report
     if report is None or incident.state not in {IncidentState.OPEN, IncidentState.ACKNOWLEDGED}:
         return False
-    holds_for = EXPLAINED_FOR if report.status is Status.UNHEALTHY else UNEXPLAINED_FOR
-    return abs(now - report.at) >= holds_for  # one of the future is as old: the clock was put back since
+    return abs(now - report.at) >= _holds_for(report)  # one of the future is as old: the clock was put back since
+
+
+def _holds_for(report: Report) -> timedelta:
+    return EXPLAINED_FOR if report.status is Status.UNHEALTHY else UNEXPLAINED_FOR
 
 
 def _offer_id() -> str:

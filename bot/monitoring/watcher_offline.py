@@ -58,7 +58,7 @@ class WatcherOffline:
 
     def may_be(self, key: Key, streak: Streak) -> bool:
         """Whether a service that is about to become an incident may fail because of that."""
-        newest = {each: self._tracker.readings.get(each) for each in self._keys}
+        newest = dict.fromkeys(self._keys) | self._tracker.readings
         return may_be_offline(key, streak.since or self._clock(), newest, self._tracker.live)
 
     def hold(self, host: Host, service: Service, since: datetime) -> None:

@@ -23,10 +23,9 @@ def may_be_offline(
         return False
     if EVERYWHERE in with_incident:
         return True
-    others = {other for other in newest if other[0] != key[0] and other not in with_incident}
-    if not others:
+    if any(_reached(reading) and reading.at >= since for reading in newest.values() if reading is not None):
         return False
-    return not any(_reached(reading) and reading.at >= since for reading in newest.values() if reading is not None)
+    return any(other[0] != key[0] and other not in with_incident for other in newest)
 
 
 def offline_report(reports: Sequence[Report]) -> Report | None:

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from bot.approvals.offers import usable
-from bot.incidents.model import IncidentState
-from bot.monitoring.monitor import EXPLAINED_FOR, UNEXPLAINED_FOR
+from bot.incidents.model import Incident, IncidentState, Transition
+from bot.monitoring.monitor import EXPLAINED_FOR, KNOWN_FOR, UNEXPLAINED_FOR
 from bot.monitoring.tracker import DIAGNOSIS_GRACE
 from bot.slack.listeners import glance
 from bot.slack.views import alert, overview
@@ -130,6 +132,32 @@ async def test_an_outage_that_a_look_did_not_explain_is_looked_at_again(bot: Bot
     bot.clock.passes(UNEXPLAINED_FOR.total_seconds())
     await bot.reads("fail")
     assert bot.checker.looks == looks + 1
+
+
+async def test_an_outage_that_goes_on_is_loaded_now_and_then_and_not_for_each_reading(
+    bot: Bot, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bot.breaks()
+    loaded: list[str] = []
+    newest = store.incidents.newest
+
+    async def counted(host: str, service: str) -> Incident | None:
+        loaded.append(service)
+        return await newest(host, service)
+
+    monkeypatch.setattr(store.incidents, "newest", counted)
+    await bot.reads("fail " * 14)
+    assert len(loaded) == 1
+
+
+async def test_an_outage_that_another_process_called_over_is_open_again_while_it_goes_on(
+    bot: Bot, store: Store
+) -> None:
+    await bot.breaks()
+    over = Transition(IncidentState.OPEN, IncidentState.RESOLVED, "a fix from a terminal", bot.clock())
+    assert await store.incidents.move((await bot.incident()).id, over)
+    await bot.reads("fail " * int(KNOWN_FOR.total_seconds() + 1))
+    assert (await bot.incident()).state is IncidentState.OPEN
 
 
 async def test_a_look_that_caught_the_host_halfway_is_corrected_by_the_next(bot: Bot) -> None:
