@@ -34,6 +34,11 @@ class Answers:
         found: dict[int, list[float]] = self._ask("seen")
         return found
 
+    @staticmethod
+    def fails(number: int) -> bool:
+        """Whether a service is among those that ``fail`` lets refuse: those at the last port."""
+        return number % _PORTS == _PORTS - 1
+
     def fail(self) -> None:
         """Let every second service refuse from now on."""
         self._ask("fail")
