@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -159,8 +160,9 @@ def _leader(process: subprocess.Popen[bytes], folders: Folders) -> int | None:
     if process.poll() is not None:
         raise LabError(f"{folders.name} did not boot:\n{folders.console.read_text(errors='replace')[-2000:]}")
     for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
-            return int(child)
+        with suppress(FileNotFoundError, ProcessLookupError):  # one that has ended since
+            if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                return int(child)
     return None
 
 
