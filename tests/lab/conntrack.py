@@ -20,7 +20,7 @@ HELD = 1500
 
 MAXIMUM = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 _BUCKETS = Path("/proc/sys/net/netfilter/nf_conntrack_buckets")  # as many as connections, by the kernel's own choice
-_LOCK = Path("/run/dockerhealth-lab-conntrack.lock")
+LOCK = Path("/run/dockerhealth-lab-conntrack.lock")
 _LENT = "/proc/sys/net/ipv4/tcp_max_tw_buckets"
 _PATIENCE = 120.0  # seconds that the other hosts may take, one after the other
 _UNIT = "crowd.service"
@@ -55,7 +55,7 @@ class Host(Protocol):
 
 def crowd(host: Host, maximum: int) -> None:
     """Have the host hold its connections, and give the kernel room for so many; other hosts wait until `give_back`."""
-    _take(host.name)
+    take(host.name)
     host.run("systemd-run", "--quiet", f"--unit={_UNIT}", "/usr/bin/python3", "-c", _CROWD)
     wait_for(f"{host.name}: its {HELD} connections", lambda: _count(host) >= HELD, timeout=20)
     MAXIMUM.write_text(str(maximum))
@@ -64,7 +64,7 @@ def crowd(host: Host, maximum: int) -> None:
 def give_back(host: Host) -> None:
     """Put the value back that this host or a killed run has changed; what another host has is left alone."""
     taken = host.name in _taken
-    with _taken.pop(host.name, None) or _LOCK.open("a+") as lock:
+    with _taken.pop(host.name, None) or LOCK.open("a+") as lock:
         if _locked(lock):
             _put_back(lock)
         if taken:
@@ -98,8 +98,9 @@ def _pass_on(host: Host, over: threading.Event) -> None:
             MAXIMUM.write_text(wanted)
 
 
-def _take(name: str) -> None:
-    lock = _LOCK.open("a+")
+def take(name: str) -> None:
+    """Have the table of connections for a host alone, once no other host has it, until `give_back`."""
+    lock = LOCK.open("a+")
     try:
         wait_for(f"{name}: another host has the table of connections", lambda: _locked(lock), _PATIENCE, every=0.2)
     except BaseException:

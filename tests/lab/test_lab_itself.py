@@ -69,8 +69,10 @@ def test_a_change_that_breaks_nothing_is_undone_too(host: LabHost) -> None:
 
 
 def test_room_for_connections_that_a_killed_run_took_is_given_back(host: LabHost) -> None:
+    conntrack.take(host.name)
     before = conntrack.MAXIMUM.read_text()
-    conntrack.MAXIMUM.write_text("1485")  # and nothing tells what it was: the machine that knew is gone
+    conntrack.LOCK.write_text("")  # nothing tells what it was: the machine that knew is gone
+    conntrack.MAXIMUM.write_text("1485")
     host.restore()
     assert conntrack.MAXIMUM.read_text() == before
 
