@@ -208,7 +208,10 @@ async def cut_off(lab: Lab, host: LabHost, folder: Path, point: Point) -> None:
 
 
 async def true_in_the_end(here: Scene) -> None:
-    """What the run is said to have come to is so on the host; and the next click mends what is left to mend."""
+    """What the run is said to have come to is so on the host; and the next click mends what is left to mend.
+
+    Where none had begun, Slack delivers the click again, and one may begin at any moment.
+    """
     offer = await here.ended()
     if offer is not None and offer.applied is not None:
         applied = offer.applied
@@ -218,7 +221,7 @@ async def true_in_the_end(here: Scene) -> None:
         assert here.forwards is (applied.outcome is Outcome.FIXED), applied.says
         assert here.is_kept is (applied.outcome is Outcome.FIXED), applied.says  # what was done halfway was taken back
         assert (here.host.outside() == "200") is (applied.outcome is Outcome.FIXED), applied.says
-    assert here.locks() == 0
+        assert here.locks() == 0
     await here.mended()
     assert here.locks() == 0
     assert here.slack.complaints == []
