@@ -274,7 +274,7 @@ def end_run(incident: Incident, applied: Applied, now: datetime) -> Transition:
     Where it was well before, it is so afterwards if it answers, however the plan ended. What was over stays over after
     a plan of which no step ran, unless it is seen not to answer.
     """
-    seen, since = _seen(applied)
+    seen, since = seen_outside(applied)
     over = incident.transitions[-1].old is IncidentState.RESOLVED
     was_well = over or incident.kind is IncidentKind.PREVENTION
     if applied.outcome is Outcome.FIXED and seen:
@@ -286,7 +286,7 @@ def end_run(incident: Incident, applied: Applied, now: datetime) -> Transition:
     return Transition(incident.state, IncidentState.OPEN, says, now, kind=kind, since=since if kind else None)
 
 
-def _seen(applied: Applied) -> tuple[bool | None, datetime | None]:
+def seen_outside(applied: Applied) -> tuple[bool | None, datetime | None]:
     """Whether the service was seen to answer from outside after the plan, and since when; None where nobody tried."""
     streak = Streak()
     for reading in applied.readings:

@@ -16,7 +16,7 @@ import structlog
 from bot.approvals.offers import offered
 from bot.approvals.policy import Policies
 from bot.incidents.audit import Entry
-from bot.incidents.model import AUTO, Approval, Incident, Offer, begin_run, end_run
+from bot.incidents.model import AUTO, Approval, Incident, Offer, begin_run, end_run, seen_outside
 from bot.store import LeaseLostError, OutbidError, Store, StoreError
 from bot.store.runs import Claim, RunEnd
 from bot.tasks import Tasks
@@ -127,7 +127,7 @@ class Runner:
         now = self._clock()
         for incident, offer in await self._store.runs.abandoned(now, host):
             if offer.id in self._carried_here:
-                continue  # its lease is over only by a clock that was put forward, or as the store was locked
+                continue  # its lease is over only as the store was locked: no sign of life could be written
             if offer.approval and await self._store.runs.take_over(offer, self._until(), now):
                 log.warning("fix: its runner is gone", host=incident.host, fix=offer.plan.name, offer=offer.id)
                 run = Run(incident, offer, offer.approval)
@@ -271,7 +271,7 @@ def _did_nothing_for_it(applied: Applied) -> bool:
 
     Nor is a service that answers now: who takes back what it may owe that to, takes it down.
     """
-    answers = any(reading.ok for reading in applied.readings[-1:])
+    answers, _ = seen_outside(applied)
     return applied.outcome is Outcome.NOT_FIXED and applied.cause_gone is False and not answers
 
 

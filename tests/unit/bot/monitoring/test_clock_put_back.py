@@ -33,6 +33,15 @@ async def offered(bot: Bot) -> list[Plan]:
     return [offer.plan for offer in (await bot.incident()).offers if usable(offer, bot.clock())]
 
 
+async def mending(store: Store, clock: Clock, executor: SlowExecutor) -> Bot:
+    """A bot in the middle of an approved fix."""
+    bot = Bot(store, clock, FakeChecker(clock), executor)
+    offer = await bot.breaks()
+    await bot.clicks.approve(click(target=offer))
+    await executor.halfway.wait()
+    return bot
+
+
 async def test_an_old_look_is_not_the_diagnosis_of_what_fails_after_the_clock_was_put_back(bot: Bot) -> None:
     await bot.monitor.look(HOST)
     bot.clock.passes(-AN_HOUR)
@@ -111,10 +120,7 @@ async def test_a_clock_put_forward_takes_no_run_from_the_process_that_carries_it
     store: Store, clock: Clock
 ) -> None:
     executor = SlowExecutor()
-    bot = Bot(store, clock, FakeChecker(clock), executor)
-    offer = await bot.breaks()
-    await bot.clicks.approve(click(target=offer))
-    await executor.halfway.wait()
+    bot = await mending(store, clock, executor)
     clock.passes(AN_HOUR)
     assert timedelta(seconds=AN_HOUR) > LEASE
     await bot.runner.recover()
@@ -151,10 +157,7 @@ async def test_a_run_is_held_for_as_long_as_ever_though_the_clock_is_set(
     store: Store, clock: Clock, jump: float
 ) -> None:
     executor = SlowExecutor()
-    bot = Bot(store, clock, FakeChecker(clock), executor)
-    offer = await bot.breaks()
-    await bot.clicks.approve(click(target=offer))
-    await executor.halfway.wait()
+    bot = await mending(store, clock, executor)
     await bot.clock_is_set(jump)
     assert await store.runs.abandoned(clock()) == ()
     clock.passes(LEASE.total_seconds())

@@ -18,6 +18,7 @@ from tests.unit.bot.samples import Clock, FakeChecker, FakeExecutor, broken, cli
 
 RULE = AutoRule(FixId.ENABLE_IP_FORWARD, "host1", per_day=2, returns_within=timedelta(minutes=10))
 AUTOMATIC = replace(POLICIES, auto=(RULE,))
+SAFE = replace(plan(), undo_unasked=True)
 SWITCHED = Difference(Family.SYSCTL, "sysctl net.ipv4.ip_forward", "0", "1", announced=True)
 
 
@@ -35,6 +36,17 @@ async def comes_back(bot: Bot, after: float, of: Plan | None = None) -> None:
     bot.clock.passes(after)
     bot.checker.report = lambda at: broken(of or plan(), at=at)
     await bot.reads("fail fail")
+
+
+async def fixed_by_a_person(store: Store, clock: Clock, executor: FakeExecutor) -> Bot:
+    """A bot whose fix was approved and has ended, one of those that are taken back by themselves where that is safe."""
+    bot = Bot(store, clock, FakeChecker(clock), executor)
+    bot.checker.report = lambda at: broken(SAFE, at=at)
+    await bot.reads("fail fail")
+    await bot.posted()
+    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
+    await bot.settled()
+    return bot
 
 
 async def events(bot: Bot) -> list[str]:
@@ -102,19 +114,13 @@ async def test_no_more_than_so_many_a_day(bot: Bot, executor: FakeExecutor) -> N
 async def test_what_did_nothing_for_its_cause_is_taken_back_by_itself_where_that_is_safe(
     store: Store, clock: Clock
 ) -> None:
-    safe = replace(plan(), undo_unasked=True)
     silent = replace(fixed(), outcome=Outcome.NOT_FIXED, differences=(SWITCHED,), readings=(failed(clock()),))
     did_nothing = replace(silent, says="it holds", cause_gone=False)
     executor = FakeExecutor(did_nothing)
-    bot = Bot(store, clock, FakeChecker(clock), executor)
-    bot.checker.report = lambda at: broken(safe, at=at)
-    await bot.reads("fail fail")
-    await bot.posted()
-    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
-    await bot.settled()
+    bot = await fixed_by_a_person(store, clock, executor)
     tried, taken_back = executor.ran
-    assert (tried, taken_back.undoes) == (safe, (await bot.incident()).offers[0].id)
-    assert taken_back.steps == safe.undo
+    assert (tried, taken_back.undoes) == (SAFE, (await bot.incident()).offers[0].id)
+    assert taken_back.steps == SAFE.undo
     assert taken_back.restores == (SWITCHED,)
     by = [each.approval.who for each in (await bot.incident()).offers if each.plan.undoes and each.approval]
     assert by == [AUTO]
@@ -126,12 +132,7 @@ async def test_what_did_nothing_for_its_cause_stays_where_the_service_answers_no
     says = "it is 1, but no file sets it any more"
     answers = replace(fixed(), outcome=Outcome.NOT_FIXED, says=says, differences=(SWITCHED,), cause_gone=False)
     executor = FakeExecutor(answers)
-    bot = Bot(store, clock, FakeChecker(clock), executor)
-    bot.checker.report = lambda at: broken(replace(plan(), undo_unasked=True), at=at)
-    await bot.reads("fail fail")
-    await bot.posted()
-    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
-    await bot.settled()
+    bot = await fixed_by_a_person(store, clock, executor)
     assert len(executor.ran) == 1
     approved, undo = (await bot.incident()).offers
     assert (undo.plan.undoes, undo.approval) == (approved.id, None)  # a person may take it back
@@ -144,11 +145,6 @@ async def test_what_mended_its_cause_stays_though_something_else_is_wrong(
 ) -> None:
     step = StepResult(plan().steps[0], 0, "")
     executor = FakeExecutor(Applied(Outcome.NOT_FIXED, "and another", (step,), (), (SWITCHED,), cause_gone))
-    bot = Bot(store, clock, FakeChecker(clock), executor)
-    bot.checker.report = lambda at: broken(replace(plan(), undo_unasked=True), at=at)
-    await bot.reads("fail fail")
-    await bot.posted()
-    await bot.clicks.approve(click(target=(await bot.incident()).offers[-1].id))
-    await bot.settled()
+    bot = await fixed_by_a_person(store, clock, executor)
     assert len(executor.ran) == 1
     await bot.close()
