@@ -212,8 +212,8 @@ class Monitor:
     async def _conclude(self, host: Host, service: Service, reading: Reading, *, held: bool) -> None:
         """Move the incident of a service on, as its newest reading says. One that was ``held`` is not held again."""
         key = host.name, service.name
-        streak, now = self._tracker.streaks[key], self._clock()
         incident = await self._tracker.newest(key)
+        streak, now = self._tracker.streaks[key], self._clock()  # the failures may have been forgotten meanwhile
         transition = step(incident, streak, reading, self._watching.rules, now)
         if transition is None:
             if incident and streak.failed >= self._watching.rules.open_after:

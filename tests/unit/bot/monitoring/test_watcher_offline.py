@@ -278,6 +278,34 @@ async def test_the_notice_ends_when_a_later_look_rules_it_out(rack: Rack) -> Non
     assert (await rack.notice()).transitions[-1].reason.endswith("b is reached")
 
 
+async def test_a_failure_that_the_end_of_the_notice_forgets_is_forgotten_also_where_it_was_being_judged(
+    rack: Rack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rack.seen = False
+    await rack.reads(3)
+    rack.seen, rack.down = True, {"a", "b", "c"}
+    rack.clock.passes(HOLDS_FOR.total_seconds())
+    asked, answered, newest = asyncio.Event(), asyncio.Event(), rack.store.incidents.newest
+
+    async def answers_of_c_late(host: str, service: str) -> Incident | None:
+        incident = await newest(host, service)
+        if host == "c":
+            asked.set()
+            await answered.wait()
+        return incident
+
+    monkeypatch.setattr(rack.store.incidents, "newest", answers_of_c_late)
+    judged = asyncio.create_task(rack.monitor.read(rack.hosts["c"], rack.hosts["c"].services[0]))
+    await asyncio.wait_for(asked.wait(), 5)
+    await rack.monitor.read(rack.hosts["a"], rack.hosts["a"].services[0])
+    await rack.settled()
+    assert await rack.live() == []
+    answered.set()
+    await judged
+    await rack.settled()
+    assert await rack.live() == []
+
+
 async def test_a_restart_while_nothing_is_reached_repeats_no_notice(rack: Rack, store: Store, clock: Clock) -> None:
     rack.seen = False
     await rack.reads(3)
