@@ -165,14 +165,14 @@ class Checker:
 
 
 def _reports(looks: Sequence[Look], at: datetime, took_ms: float) -> list[Report]:
-    return [report(look, at, took_ms) for look in looks]
+    return without_secrets([report(look, at, took_ms) for look in looks])
 
 
 def report(look: Look, at: datetime, took_ms: float) -> Report:
     """All that follows from one look. Pure."""
     diagnosis = diagnose(look)
     plans, refused = _plans(look, diagnosis)
-    found = Report(
+    return Report(
         host=look.host.name,
         service=look.service.name,
         at=at,
@@ -194,7 +194,6 @@ def report(look: Look, at: datetime, took_ms: float) -> Report:
         unavailable=look.facts.unavailable(ALL_FACTS) if look.facts is not None else (),
         blind=_blind(look),
     )
-    return without_secrets(found)
 
 
 def _blind(look: Look) -> tuple[Blindness, ...]:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from checks.facts.addresses import ADDRESSES, ADDRESSES_IPV6
@@ -37,8 +38,14 @@ class MissingError(Exception):
 
     def __init__(self, fact: str, reason: str, *, of_host: bool = False) -> None:
         """``of_host``: because the whole host could not be looked at."""
-        self.missing = Missing(fact, reason, of_host)
+        self.missing = _missing(fact, reason, of_host)
         super().__init__(self.missing.says)
+
+
+@lru_cache(maxsize=512)
+def _missing(fact: str, reason: str, of_host: bool) -> Missing:  # noqa: FBT001  # a cache takes no keywords
+    """The same one each time: of a host that cannot be looked at, each service has a hundred."""
+    return Missing(fact, reason, of_host)
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ class Look:
         value = self.recount.facts.get(source) if self.recount else None
         return None if isinstance(value, Unavailable) else value
 
-    @property
+    @cached_property
     def way(self) -> Way:
         """What the host said of the way to the service; empty where it could not be asked.
 
@@ -147,7 +154,7 @@ class Look:
         way = path.ways.get(self.service.port, Way()) if path else Way()
         return way if way.client is None or (":" in way.client) == self.by_ipv6 else way.of_another_family
 
-    @property
+    @cached_property
     def container(self) -> Container | None:
         """The container that publishes the service's port, whatever name the configuration has; None where none does.
 

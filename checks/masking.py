@@ -77,24 +77,34 @@ def masked(text: str) -> str:
 
 def without_secrets(value: T) -> T:
     """The same value, all texts within it masked, but those of plans: what these run is what was shown and approved."""
-    return _without(value)  # type: ignore[no-any-return]  # of the same type
+    return _without(value, set())  # type: ignore[no-any-return]  # of the same type
 
 
-def _without(value: Any) -> Any:
-    """What has no secret stays the same object: most of a report is looked at, and nothing of it made anew."""
+def _without(value: Any, clean: set[str]) -> Any:
+    """What has no secret stays the same object: most of a report is looked at, and nothing of it made anew.
+
+    ``clean`` are the texts that have none: the reports on the services of a host say much of the same.
+    """
     kind = type(value)
     if kind is str:
-        return masked(value)
+        if value in clean:
+            return value
+        after = masked(value)
+        if after == value:
+            clean.add(value)
+        return after
     if kind is tuple or kind is list:
-        each = [_without(one) for one in value]
+        each = [_without(one, clean) for one in value]
         return value if all(map(is_, each, value)) else kind(each)
     if kind is dict:  # its keys are names of ours
-        values = [_without(one) for one in value.values()]
+        values = [_without(one, clean) for one in value.values()]
         return value if all(map(is_, values, value.values())) else dict(zip(value, values, strict=True))
     changed = {}
     for name in _names(kind):  # type: ignore[arg-type]  # a type can be hashed
         before = getattr(value, name)
-        after = _without(before)
+        if not before:  # what is empty has no text
+            continue
+        after = _without(before, clean)
         if after is not before:
             changed[name] = after
     return replace(value, **changed) if changed else value

@@ -58,8 +58,8 @@ class WatcherOffline:
 
     def may_be(self, key: Key, streak: Streak) -> bool:
         """Whether a service that is about to become an incident may fail because of that."""
-        newest = dict.fromkeys(self._keys) | self._tracker.readings
-        return may_be_offline(key, streak.since or self._clock(), newest, self._tracker.live)
+        since = streak.since or self._clock()
+        return may_be_offline(key, since, self._keys, self._tracker.readings, self._tracker.live)
 
     def hold(self, host: Host, service: Service, since: datetime) -> None:
         """Let the look that began on suspicion say whether this is one incident or one of many."""

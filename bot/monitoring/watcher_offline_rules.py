@@ -1,6 +1,6 @@
 """Decides when one notice, that dockerhealth reaches no host, stands for the incidents of all services. Pure."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,20 +12,21 @@ EVERYWHERE: Key = (ALL_HOSTS, "")
 
 
 def may_be_offline(
-    key: Key, since: datetime, newest: Mapping[Key, Reading | None], with_incident: Collection[Key]
+    key: Key, since: datetime, watched: Iterable[Key], newest: Mapping[Key, Reading], with_incident: Collection[Key]
 ) -> bool:
     """Whether a service that fails ``since`` then may fail because nothing at all is reached from here.
 
-    ``newest``: the newest reading of every service. What has an incident of its own was broken before, and is no
-    sign of it; a service that was reached since then is a sign of the contrary. While the notice stands, it holds.
+    ``newest``: the newest reading of each service ``watched`` that was read. What has an incident of its own was broken
+    before, and is no sign of it; a service that was reached since then is a sign of the contrary. While the notice
+    stands, it holds.
     """
     if _reached(newest.get(key)):
         return False
     if EVERYWHERE in with_incident:
         return True
-    if any(_reached(reading) and reading.at >= since for reading in newest.values() if reading is not None):
+    if any(_reached(reading) and reading.at >= since for reading in newest.values()):
         return False
-    return any(other[0] != key[0] and other not in with_incident for other in newest)
+    return any(other[0] != key[0] and other not in with_incident for other in watched)
 
 
 def offline_report(reports: Sequence[Report]) -> Report | None:

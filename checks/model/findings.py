@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from checks.model.plans import FixId
 
@@ -45,7 +46,7 @@ class Missing:
     reason: str
     of_host: bool = False
 
-    @property
+    @cached_property
     def says(self) -> str:
         return f"{self.fact}: {self.reason}"
 

@@ -30,7 +30,7 @@ from checks.model import (
 from tests.unit.bot.life import SETTINGS
 from tests.unit.bot.samples import T0, Clock, broken, failed, good, healthy, plan
 
-A, B, C = ("a", "registry"), ("b", "registry"), ("c", "registry")
+ALL = A, B, C = ("a", "registry"), ("b", "registry"), ("c", "registry")
 LATER = T0 + timedelta(seconds=2)
 
 
@@ -42,32 +42,32 @@ def answered_badly(at: datetime = T0) -> Reading:
 
 
 def test_a_service_is_suspected_alone_where_another_host_was_reached_since() -> None:
-    assert not may_be_offline(A, T0, {A: failed(), B: good(LATER)}, ())
-    assert not may_be_offline(A, T0, {A: failed(), B: answered_badly(LATER)}, ())
+    assert not may_be_offline(A, T0, ALL, {A: failed(), B: good(LATER)}, ())
+    assert not may_be_offline(A, T0, ALL, {A: failed(), B: answered_badly(LATER)}, ())
 
 
 def test_nothing_is_known_to_be_reached_where_the_others_fail_or_were_reached_only_before() -> None:
-    assert may_be_offline(A, LATER, {A: failed(LATER), B: failed(LATER)}, ())
-    assert may_be_offline(A, LATER, {A: failed(LATER), B: good(T0), C: None}, ())
+    assert may_be_offline(A, LATER, ALL, {A: failed(LATER), B: failed(LATER)}, ())
+    assert may_be_offline(A, LATER, ALL, {A: failed(LATER), B: good(T0)}, ())
 
 
 def test_a_single_host_never_waits() -> None:
-    assert not may_be_offline(A, T0, {A: failed()}, ())
-    assert not may_be_offline(A, T0, {A: failed(), ("a", "web"): failed()}, ())
+    assert not may_be_offline(A, T0, [A], {A: failed()}, ())
+    assert not may_be_offline(A, T0, [A, ("a", "web")], {A: failed(), ("a", "web"): failed()}, ())
 
 
 def test_a_host_that_was_broken_before_is_no_sign_of_anything() -> None:
-    assert not may_be_offline(A, T0, {A: failed(), B: failed()}, {B})
-    assert may_be_offline(A, T0, {A: failed(), B: failed(), C: failed()}, {B})
+    assert not may_be_offline(A, T0, [A, B], {A: failed(), B: failed()}, {B})
+    assert may_be_offline(A, T0, ALL, {A: failed(), B: failed(), C: failed()}, {B})
 
 
 def test_while_the_notice_stands_everything_waits_but_what_is_plainly_reached() -> None:
-    assert may_be_offline(A, T0, {A: failed(LATER), B: good(LATER)}, {EVERYWHERE})
-    assert not may_be_offline(A, T0, {A: answered_badly(LATER), B: failed(LATER)}, {EVERYWHERE})
+    assert may_be_offline(A, T0, ALL, {A: failed(LATER), B: good(LATER)}, {EVERYWHERE})
+    assert not may_be_offline(A, T0, ALL, {A: answered_badly(LATER), B: failed(LATER)}, {EVERYWHERE})
 
 
 def test_a_service_that_accepts_connections_is_reached_however_it_answers() -> None:
-    assert not may_be_offline(A, T0, {A: answered_badly(), B: failed()}, ())
+    assert not may_be_offline(A, T0, ALL, {A: answered_badly(), B: failed()}, ())
 
 
 # --- the notice ---
