@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
@@ -33,7 +34,7 @@ from bot.incidents.model import (
     opened,
     opening,
 )
-from bot.store import LeaseLostError, Store, StoreError
+from bot.store import LeaseLostError, Store, StoreError, migrations
 from bot.store.database import ConflictError, Transaction
 from bot.store.mapping import report_from, report_json
 from bot.store.runs import DECISION_HOLDS, Claim, RunEnd
@@ -426,6 +427,11 @@ def test_the_migrations_make_the_tables_that_the_code_uses(url: str) -> None:
     with engine.connect() as connection:
         assert list(compare_metadata(MigrationContext.configure(connection), metadata)) == []
     engine.dispose()
+
+
+def test_the_newest_migration_is_the_last_one_of_the_folder() -> None:
+    folder = Path(migrations.__file__).parent
+    assert migrations.head() == ScriptDirectory(folder).get_current_head()
 
 
 async def test_two_stores_that_are_up_to_date_can_be_opened_at_once(tmp_path: Path) -> None:
