@@ -40,6 +40,7 @@ from checks.errors import (
 from checks.model import Host, Output
 
 T = TypeVar("T")
+E = TypeVar("E", bound=LookError)
 
 OUTPUT_CAP = 4_000_000
 """Bytes of stdout and stderr together that one command may print."""
@@ -175,7 +176,7 @@ class Connection:
         if self._outwaiting is not None:
             await asyncio.wait((self._outwaiting,), timeout=_SAID_AFTER)
             if self._last_error is not None:
-                raise self._last_error
+                raise _anew(self._last_error)
         patience = self.host.login.connect_timeout * _FOR_THE_OLD
         opening = asyncio.ensure_future(ssh.create_session(lambda: collector, command, encoding=None))
         try:
@@ -243,7 +244,7 @@ class Connection:
                 return self._ssh
             clock = asyncio.get_running_loop().time
             if self._last_error is not None and clock() < self._not_before:
-                raise self._last_error
+                raise _anew(self._last_error)
             self._refusals.check(self.host)
             try:
                 self._ssh = await self._connect(within or self.host.login.connect_timeout)
@@ -258,7 +259,7 @@ class Connection:
         self._failures += 1
         delay = min(_BACKOFF_MOST, _BACKOFF_FIRST * 2**self._failures) * random.uniform(0.5, 1)  # noqa: S311  # jitter, no secret
         self._not_before = asyncio.get_running_loop().time() + delay
-        self._last_error = error
+        self._last_error = _anew(error)
 
     @property
     def is_warm(self) -> bool:
@@ -433,7 +434,7 @@ class Refusals:
         """Note that an sshd refused a login just now."""
         before = self._refused.get(_place(host))
         wait = _REFUSED_FIRST if before is None else min(_REFUSED_MOST, before.wait * 2)
-        self._refused[_place(host)] = _Refused(error, asyncio.get_running_loop().time(), wait)
+        self._refused[_place(host)] = _Refused(_anew(error), asyncio.get_running_loop().time(), wait)
 
     def forget(self, host: Host) -> None:
         """Forget them: a login was granted."""
@@ -443,7 +444,7 @@ class Refusals:
         """Raise the last refusal where it is too early for another login."""
         refused = self._refused.get(_place(host))
         if refused is not None and asyncio.get_running_loop().time() < refused.at + refused.wait:
-            raise refused.error
+            raise _anew(refused.error)
 
     def check_penalty(self, host: Host) -> None:
         """Raise the last refusal where a connection was dropped that may have been for it."""
@@ -452,6 +453,11 @@ class Refusals:
             raise SshLoginRefusedError(
                 host.name, f"{refused.error}; since then its sshd drops what comes from here (PerSourcePenalties)"
             )
+
+
+def _anew(error: E) -> E:
+    """The same error as it was before it was raised: then it holds all that was under way, and more each time."""
+    return type(error)(error.host, str(error))
 
 
 def _place(host: Host) -> tuple[str, int | None]:

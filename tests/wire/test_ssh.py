@@ -239,6 +239,20 @@ async def test_a_host_that_refuses_is_not_asked_again_at_once(server: Sshd, tmp_
     await connection.close()
 
 
+async def test_a_refusal_that_is_told_again_holds_nothing_of_who_was_told_it_before(tmp_path: Path) -> None:
+    """An error that was raised has the frames that it passed, and with them all that a look had found by then."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        login = Login(port=taken.getsockname()[1], known_hosts=tmp_path / "known_hosts")
+        connection, told = Connection(Host("host1", "127.0.0.1", (), login)), []
+        for _ in range(3):
+            with pytest.raises(SshRefusedError) as error:
+                await connection.connected()
+            told.append(error)
+    assert len(told[1].traceback) == len(told[2].traceback) == 2
+    assert told[2].value.__cause__ is None
+
+
 async def test_an_sshd_that_refused_a_login_is_left_alone_by_all_who_reach_it_and_its_refusal_is_told_on(
     server: Sshd, tmp_path: Path
 ) -> None:
