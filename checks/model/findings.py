@@ -1,8 +1,11 @@
-"""What is wrong with a service, and what says so."""
+"""What is wrong with a service, and what says so.
 
+Each report has about a hundred findings, and a bot holds those of many services: what there are most of has slots.
+"""
+
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 
 from checks.model.plans import FixId
 
@@ -27,7 +30,7 @@ SSH = "ssh"
 """The fact of evidence that says why a host could not be looked at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One observed value that a verdict rests on, in words that a person can check."""
 
@@ -35,7 +38,7 @@ class Evidence:
     says: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Missing:
     """The fact without which nothing can be told, and why it could not be had.
 
@@ -46,9 +49,9 @@ class Missing:
     reason: str
     of_host: bool = False
 
-    @cached_property
+    @property
     def says(self) -> str:
-        return f"{self.fact}: {self.reason}"
+        return sys.intern(f"{self.fact}: {self.reason}")  # most causes of each service of a host say the same
 
 
 UNDETERMINED = "undetermined"
@@ -59,7 +62,7 @@ WATCHER_OFFLINE = "watcher-offline"
 """The cause that is not the host's: dockerhealth itself is cut off, and reaches none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A cause's verdict on one service. Its identity is (cause, service), never its wording or time."""
 
