@@ -8,6 +8,8 @@ import structlog
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import postgresql as real_postgresql
+
 
 def pytest_configure() -> None:
     """Have a run that is told to end do so as after Ctrl-C, with all fixtures taken down, instead of on the spot."""
@@ -38,6 +40,13 @@ class TwoLabs(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TwoLabs:
     return TwoLabs(config, log)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[real_postgresql.Server]:
+    """One that is started for the first test that asks for it."""
+    with real_postgresql.server() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

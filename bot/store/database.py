@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, InternalError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from bot.store.announcements import Announcement, Announcements
 from bot.store.migrations import upgrade
@@ -44,13 +44,16 @@ READERS = 2
 A slow one is not to hold up all others. Of Python's threads one runs at a time: more would leave the event loop less.
 """
 
-BUSY_TIMEOUT = 10_000  # milliseconds that SQLite waits for another process's transaction
+BUSY_TIMEOUT = 10_000  # milliseconds that a transaction waits for another process's
 
 _DRIVERS = {
+    "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
     "postgresql+asyncpg": "postgresql+psycopg",
     "sqlite+aiosqlite": "sqlite",
 }
+
+_EXAMPLES = "sqlite:///dockerhealth.db or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 _NO_CHANGE = text("UPDATE alembic_version SET version_num = version_num")
 """Fails where nothing can be written: on a read-only file, ``BEGIN IMMEDIATE`` alone begins to read without a word."""
@@ -128,27 +131,25 @@ class Turns:
 class Database:
     """Opened with ``Database.open``; the schema is up to date from then on."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, reads: Engine, writes: Engine) -> None:
+        """Two views of one engine."""
         self.announcements = Announcements()
-        self.url = engine.url
+        self.url = reads.url
         self.writability = Writability()
         self.token: int | None = None  # by which this process acts; None: by none, as that of a terminal
-        self._engine = engine
-        self._for_writing = engine.execution_options(dockerhealth_writes=True)
+        self._reads, self._writes = reads, writes
         self._readers = Turns(READERS, "store-reader")
-        self._writer = Turns(1, "store-writer")  # SQLite lets one write
+        self._writer = Turns(1, "store-writer")  # one writes at a time
 
     @classmethod
     async def open(cls, url: str) -> Self:
         """Open the database, bring it up to date, and see that it can be written. Raises StoreError."""
-        full = _with_driver(make_url(url))
+        full = _parsed(url)
         path = _path(full)
         if path is not None:
             _check_folder(full, path)
         is_new = path is not None and not path.exists()
-        database = cls(_engine(full))
-        if path is not None:
-            _tame_sqlite(database._engine)
+        database = cls(*_tamed(_engine(full)))
         try:
             await asyncio.wrap_future(database._writer.submit(database._bring_up_to_date))
         except (SQLAlchemyError, OSError) as error:
@@ -161,13 +162,14 @@ class Database:
     @classmethod
     async def read(cls, url: str) -> Self:
         """Open the database for reading alone: nothing is made, nothing is changed. Raises StoreError."""
-        full = _with_driver(make_url(url))
+        full = _parsed(url)
         path = _path(full)
         if path is not None and not path.exists():
             raise StoreError(f"There is no store at {path} yet: dockerhealth has not run with this configuration.")
         if path is not None:
             full = full.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
-        database = cls(_engine(full))
+        engine = _engine(full)
+        database = cls(*(_tamed(engine) if path is None else (engine, engine)))
         try:
             await asyncio.wrap_future(database._readers.submit(database._see_that_it_is_there))
         except (SQLAlchemyError, OSError) as error:
@@ -176,12 +178,12 @@ class Database:
         return database
 
     def _bring_up_to_date(self) -> None:
-        with self._for_writing.begin() as connection:
+        with self._writes.begin() as connection:
             upgrade(connection)
             connection.execute(_NO_CHANGE)
 
     def _see_that_it_is_there(self) -> None:
-        with self._engine.connect() as connection:
+        with self._reads.connect() as connection:
             connection.execute(_ANYTHING)
 
     async def probe(self) -> None:
@@ -189,7 +191,7 @@ class Database:
         await self.change(lambda connection: connection.execute(_NO_CHANGE), whoever_acts=True)
 
     async def close(self) -> None:
-        await asyncio.wrap_future(self._writer.submit(self._engine.dispose))
+        await asyncio.wrap_future(self._writer.submit(self._writes.dispose))
 
     async def query(self, work: Callable[[Transaction], T], *, ahead: bool = False) -> T:
         """What ``work`` comes to, which only reads: ``ahead`` of all that only wait for their turn.
@@ -212,14 +214,14 @@ class Database:
         return result
 
     def _read(self, work: Callable[[Transaction], T]) -> T:
-        with _own_errors(), self._engine.begin() as connection:
+        with _own_errors(), self._reads.begin() as connection:
             return work(Transaction(connection))
 
     def _write(self, work: Callable[[Transaction], T], *, whoever_acts: bool) -> tuple[T, list[Announcement]]:
         if not self.writability.may_try(time.monotonic()):
             raise UnwritableError(f"The store cannot be written: {self.writability.why}.")
         try:
-            with _own_errors(), self._for_writing.begin() as connection:
+            with _own_errors(), self._writes.begin() as connection:
                 transaction = Transaction(connection)
                 if self.token is not None and not whoever_acts:
                     self._check_token(transaction)
@@ -243,21 +245,35 @@ def _own_errors() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise ConflictError(f"The store refused a row: {error.orig}.") from error
-    except OperationalError as error:
+        raise ConflictError(f"The store refused a row: {_said(error)}.") from error
+    except (OperationalError, InternalError) as error:  # the latter is PostgreSQL's word for what may only be read
         raise UnwritableError(
-            f"The store failed: {error.orig}. Check that its disk has room, that it can be written, and that nobody "
+            f"The store failed: {_said(error)}. Check that its disk has room, that it can be written, and that nobody "
             "keeps it locked."
         ) from error
     except SQLAlchemyError as error:
         raise StoreError(
-            f"The store failed: {error}. Check that its disk has room and that it can be written."
+            f"The store failed: {_said(error)}. Check that its disk has room and that it can be written."
         ) from error
 
 
-def _with_driver(url: URL) -> URL:
-    """The URL with a driver that works in threads, whichever a URL of an earlier release names."""
-    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+def _said(error: Exception) -> str:
+    """What the database said, without its hints, the statement and the values."""
+    return str(getattr(error, "orig", None) or error).partition("\n")[0].removesuffix(".")
+
+
+def _parsed(url: str) -> URL:
+    """The URL with a driver that works in threads, whichever a URL of an earlier release names. Raises StoreError."""
+    try:
+        parsed = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
+        raise StoreError(  # without any part of it, which may be the password's
+            f"`store` in the configuration is no database URL, such as {_EXAMPLES}. In its password each of : / @ ? # "
+            "and % has to be written as %3A %2F %40 %3F %23 and %25."
+        )
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
 def _engine(url: URL) -> Engine:
@@ -265,9 +281,23 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite" and _path(url) is None:
         raise StoreError(f"The store {url} remembers nothing: name a file, sqlite:///dockerhealth.db say.")
     try:
-        return create_engine(url, pool_size=READERS + 1, max_overflow=0)
+        # A connection to a server may have ended since it was used last. One that is dead is made anew.
+        return create_engine(url, pool_size=READERS + 1, max_overflow=0, pool_pre_ping=_path(url) is None)
     except ImportError as error:
-        raise StoreError(f"The store {url} takes a program that is not installed: {error}. Install it.") from error
+        install = "`pip install 'dockerhealth[postgresql]'`" if url.get_backend_name() == "postgresql" else "Install it"
+        raise StoreError(f"The store {url} takes a program that is not installed: {error}. {install}.") from error
+    except NoSuchModuleError as error:
+        raise StoreError(f"The store {url} is on no database that is known here: name one like {_EXAMPLES}.") from error
+
+
+def _tamed(engine: Engine) -> tuple[Engine, Engine]:
+    """What reads and what writes, so that one process at a time writes, and reads what is of one moment."""
+    if engine.dialect.name == "postgresql":
+        from bot.store import postgresql  # noqa: PLC0415  # its driver need not be installed
+
+        return postgresql.tame(engine, BUSY_TIMEOUT)
+    _tame_sqlite(engine)
+    return engine, engine.execution_options(dockerhealth_writes=True)
 
 
 def _path(url: URL) -> Path | None:
@@ -285,11 +315,16 @@ def _check_folder(url: URL, path: Path) -> None:
 
 
 def _unusable(url: URL, error: Exception, path: Path | None) -> str:
-    said = getattr(error, "orig", None) or error
+    failed = f"The store {url.render_as_string(hide_password=True)} cannot be used: {_said(error)}."
+    if url.get_backend_name() != "sqlite":
+        return (
+            f"{failed} Check `store` in the configuration, that its server runs and lets this machine in, and that the "
+            "user that it names owns the database."
+        )
     why = _not_ours(path) if path is not None else ""
     return (
-        f"The store {url.render_as_string(hide_password=True)} cannot be used: {said}. {why}Check `store` in the "
-        "configuration, and that the user that dockerhealth runs as may write to it and to its folder."
+        f"{failed} {why}Check `store` in the configuration, and that the user that dockerhealth runs as may write to "
+        "it and to its folder."
     )
 
 

@@ -14,8 +14,14 @@ __all__ = ["config", "found"]  # fixtures of the tests of the commands
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(f"sqlite:///{tmp_path}/store.db")
+def url(tmp_path: Path) -> str:
+    """The store's. What is to hold on PostgreSQL as well has a fixture of that name that gives both."""
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    opened = await Store.open(url)
     yield opened
     await opened.close()
 

@@ -134,7 +134,7 @@ class LifesDatabase(Database):
     """The database as one life has it. Each transaction is a turn; a life may die before, in or after it."""
 
     def __init__(self, engine: Engine, life: Life, turns: Turns, written: Callable[[], None]) -> None:
-        super().__init__(engine)
+        super().__init__(engine, engine.execution_options(dockerhealth_writes=True))
         self._readers = self._writer = AtOnce()  # type: ignore[assignment]
         self._life = life
         self._turns = turns

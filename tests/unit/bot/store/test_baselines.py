@@ -1,6 +1,7 @@
 """The last good look at each service outlives worse ones and restarts of the bot; a command reads it and makes none."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from bot.cli.baselines import baselines
 from bot.monitoring.monitor import Monitor
 from bot.store import Store
 from checks.model import Aspect, Baseline, Value
+from tests.postgresql import DATABASES, url_of
 from tests.unit.bot.life import SETTINGS
 from tests.unit.bot.samples import HOST, SERVICE, T0, Clock, FakeChecker, broken, healthy
 
@@ -23,9 +25,9 @@ LATER = Baseline(
 BAD = Baseline(T0 + timedelta(minutes=9), {"net.ipv4.ip_forward": OFF})
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/store.db"
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield from url_of(request.param, request, tmp_path)
 
 
 async def test_the_newest_good_look_stays_when_worse_ones_come_after(url: str) -> None:
@@ -68,31 +70,39 @@ async def test_they_move_along_with_a_clock_that_is_set(url: str) -> None:
     await store.close()
 
 
-async def test_a_command_reads_them_also_while_the_bot_has_its_store_open(url: str) -> None:
-    store = await Store.open(url)
+# --- a command, which reads them of a file alone ---
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+async def test_a_command_reads_them_also_while_the_bot_has_its_store_open(file: str) -> None:
+    store = await Store.open(file)
     await store.baselines.keep(replace(healthy(), baseline=GOOD))
-    assert baselines(url) == ((HOST.name, SERVICE.name, GOOD),)
+    assert baselines(file) == ((HOST.name, SERVICE.name, GOOD),)
     await store.close()
-    assert baselines(url) == ((HOST.name, SERVICE.name, GOOD),)
+    assert baselines(file) == ((HOST.name, SERVICE.name, GOOD),)
 
 
-def test_a_command_makes_no_store(url: str, tmp_path: Path) -> None:
-    assert baselines(url) == ()
+def test_a_command_makes_no_store(file: str, tmp_path: Path) -> None:
+    assert baselines(file) == ()
     assert baselines("sqlite://") == ()
     assert baselines("postgresql+asyncpg://db/dockerhealth") == ()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_store_that_cannot_be_read_is_no_reason_to_fail(url: str, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_read_is_no_reason_to_fail(file: str, tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.write_bytes(b"this is no database, but longer than its header would be" * 10)
-    assert baselines(url) == ()
+    assert baselines(file) == ()
     path.unlink()
     with closing(sqlite3.connect(path)) as old:
         old.execute("CREATE TABLE incidents (id TEXT)")
-    assert baselines(url) == ()
+    assert baselines(file) == ()
     with closing(sqlite3.connect(path)) as odd:
         odd.execute("CREATE TABLE baselines (host TEXT, service TEXT, body TEXT)")
         odd.execute("INSERT INTO baselines VALUES ('host1', 'registry', 'no JSON')")
         odd.commit()
-    assert baselines(url) == ()
+    assert baselines(file) == ()

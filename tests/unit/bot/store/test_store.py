@@ -1,8 +1,10 @@
-"""The store, on a real SQLite file."""
+"""The store, on a real SQLite file and on a real PostgreSQL server."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -41,27 +43,22 @@ from bot.store.runs import DECISION_HOLDS, Claim, RunEnd
 from bot.store.tables import metadata
 from checks.commands import typed
 from checks.model import Applied, Phase, Plan, Reading, Report, StepResult
+from tests.postgresql import DATABASES, url_of
 from tests.unit.bot.samples import BEFORE, HOST, SERVICE, T0, broken, fixed, healthy, incident, offer, plan
 
+SEEN = text("SELECT count(*) FROM seen")
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 LEASE = T0 + MINUTE
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/store.db"
-
-
-@pytest.fixture
-async def store(url: str) -> AsyncIterator[Store]:
-    opened = await Store.open(url)
-    yield opened
-    await opened.close()
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    yield from url_of(request.param, request, tmp_path)
 
 
 @pytest.fixture
 async def other(url: str, store: Store) -> AsyncIterator[Store]:  # noqa: ARG001  # opened before
-    """Another process on the same file."""
+    """Another process on the same store."""
     opened = await Store.open(url)
     yield opened
     await opened.close()
@@ -401,7 +398,7 @@ async def test_a_change_while_the_message_was_under_way_is_not_lost(store: Store
     await store.incidents.save_report("inc-1", healthy(), (), T0)
     await store.messages.sent(row, "C1", "1.0", "hash", T0)
     [again] = await store.messages.due(T0)
-    assert (again.ts, again.channel) == ("1.0", "C1")
+    assert (again.ts, again.channel, again.due_at) == ("1.0", "C1", T0)
 
 
 async def test_a_change_does_not_shorten_the_wait_after_a_failure(store: Store) -> None:
@@ -443,6 +440,58 @@ async def test_two_stores_that_are_up_to_date_can_be_opened_at_once(tmp_path: Pa
     await asyncio.gather(*[opened(name) for name in ("one", "two") * 5])
 
 
+async def test_one_process_writes_at_a_time_and_sees_what_the_one_before_has_written(
+    store: Store, other: Store
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def acts(connection: Transaction) -> None:
+        connection.execute(text("INSERT INTO seen VALUES ('click-1', 'x', '2026-01-01 00:00:00')"))
+        begun.set()
+        may_end.wait(10)
+
+    acting = asyncio.create_task(store.database.change(acts))
+    await asyncio.to_thread(begun.wait, 10)
+    outbidding = asyncio.create_task(other.leaders.outbid(None, "another"))
+    counted = asyncio.create_task(other.database.change(lambda connection: connection.execute(SEEN).scalar()))
+    await asyncio.wait([outbidding], timeout=0.2)
+    assert not outbidding.done()  # it would act while what the first one has checked is not yet written
+    may_end.set()
+    await acting
+    assert await outbidding
+    assert await counted == 1
+
+
+async def test_all_that_is_read_at_once_is_of_one_moment(store: Store, other: Store) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def reads(connection: Transaction) -> list[int]:
+        before: int = connection.execute(SEEN).scalar_one()
+        begun.set()
+        may_go_on.wait(10)
+        return [before, connection.execute(SEEN).scalar_one()]
+
+    reading = asyncio.create_task(store.database.query(reads))
+    await asyncio.to_thread(begun.wait, 10)
+    assert await other.seen.first("click-1", T0)
+    may_go_on.set()
+    assert await reading == [0, 0]
+
+
+async def test_entries_of_two_processes_are_one_chain(store: Store, other: Store) -> None:
+    await asyncio.gather(*[each.audit.record(entry("noted", str(n))) for n in range(10) for each in (store, other)])
+    log = await store.audit.all()
+    assert (len(log), flaw(log)) == (20, "")
+
+
+async def test_a_message_is_claimed_by_one_of_two_bots(store: Store, other: Store) -> None:
+    await stored(store)
+    [row] = await store.messages.due(T0)
+    claims = [each.messages.claim(row, T0, LEASE) for _ in range(5) for each in (store, other)]
+    claimed = [each for each in await asyncio.gather(*claims) if each is not None]
+    assert len(claimed) == 1
+
+
 async def test_whoever_is_cut_off_within_a_transaction_leaves_nothing_behind(store: Store) -> None:
     await stored(store)
     for moment in range(200):
@@ -457,17 +506,20 @@ async def test_whoever_is_cut_off_within_a_transaction_leaves_nothing_behind(sto
             assert await store.seen.first(str(moment), T0)
 
 
-@pytest.mark.usefixtures("store")
 async def test_sqlite_runs_with_a_write_ahead_log(tmp_path: Path) -> None:
+    await (await Store.open(f"sqlite:///{tmp_path}/store.db")).close()
     with sqlite3.connect(tmp_path / "store.db") as plain:
         assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     plain.close()
 
 
-async def test_a_store_that_keeps_nothing_or_takes_what_is_not_installed_says_so() -> None:
+async def test_a_store_that_keeps_nothing_or_takes_what_is_not_installed_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(StoreError, match="remembers nothing"):
         await Store.open("sqlite:///:memory:")
-    with pytest.raises(StoreError, match=r"not installed.*psycopg"):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError, match=r"not installed.*psycopg.*`pip install 'dockerhealth\[postgresql\]'`"):
         await Store.open("postgresql+asyncpg://me:hidden@db/dockerhealth")
 
 
