@@ -11,6 +11,10 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
+class PassingError(Exception):
+    """What passes, and is no fault of dockerhealth's: its text says all, and a traceback would say nothing."""
+
+
 async def ended(work: Coroutine[Any, Any, Any], within: float, what: str) -> bool:
     """Wait for ``work``, for so many seconds at most; then it is cancelled, and not waited for. Whether it ended.
 
@@ -26,7 +30,7 @@ async def ended(work: Coroutine[Any, Any, Any], within: float, what: str) -> boo
         task.cancel()
         log.warning("it did not end in time, and is left behind", what=what, seconds=within)
     elif not task.cancelled() and (error := task.exception()):
-        log.error("it ended with an error", what=what, exc_info=error)
+        log.error("it ended with an error", what=what, **_told(error))
     return bool(done)
 
 
@@ -76,4 +80,8 @@ class Tasks:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("a task failed", task=task.get_name(), exc_info=error)
+            log.error("a task failed", task=task.get_name(), **_told(error))
+
+
+def _told(error: BaseException) -> dict[str, object]:
+    return {"why": str(error)} if isinstance(error, PassingError) else {"exc_info": error}

@@ -26,6 +26,12 @@ from psycopg import sql
 from bot.store import Store
 
 DATABASES = ("sqlite", "postgresql")
+ON_BOTH = pytest.mark.parametrize("url", DATABASES, indirect=True)
+"""For a test of the bot that is to hold on both, where ``url`` is the one of the bot's conftest."""
+
+EVERYWHERE = "DOCKERHEALTH_TEST_STORE"
+"""A variable that is ``postgresql`` where all tests of the bot's heart are to run on it."""
+
 PROGRAMS = "DOCKERHEALTH_TEST_POSTGRESQL"
 """A variable that names the ``bin`` of another PostgreSQL to run, such as ``/usr/lib/postgresql/15/bin``."""
 
@@ -159,9 +165,9 @@ def server() -> Iterator[Server]:
             server.stop()
 
 
-def url_of(name: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
-    """Yield the URL of a store on one of DATABASES for a test."""
-    if name == "sqlite":
+def url_of(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """Yield the URL of a test's store, on the one of DATABASES that the fixture's parameter is: SQLite without one."""
+    if getattr(request, "param", os.environ.get(EVERYWHERE, "sqlite")) == "sqlite":
         yield f"sqlite:///{folder}/store.db"
         return
     server: Server = request.getfixturevalue("postgresql")

@@ -255,8 +255,9 @@ class Runner:
                 try:
                     if not await self._store.runs.renew(offer, self._until()):
                         return  # the next event tells the run so
-                except StoreError:
-                    log.exception("fix: its lease could not be renewed; the next sign of life follows", offer=offer.id)
+                except StoreError as error:
+                    says = "fix: its lease could not be renewed; the next sign of life follows"
+                    log.warning(says, offer=offer.id, why=str(error))
 
         task = asyncio.create_task(signs(), name=f"lease of {offer.id}")
         try:

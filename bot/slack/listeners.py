@@ -120,6 +120,9 @@ class Listeners:
             await work
         except SendError:
             log.exception("slack: an answer could not be given", user=Asker.of(body).user)
+        except UnwritableError as error:
+            log.warning("slack: nothing was run", why=str(error))
+            await self._tell(Asker.of(body), Message(_broken(error)))
         except Exception as error:
             log.exception("slack: answering failed because of an error in dockerhealth")
             await self._tell(Asker.of(body), Message(_broken(error)))

@@ -1,13 +1,14 @@
 """The audit log in the database. Nothing here changes or removes an entry, and the database refuses to."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, insert, select
 
 from bot.incidents.audit import GENESIS, Entry, Sealed, sealed
 from bot.store.database import Database, Transaction
-from bot.store.tables import audit
+from bot.store.tables import audit, without_nul
 
 
 class Audit:
@@ -37,6 +38,7 @@ def append(connection: Transaction, entry: Entry) -> Sealed:
     newest = select(audit.c.number, audit.c.hash).order_by(audit.c.number.desc()).limit(1)
     last = connection.execute(newest).first()
     number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
+    entry = replace(entry, says=without_nul(entry.says))  # it is the hash of what is kept
     row = sealed(entry, number, previous)
     connection.execute(
         insert(audit).values(

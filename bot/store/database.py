@@ -37,6 +37,7 @@ from bot.store.announcements import Announcement, Announcements
 from bot.store.migrations import upgrade
 from bot.store.tables import leaders
 from bot.store.writability import Writability
+from bot.tasks import PassingError
 
 READERS = 2
 """Transactions that read at the same time. Who comes later waits, and holds no connection while it does.
@@ -71,8 +72,8 @@ class ConflictError(StoreError):
     """A row would break a rule of its table: another process was faster."""
 
 
-class UnwritableError(StoreError):
-    """The database cannot be written just now: it is locked for long, read-only, gone, or its disk is full."""
+class UnwritableError(StoreError, PassingError):
+    """The database cannot be used just now: it is locked for long, read-only, gone, or its disk is full."""
 
 
 class OutbidError(StoreError):
@@ -118,6 +119,10 @@ class Turns:
         self._threads.submit(self._next)
         return future
 
+    def end(self) -> None:
+        """Return when all that had its turn, or waits for it, is done."""
+        self._threads.shutdown()
+
     def _next(self) -> None:
         _, _, future, work = self._waiting.get_nowait()
         if not future.set_running_or_notify_cancel():
@@ -137,7 +142,7 @@ class Database:
         self.url = reads.url
         self.writability = Writability()
         self.token: int | None = None  # by which this process acts; None: by none, as that of a terminal
-        self._reads, self._writes = reads, writes
+        self._engine, self._for_writing = reads, writes
         self._readers = Turns(READERS, "store-reader")
         self._writer = Turns(1, "store-writer")  # one writes at a time
 
@@ -178,12 +183,12 @@ class Database:
         return database
 
     def _bring_up_to_date(self) -> None:
-        with self._writes.begin() as connection:
+        with self._for_writing.begin() as connection:
             upgrade(connection)
             connection.execute(_NO_CHANGE)
 
     def _see_that_it_is_there(self) -> None:
-        with self._reads.connect() as connection:
+        with self._engine.connect() as connection:
             connection.execute(_ANYTHING)
 
     async def probe(self) -> None:
@@ -191,7 +196,11 @@ class Database:
         await self.change(lambda connection: connection.execute(_NO_CHANGE), whoever_acts=True)
 
     async def close(self) -> None:
-        await asyncio.wrap_future(self._writer.submit(self._writes.dispose))
+        await asyncio.wrap_future(self._writer.submit(self._close))
+
+    def _close(self) -> None:
+        self._readers.end()  # a connection that is in use would stay open
+        self._engine.dispose()
 
     async def query(self, work: Callable[[Transaction], T], *, ahead: bool = False) -> T:
         """What ``work`` comes to, which only reads: ``ahead`` of all that only wait for their turn.
@@ -214,14 +223,14 @@ class Database:
         return result
 
     def _read(self, work: Callable[[Transaction], T]) -> T:
-        with _own_errors(), self._reads.begin() as connection:
+        with _own_errors(), self._engine.begin() as connection:
             return work(Transaction(connection))
 
     def _write(self, work: Callable[[Transaction], T], *, whoever_acts: bool) -> tuple[T, list[Announcement]]:
         if not self.writability.may_try(time.monotonic()):
             raise UnwritableError(f"The store cannot be written: {self.writability.why}.")
         try:
-            with _own_errors(), self._writes.begin() as connection:
+            with _own_errors(), self._for_writing.begin() as connection:
                 transaction = Transaction(connection)
                 if self.token is not None and not whoever_acts:
                     self._check_token(transaction)
@@ -248,8 +257,8 @@ def _own_errors() -> Iterator[None]:
         raise ConflictError(f"The store refused a row: {_said(error)}.") from error
     except (OperationalError, InternalError) as error:  # the latter is PostgreSQL's word for what may only be read
         raise UnwritableError(
-            f"The store failed: {_said(error)}. Check that its disk has room, that it can be written, and that nobody "
-            "keeps it locked."
+            f"The store failed: {_said(error)}. Check that it can be reached and written, that its disk has room, and "
+            "that nobody keeps it locked."
         ) from error
     except SQLAlchemyError as error:
         raise StoreError(

@@ -207,9 +207,9 @@ def _load(connection: Transaction, row: Any) -> Incident:
     body = connection.execute(
         select(reports.c.body).where(reports.c.incident_id == row.id).order_by(reports.c.id.desc()).limit(1)
     )
-    offered = connection.execute(
-        select(offers).where(offers.c.incident_id == row.id).order_by(offers.c.offered_at, offers.c.position)
-    )
+    # Of two of one moment an undo is the second.
+    in_order = offers.c.offered_at, offers.c.position, offers.c.undoes
+    offered = connection.execute(select(offers).where(offers.c.incident_id == row.id).order_by(*in_order))
     agreed = connection.execute(
         select(agreements).join(offers).where(offers.c.incident_id == row.id).order_by(agreements.c.at)
     )

@@ -36,6 +36,21 @@ class Utc(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+def without_nul(text: str) -> str:
+    """What hosts printed, as both databases keep it: PostgreSQL takes no NUL in a text."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+class Words(TypeDecorator[str]):
+    """Text for people, in which there may be words of a host. JSON has other letters for a NUL and needs none of it."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002  # the signature is SQLAlchemy's
+        return None if value is None else without_nul(value)
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -53,10 +68,10 @@ incidents = Table(
     Column("state", String(16), nullable=False),
     Column("opened_at", Utc, nullable=False),
     Column("resolved_at", Utc),
-    Column("recurs", Text, nullable=False, server_default=""),
+    Column("recurs", Words, nullable=False, server_default=""),
     Column("stopped", Text),  # why it is no longer mended by itself, as JSON
     Column("kind", String(16), nullable=False, server_default="outage"),
-    Column("risk", Text, nullable=False, server_default=""),  # the title of what it was opened to prevent
+    Column("risk", Words, nullable=False, server_default=""),  # the title of what it was opened to prevent
 )
 Index("ix_incidents_newest", incidents.c.host, incidents.c.service, incidents.c.opened_at)
 # Two processes that see the same fault at once must not both open an incident for it.
@@ -76,7 +91,7 @@ transitions = Table(
     Column("incident_id", ForeignKey("incidents.id"), nullable=False, index=True),
     Column("old", String(16)),
     Column("new", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("at", Utc, nullable=False),
     Column("who", String(255), nullable=False),
     Column("kind", String(16)),  # what the incident is about from then on; null: that stays
@@ -135,7 +150,7 @@ offers = Table(
     Column("approved_by", String(255)),
     Column("approved_at", Utc),
     Column("people", Integer, nullable=False, server_default="1"),  # how many have to approve it
-    Column("progress", Text, nullable=False),
+    Column("progress", Words, nullable=False),
     Column("before", Text),  # the host just before the first step
     Column("outcome", String(16)),
     Column("reference", String(32), nullable=False, server_default=""),  # of its end in the audit log
@@ -174,7 +189,7 @@ audit = Table(
     Column("service", String(63), nullable=False),
     Column("run", String(32), nullable=False),  # the offer; empty where there is none
     Column("event", String(32), nullable=False),
-    Column("says", Text, nullable=False),
+    Column("says", Words, nullable=False),
     Column("data", Text, nullable=False),  # JSON: exact commands, output, values
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
@@ -197,7 +212,7 @@ messages = Table(
     Column("due_at", Utc, index=True),  # when it wants sending; null: it shows all there is
     Column("sent_at", Utc),
     Column("attempts", Integer, nullable=False),  # failed ones in a row
-    Column("problem", Text, nullable=False),  # why the last attempt failed
+    Column("problem", Words, nullable=False),  # why the last attempt failed
     # The id that Slack knows a post by: of one that is being made, or whose answer was lost; empty: of none.
     Column("post_id", String(36), nullable=False, server_default=""),
     Column("claimed_by", String(32), nullable=False, server_default=""),  # the life of the process that posts it

@@ -1,11 +1,12 @@
 """What the tests of the bot's heart share: a real store, a clock that they move, and one life of the bot."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.store import Store
+from tests.postgresql import url_of
 from tests.unit.bot.cli.cli_world import config, found
 from tests.unit.bot.life import Bot
 from tests.unit.bot.samples import Clock, FakeChecker, FakeExecutor
@@ -14,9 +15,9 @@ __all__ = ["config", "found"]  # fixtures of the tests of the commands
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """The store's. What is to hold on PostgreSQL as well has a fixture of that name that gives both."""
-    return f"sqlite:///{tmp_path}/store.db"
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The store's. With ON_BOTH a test runs on both databases."""
+    yield from url_of(request, tmp_path)
 
 
 @pytest.fixture

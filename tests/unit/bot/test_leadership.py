@@ -17,6 +17,7 @@ from bot.store import Store, StoreError, leaders, tables
 from bot.store.database import OutbidError, Transaction
 from checks.execution.order import OnEvent, Order
 from checks.model import Applied
+from tests.postgresql import ON_BOTH
 from tests.unit.bot import life
 from tests.unit.bot.samples import HOST, T0, Clock, FakeChecker, FakeExecutor, click, incident
 
@@ -82,12 +83,12 @@ class Bot:
 
 
 @pytest.fixture
-async def bots(tmp_path: Path) -> AsyncIterator[list[Bot]]:
+async def bots(url: str) -> AsyncIterator[list[Bot]]:
     """The first of them acts."""
     async with AsyncExitStack() as stack:
         found: list[Bot] = []
         for _ in range(3):
-            found.append(await stack.enter_async_context(_bot(f"sqlite:///{tmp_path}/store.db")))
+            found.append(await stack.enter_async_context(_bot(url)))
             await found[0].acts()
         yield found
 
@@ -108,6 +109,7 @@ async def test_one_acts_and_the_others_stand_by(bots: list[Bot]) -> None:
     assert [bot.acting.is_set() for bot in bots] == [True, False, False]
 
 
+@ON_BOTH
 async def test_one_that_is_stopped_hands_over_at_once(bots: list[Bot]) -> None:
     await bots[0].ends()
     await asyncio.wait([asyncio.create_task(bot.acts()) for bot in bots[1:]], return_when=asyncio.FIRST_COMPLETED)
@@ -123,6 +125,7 @@ async def test_one_that_is_killed_is_known_to_be_dead_without_waiting(
     assert sum(bot.acting.is_set() for bot in bots[1:]) == 1
 
 
+@ON_BOTH
 async def test_one_that_is_frozen_is_taken_over_from_and_writes_nothing_when_it_wakes(bots: list[Bot]) -> None:
     await bots[0].freezes()
     await asyncio.wait([asyncio.create_task(bot.acts()) for bot in bots[1:]], return_when=asyncio.FIRST_COMPLETED)
@@ -158,13 +161,14 @@ async def test_without_a_file_a_leader_that_is_gone_is_known_by_its_silence(
             await second.acts()
 
 
-async def test_what_a_terminal_writes_is_not_refused(bots: list[Bot], tmp_path: Path) -> None:
+async def test_what_a_terminal_writes_is_not_refused(bots: list[Bot], url: str) -> None:
     del bots
-    terminal = await Store.open(f"sqlite:///{tmp_path}/store.db")
+    terminal = await Store.open(url)
     await terminal.incidents.add(incident(), "#alerts", T0)
     await terminal.close()
 
 
+@ON_BOTH
 async def test_a_run_of_one_that_acted_before_is_taken_over_whatever_the_clock_says(bots: list[Bot]) -> None:
     begun = asyncio.Event()
 

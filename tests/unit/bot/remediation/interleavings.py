@@ -138,7 +138,7 @@ class World:
     def hears(self, _logger: object, _method: str, event: EventDict) -> NoReturn:
         """What the bot logs. A task of its own that fails is a fault of it, or of the test."""
         self.seen[f"log: {event['event']}"] += 1
-        if event["event"] == "a task failed" and not isinstance(event["exc_info"], Killed):
+        if event["event"] == "a task failed" and not isinstance(event.get("exc_info"), Killed):
             self.oracle.wrong.append(f"{event['task']} failed: {event['exc_info']!r}")
         raise structlog.DropEvent
 

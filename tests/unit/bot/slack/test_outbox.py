@@ -27,6 +27,7 @@ from bot.slack.outbox import (
     need,
 )
 from bot.store import Messages, Posted, Store, StoreError
+from tests.postgresql import ON_BOTH
 from tests.unit.bot.samples import T0, Clock, FakeSlack, broken, incident, shown
 
 SECOND = timedelta(seconds=1)
@@ -406,15 +407,16 @@ async def test_a_post_whose_answer_was_lost_is_found_again_and_shows_what_is_so_
     assert slack.texts == ["inc-1 acknowledged no report"]
 
 
+@ON_BOTH
 async def test_a_process_that_dies_within_a_post_leaves_it_to_the_next_which_finds_it_again(
-    store: Store, slack: FakeSlack, clock: Clock
+    store: Store, url: str, slack: FakeSlack, clock: Clock
 ) -> None:
     await opened(store)
     [row] = await store.messages.due(clock())
     claimed = await store.messages.claim(row, clock(), clock() + CLAIM)
     assert claimed
     await slack.post("#alerts", Message("what it said"), claimed.post_id)
-    following = await Store.open(str(store.database.url))
+    following = await Store.open(url)
     outbox = Outbox(following, slack, shown, clock)
     try:
         assert await outbox.deliver() == clock() + CLAIM  # the one before may live after all
@@ -427,8 +429,11 @@ async def test_a_process_that_dies_within_a_post_leaves_it_to_the_next_which_fin
     assert slack.texts == ["inc-1 open no report"]
 
 
-async def test_the_claim_of_one_who_acts_no_more_holds_nothing_up(store: Store, slack: FakeSlack, clock: Clock) -> None:
-    following = await Store.open(str(store.database.url))
+@ON_BOTH
+async def test_the_claim_of_one_who_acts_no_more_holds_nothing_up(
+    store: Store, url: str, slack: FakeSlack, clock: Clock
+) -> None:
+    following = await Store.open(url)
     stop = asyncio.Event()
     try:
         first, second = Leadership(store.leaders), Leadership(following.leaders)

@@ -27,7 +27,7 @@ BAD = Baseline(T0 + timedelta(minutes=9), {"net.ipv4.ip_forward": OFF})
 
 @pytest.fixture(params=DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield from url_of(request.param, request, tmp_path)
+    yield from url_of(request, tmp_path)
 
 
 async def test_the_newest_good_look_stays_when_worse_ones_come_after(url: str) -> None:

@@ -1,12 +1,17 @@
 """What a release left in its store means the same to this one. Each host of it is a story, and named after it."""
 
+import asyncio
+import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import MetaData, create_engine, insert, select, text
 
 from bot.incidents.audit import flaw
 from bot.incidents.model import (
@@ -22,9 +27,10 @@ from bot.incidents.model import (
     downtime,
 )
 from bot.slack.views import alert
-from bot.store import Store
+from bot.store import Store, migrations
 from bot.wording.automation import no_longer_by_itself
 from checks.model import FixId, Outcome
+from tests.postgresql import DATABASES, Server
 from tests.unit.bot.life import Bot
 from tests.unit.bot.samples import APPROVER, Clock, FakeChecker, FakeExecutor, click
 
@@ -33,13 +39,65 @@ NOW = datetime(2026, 3, 1, 14, 9, tzinfo=UTC)  # just after the last thing that 
 SECOND = "U0SECOND"
 
 
-@pytest.fixture(params=["0.1.0-0003"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """The store of a release, opened by this one."""
-    path = tmp_path / "dockerhealth.db"
+@pytest.fixture(params=["0.1.0-0003"], scope="module")
+def release(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a release left."""
+    path = tmp_path_factory.mktemp("release") / "dockerhealth.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript((RELEASES / f"{request.param}.sql").read_text(encoding="utf-8"))
-    store = await Store.open(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def template(release: Path, postgresql: Server) -> str:
+    """A database with what the release left, as this one opened it."""
+    name = postgresql.new_database()
+    carry_over(release, postgresql.url(name))
+    asyncio.run(opened_once(postgresql.url(name)))
+    return name
+
+
+async def opened_once(url: str) -> None:
+    await (await Store.open(url)).close()
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, release: Path, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        path = tmp_path / "dockerhealth.db"
+        shutil.copy(release, path)
+        yield f"sqlite:///{path}"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    name = server.new_database(request.getfixturevalue("template"))
+    yield server.url(name)
+    server.drop(name)
+
+
+def carry_over(path: Path, url: str) -> None:
+    """Let a PostgreSQL database be as the release would have left it: its tables, and what is in the file."""
+    old, new = create_engine(f"sqlite:///{path}"), create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with old.connect() as there, new.begin() as here:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = here
+        command.upgrade(config, there.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+        tables = MetaData()
+        tables.reflect(here)
+        for table in tables.sorted_tables:
+            rows = there.execute(select(table)).mappings().all() if table.name != "alembic_version" else ()
+            if rows:
+                here.execute(insert(table), [dict(row) for row in rows])
+            if table.name in {"transitions", "reports"}:
+                here.execute(text(f"SELECT setval('{table.name}_id_seq', (SELECT max(id) FROM {table.name}))"))  # noqa: S608
+    old.dispose()
+    new.dispose()
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[Store]:
+    """The store of a release, opened by this one."""
+    store = await Store.open(url)
     yield store
     await store.close()
 

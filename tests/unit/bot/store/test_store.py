@@ -53,7 +53,7 @@ LEASE = T0 + MINUTE
 
 @pytest.fixture(params=DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    yield from url_of(request.param, request, tmp_path)
+    yield from url_of(request, tmp_path)
 
 
 @pytest.fixture
@@ -482,6 +482,36 @@ async def test_entries_of_two_processes_are_one_chain(store: Store, other: Store
     await asyncio.gather(*[each.audit.record(entry("noted", str(n))) for n in range(10) for each in (store, other)])
     log = await store.audit.all()
     assert (len(log), flaw(log)) == (20, "")
+
+
+async def test_what_waits_and_what_lasts_moves_along_with_a_clock_that_is_set(store: Store) -> None:
+    an_hour = timedelta(hours=1)
+    await stored(store, offer(), offer("offer-2", plan("restart-docker")))
+    assert await claim(store)
+    [due] = await store.messages.due(T0)
+    await store.clock_set(-an_hour, T0)
+    known = await store.incidents.get("inc-1")
+    assert known
+    assert known.opened_at == incident().opened_at - an_hour
+    assert [each.expires_at for each in known.offers] == [offer().expires_at, offer().expires_at - an_hour]
+    assert due.due_at is not None
+    assert await store.messages.next_due() == due.due_at - an_hour
+    assert await store.runs.abandoned(LEASE - an_hour - SECOND) == ()
+    assert len(await store.runs.abandoned(LEASE - an_hour)) == 1
+
+
+async def test_words_of_a_host_are_kept_whatever_is_in_them(store: Store) -> None:
+    odd = "no such file: \0\x1b[31m\N{REPLACEMENT CHARACTER}\N{CROSS MARK}"
+    kept = odd.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    await stored(store, offer())
+    assert await claim(store)
+    ended = replace(entry("ended"), says=odd, data={"output": odd})
+    known, its_offer = await running(store)
+    await store.runs.record(known, its_offer, ended, LEASE)
+    last = (await store.audit.all())[-1].entry
+    assert (last.says, last.data) == (kept, {"output": odd})
+    assert flaw(await store.audit.all()) == ""
+    assert (await running(store))[1].progress == kept
 
 
 async def test_a_message_is_claimed_by_one_of_two_bots(store: Store, other: Store) -> None:
