@@ -1,11 +1,13 @@
 """What was recorded on really broken hosts is diagnosed as what it is, on every platform."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checks.causes import ALL_CAUSES, ALL_RISKS
+from checks.check import report
 from checks.diagnose import diagnose
 from checks.model import Confidence, ReachOutcome, Trouble, Verdict
 from tests import recordings
@@ -202,3 +204,19 @@ def test_packets_that_never_arrive_are_told_only_by_counters_that_were_read_twic
     seen = recordings.replay(recordings.FOLDER / platform / "dropped-before-the-host.json")
     assert [finding.cause for finding in diagnose(seen).causes] == ["blocked-before-host"]
     assert [finding.cause for finding in diagnose(replace(seen, recount=None)).causes] == ["undetermined"]
+
+
+def test_ten_services_of_a_host_that_cannot_be_looked_at_take_little_memory() -> None:
+    """A bot that watches 2,000 services holds some 800 of their reports at a time."""
+    host = blind(ANSWERED, Trouble("ssh-refused", "host1: nobody listens for SSH"))
+    looks = [replace(host, service=replace(host.service, name=f"s{number}")) for number in range(10)]
+    for each in looks:
+        report(each, ANSWERED.at, 1.0)  # makes what is made once for all reports
+    tracemalloc.start()
+    try:
+        reports = [report(each, ANSWERED.at, 1.0) for each in looks]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert all(len(each.diagnosis.not_told) > 50 for each in reports)
+    assert taken / len(reports) < 22_000  # bytes
