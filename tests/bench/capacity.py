@@ -5,8 +5,9 @@
 
 The services are answered by one process on addresses of 127/8, ten on a host, whose SSH port is closed. The rows of a
 round are taken in turns in one run. Readings, and how late each was, are counted by who was read; CPU is user and
-system time of all threads of the contestant's processes; memory is what they hold at the end. The peer is Prometheus
-with blackbox_exporter, as Debian packages them: `apt-get install prometheus prometheus-blackbox-exporter`.
+system time of all threads of the contestant's processes; memory is what they hold at the end. The store of a bot is
+there and up to date, as at each start but the first. The peer is Prometheus with blackbox_exporter, as Debian packages
+them: `apt-get install prometheus prometheus-blackbox-exporter`.
 
 A storm is that half of the services fail at once: it tells when the first alert stands in Slack, what the alerts name,
 how late the event loop was at most, and how many words are false. Nothing listens where they were and no host can be
@@ -38,6 +39,7 @@ from bot.demo.local_slack import LocalSlack
 from checks.model import UNDETERMINED
 
 from .answering import Answers, answering
+from .bots import environment, environment_of_bot, make_store, megabytes, process, python
 from .processes import program
 
 _HERE = Path(__file__).parents[2]
@@ -194,7 +196,7 @@ async def _measured(site: Site, contestant: Contestant, seconds: float) -> Sampl
         readings_a_second=readings / took,
         late_p99=late[int(len(late) * 0.99)] if late else float("inf"),
         cpu_ms=cpu / max(readings, 1) * 1000,
-        megabytes=sum(map(_megabytes, contestant.pids)),
+        megabytes=sum(map(megabytes, contestant.pids)),
         failures=log.count("[error"),
         lag=await _worst_lag(contestant),
         unread=site.services - len(seen),
@@ -212,11 +214,6 @@ def _cpu(pids: Sequence[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _megabytes(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
 def _lags_from_now(contestant: Contestant) -> None:
@@ -286,22 +283,17 @@ async def _bot(site: Site, checkout: Path) -> AsyncIterator[Contestant]:
             f"host{number // PER_HOST}", {"address": address, "ssh": {"port": CLOSED_PORT}, "services": {}}
         )
         host["services"][f"s{number}"] = {"url": url}
-    document = {
+    document: dict[str, Any] = {
         "hosts": hosts,
         "store": f"sqlite:///{site.folder}/store.db",
         "checks": {"reach_every": f"{site.every:g}s"},
     }
     config.write_text(yaml.safe_dump(document))
+    await make_store(document["store"], checkout)
     async with LocalSlack.start() as slack:
         slack.add_channel("#docker-health", [slack.add_user("alice")])
-        environment = _environment(site.folder) | {
-            "PYTHONPATH": str(checkout),
-            "SLACK_BOT_TOKEN": slack.bot_token,
-            "SLACK_APP_TOKEN": slack.app_token,
-            "DOCKERHEALTH_SLACK_API_URL": slack.api_url,
-        }
-        argv = (str(checkout / ".venv" / "bin" / "python"), "-c", BOT, str(config), str(lags))
-        async with _process(argv, environment, log) as pid:
+        argv = (python(checkout), "-c", BOT, str(config), str(lags))
+        async with process(argv, environment_of_bot(site.folder, slack, checkout), log) as pid:
             yield Contestant([pid], log, lags, slack)
 
 
@@ -344,32 +336,8 @@ async def _prometheus(site: Site, programs: Path | None) -> AsyncIterator[Contes
             ),
         ):
             log = site.folder / f"{Path(argv[0]).name}.log"
-            pids.append(await stack.enter_async_context(_process(argv, _environment(site.folder), log)))
+            pids.append(await stack.enter_async_context(process(argv, environment(site.folder), log)))
         yield Contestant(pids)
-
-
-def _environment(home: Path) -> dict[str, str]:
-    return {"HOME": str(home), "PATH": os.environ["PATH"]}
-
-
-@asynccontextmanager
-async def _process(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> AsyncIterator[int]:
-    with log.open("wb") as told:
-        process = await asyncio.create_subprocess_exec(*argv, env=environment, stdout=told, stderr=told, cwd=log.parent)
-    try:
-        yield process.pid
-        if process.returncode is not None:
-            said = await asyncio.to_thread(log.read_text)
-            raise RuntimeError(f"{argv[0]} ended with {process.returncode}: {said[-2000:]}")
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(20):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
 
 
 def _table(rows: Mapping[str, Sequence[Sample]]) -> str:
