@@ -6,13 +6,11 @@ from typing import Any, TypeVar
 
 import structlog
 
+from bot.errors import PassingError
+
 T = TypeVar("T")
 
 log = structlog.get_logger()
-
-
-class PassingError(Exception):
-    """What passes, and is no fault of dockerhealth's: its text says all, and a traceback would say nothing."""
 
 
 async def ended(work: Coroutine[Any, Any, Any], within: float, what: str) -> bool:

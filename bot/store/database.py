@@ -33,11 +33,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, InternalError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
+from bot.errors import PassingError
 from bot.store.announcements import Announcement, Announcements
 from bot.store.migrations import upgrade
 from bot.store.tables import leaders
 from bot.store.writability import Writability
-from bot.tasks import PassingError
 
 READERS = 2
 """Transactions that read at the same time. Who comes later waits, and holds no connection while it does.
