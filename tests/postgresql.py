@@ -38,6 +38,7 @@ PROGRAMS = "DOCKERHEALTH_TEST_POSTGRESQL"
 Command = tuple[str | Path, ...]
 
 USER, PASSWORD = "dockerhealth", "hidden-from-logs"
+ADMINISTRATOR = "postgres"
 STARTS_WITHIN = 30.0  # seconds, on a machine that is busy
 NOBODY = 65534  # whom it runs as where root runs the tests: it refuses to be root's
 
@@ -62,7 +63,7 @@ class Server:
         self._template = ""
         secret = folder / "password"
         secret.write_text(PASSWORD)
-        own = ("--username", USER, "--pwfile", str(secret), "--auth", "scram-sha-256")
+        own = ("--username", ADMINISTRATOR, "--pwfile", str(secret), "--auth", "scram-sha-256")
         plain = ("--no-sync", "--encoding", "UTF8", "--locale", "C")
         _give(folder)
         made: Command = (*_as_whom(), self._programs / "initdb", "--pgdata", self._data, *own, *plain)
@@ -126,14 +127,15 @@ class Server:
                 os.kill(pid, signal.SIGCONT)
 
     def execute(self, statement: LiteralString | sql.Composed, database: str = "postgres") -> None:
-        """Execute a statement as the server's owner, outside of a transaction."""
-        with psycopg.connect(self.url(database), autocommit=True) as connection:
+        """Execute a statement as the administrator, outside of a transaction."""
+        with psycopg.connect(self.url(database, ADMINISTRATOR), autocommit=True) as connection:
             connection.execute(statement)
 
     def new_database(self, template: str = "template0") -> str:
-        """Return the name of a database made for one test."""
+        """Return the name of a database made for one test, which is its user's as the README has it."""
         name = f"test{next(self._numbers)}"
-        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        names = [sql.Identifier(each) for each in (name, template, USER)]
+        self.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(*names))
         return name
 
     def drop(self, database: str) -> None:
@@ -160,6 +162,7 @@ def server() -> Iterator[Server]:
         server = Server(Path(folder))
         server.start()
         try:
+            server.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(USER), PASSWORD))
             yield server
         finally:
             server.stop()

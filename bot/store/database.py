@@ -27,6 +27,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    inspect,
     make_url,
     select,
     text,
@@ -170,13 +171,16 @@ class Database:
         full = _parsed(url)
         path = _path(full)
         if path is not None and not path.exists():
-            raise StoreError(f"There is no store at {path} yet: dockerhealth has not run with this configuration.")
+            raise StoreError(_nothing_at(path))
         if path is not None:
             full = full.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
         engine = _engine(full)
         database = cls(*(_tamed(engine) if path is None else (engine, engine)))
         try:
             await asyncio.wrap_future(database._readers.submit(database._see_that_it_is_there))
+        except StoreError:
+            await database.close()
+            raise
         except (SQLAlchemyError, OSError) as error:
             await database.close()
             raise StoreError(_unusable(full, error, None)) from error
@@ -189,6 +193,8 @@ class Database:
 
     def _see_that_it_is_there(self) -> None:
         with self._engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                raise StoreError(_nothing_at(self.url))
             connection.execute(_ANYTHING)
 
     async def probe(self) -> None:
@@ -321,6 +327,10 @@ def _check_folder(url: URL, path: Path) -> None:
             f"The store {url.render_as_string(hide_password=True)} cannot be used: its folder does not exist. "
             "Create it, or change `store` in the configuration."
         )
+
+
+def _nothing_at(place: URL | Path) -> str:
+    return f"There is no store at {place} yet: dockerhealth has not run with this configuration."
 
 
 def _unusable(url: URL, error: Exception, path: Path | None) -> str:

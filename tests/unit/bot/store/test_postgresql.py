@@ -173,10 +173,17 @@ async def test_a_database_that_nobody_has_made_is_found_at_start(postgresql: Ser
         await opens(postgresql.url("nowhere"))
 
 
+async def test_a_command_that_only_reads_makes_no_store(postgresql: Server) -> None:
+    database = postgresql.new_database()
+    for _ in range(2):
+        with says_at_once(r"There is no store at \S+ yet"):
+            await Store.read(postgresql.url(database))
+    postgresql.drop(database)
+
+
 async def test_a_user_who_may_make_no_tables_is_found_at_start(postgresql: Server) -> None:
     database = postgresql.new_database()
     postgresql.execute(sql.SQL("CREATE ROLE guest LOGIN PASSWORD {}").format(PASSWORD))
-    postgresql.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC", database)  # so it is since PostgreSQL 15
     with says_at_once("permission denied for schema public.*owns the database"):
         await opens(postgresql.url(database, "guest"))
     postgresql.drop(database)
