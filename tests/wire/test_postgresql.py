@@ -19,7 +19,7 @@ from tests.wire.bot_world import FIX, GREEN, Site, World, has
 def url(postgresql: Server) -> Iterator[str]:
     name = postgresql.new_store()
     yield postgresql.url(name)
-    postgresql.drop(name)
+    postgresql.give_back(name)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def name(postgresql: Server) -> Iterator[str]:
     """Of a database with a store."""
     name = postgresql.new_store()
     yield name
-    postgresql.drop(name)
+    postgresql.give_back(name)
 
 
 @pytest.fixture
