@@ -48,12 +48,7 @@ A slow one is not to hold up all others. Of Python's threads one runs at a time:
 
 BUSY_TIMEOUT = 10_000  # milliseconds that a transaction waits for another process's
 
-_DRIVERS = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+asyncpg": "postgresql+psycopg",
-    "sqlite+aiosqlite": "sqlite",
-}
+_DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 
 _EXAMPLES = "sqlite:///dockerhealth.db or postgresql://USER:PASSWORD@HOST/DATABASE"
 
@@ -194,7 +189,7 @@ class Database:
     def _see_that_it_is_there(self) -> None:
         with self._engine.connect() as connection:
             if not inspect(connection).has_table("alembic_version"):
-                raise StoreError(_nothing_at(self.url))
+                raise StoreError(_nothing_at(_shown(self.url)))
             connection.execute(_ANYTHING)
 
     async def probe(self) -> None:
@@ -278,7 +273,7 @@ def _said(error: Exception) -> str:
 
 
 def _parsed(url: str) -> URL:
-    """The URL with a driver that works in threads, whichever a URL of an earlier release names. Raises StoreError."""
+    """The URL with the driver that is used here, whichever it names. Raises StoreError."""
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError):
@@ -288,21 +283,31 @@ def _parsed(url: str) -> URL:
             f"`store` in the configuration is no database URL, such as {_EXAMPLES}. In its password each of : / @ ? # "
             "and % has to be written as %3A %2F %40 %3F %23 and %25."
         )
-    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    return parsed.set(drivername=_DRIVERS.get(parsed.get_backend_name(), parsed.drivername))
+
+
+def _shown(url: URL) -> str:
+    """The URL without a password, wherever it stands."""
+    hidden = dict.fromkeys((name for name in url.query if "password" in name), "hidden")
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def _engine(url: URL) -> Engine:
     """An engine with a connection for each that may have one at a time. Raises StoreError."""
     if url.get_backend_name() == "sqlite" and _path(url) is None:
-        raise StoreError(f"The store {url} remembers nothing: name a file, sqlite:///dockerhealth.db say.")
+        raise StoreError(f"The store {_shown(url)} remembers nothing: name a file, sqlite:///dockerhealth.db say.")
     try:
         # A connection to a server may have ended since it was used last. One that is dead is made anew.
         return create_engine(url, pool_size=READERS + 1, max_overflow=0, pool_pre_ping=_path(url) is None)
     except ImportError as error:
         install = "`pip install 'dockerhealth[postgresql]'`" if url.get_backend_name() == "postgresql" else "Install it"
-        raise StoreError(f"The store {url} takes a program that is not installed: {error}. {install}.") from error
+        raise StoreError(
+            f"The store {_shown(url)} takes a program that is not installed: {error}. {install}."
+        ) from error
     except NoSuchModuleError as error:
-        raise StoreError(f"The store {url} is on no database that is known here: name one like {_EXAMPLES}.") from error
+        raise StoreError(
+            f"The store {_shown(url)} is on no database that is known: name one like {_EXAMPLES}."
+        ) from error
 
 
 def _tamed(engine: Engine) -> tuple[Engine, Engine]:
@@ -324,17 +329,17 @@ def _path(url: URL) -> Path | None:
 def _check_folder(url: URL, path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreError(
-            f"The store {url.render_as_string(hide_password=True)} cannot be used: its folder does not exist. "
+            f"The store {_shown(url)} cannot be used: its folder does not exist. "
             "Create it, or change `store` in the configuration."
         )
 
 
-def _nothing_at(place: URL | Path) -> str:
+def _nothing_at(place: str | Path) -> str:
     return f"There is no store at {place} yet: dockerhealth has not run with this configuration."
 
 
 def _unusable(url: URL, error: Exception, path: Path | None) -> str:
-    failed = f"The store {url.render_as_string(hide_password=True)} cannot be used: {_said(error)}."
+    failed = f"The store {_shown(url)} cannot be used: {_said(error)}."
     if url.get_backend_name() != "sqlite":
         return (
             f"{failed} Check `store` in the configuration, that its server runs and lets this machine in, and that the "

@@ -159,8 +159,12 @@ async def test_a_server_that_is_not_there_is_found_at_start_with_what_to_do(tmp_
     url = f"postgresql://{USER}:{PASSWORD}@/store?host={tmp_path}"
     with says_at_once(r"postgresql\+psycopg://dockerhealth:\*\*\*@.*connection.*Check `store`.*that its server runs"):
         await opens(url)
-    with says_at_once("cannot be used: .*that its server runs"):
-        await Store.read(url)
+    for elsewhere in (
+        f"postgres://{USER}@/store?host={tmp_path}&password={PASSWORD}",
+        url.replace("sql:", "sql+psycopg2:"),
+    ):
+        with says_at_once(r"postgresql\+psycopg://dockerhealth.*cannot be used: .*that its server runs"):
+            await Store.read(elsewhere)
 
 
 async def test_a_wrong_password_is_found_at_start(postgresql: Server, name: str) -> None:
