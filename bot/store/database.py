@@ -72,7 +72,7 @@ class UnwritableError(StoreError, PassingError):
     """The database cannot be used just now: it is locked for long, read-only, gone, or its disk is full."""
 
 
-class OutbidError(StoreError):
+class OutbidError(StoreError, PassingError):
     """Another process acts on this store by now: this one must not."""
 
 

@@ -15,6 +15,7 @@ from bot.incidents.model import IncidentState
 from bot.leadership import Leadership
 from bot.store import Store, StoreError, leaders, tables
 from bot.store.database import OutbidError, Transaction
+from bot.tasks import Tasks
 from checks.execution.order import OnEvent, Order
 from checks.model import Applied
 from tests.postgresql import ON_BOTH
@@ -123,6 +124,19 @@ async def test_one_that_is_killed_is_known_to_be_dead_without_waiting(
     bots[0].dies()
     await asyncio.wait([asyncio.create_task(bot.acts()) for bot in bots[1:]], return_when=asyncio.FIRST_COMPLETED)
     assert sum(bot.acting.is_set() for bot in bots[1:]) == 1
+
+
+async def test_what_one_that_was_frozen_had_under_way_is_a_line_in_its_log(
+    bots: list[Bot], capsys: pytest.CaptureFixture[str]
+) -> None:
+    await bots[0].freezes()
+    await asyncio.wait([asyncio.create_task(bot.acts()) for bot in bots[1:]], return_when=asyncio.FIRST_COMPLETED)
+    tasks = Tasks()
+    tasks.start(bots[0].writes(), "look at host1")
+    await tasks.join()
+    told = capsys.readouterr().out
+    assert "Another dockerhealth acts on this store by now. Nothing was written." in told
+    assert "Traceback" not in told
 
 
 @ON_BOTH
