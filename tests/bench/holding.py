@@ -3,9 +3,9 @@
     python -m tests.bench.holding [--against ../other] [--hosts 1 15 100] [--seconds 60]
 
 Each host is a real SSH server on loopback with a Docker Engine behind it and one service, all of them in a process of
-their own. Each is looked into once in the first 10 to 25 s, the connection stays. Told are memory and descriptors after
-so many seconds, and descriptors at most. Then a second bot is started on the same store, and it is told in how many
-seconds
+their own, and of the checkout whose bot it is: they answer what that asks. Each is looked into once in the first 10 to
+25 s, the connection stays. Told are memory and descriptors after so many seconds, and descriptors at most. Then a
+second bot is started on the same store, and it is told in how many seconds
 
 - forwarding that is switched off on a host stands in the channel with its cause, and in how many messages;
 - the same of another host does after the first bot was killed at that moment;
@@ -70,7 +70,7 @@ async def _run(args: argparse.Namespace) -> None:
 
 
 async def _measured(folder: Path, number: int, checkout: Path, seconds: float) -> list[str]:
-    async with _hosts(folder, number) as hosts, LocalSlack.start() as slack:
+    async with _hosts(folder, number, checkout) as hosts, LocalSlack.start() as slack:
         slack.add_channel("#docker-health", [slack.add_user("alice")])
         argv = await _configured(folder, hosts.told, checkout)
         environment = environment_of_bot(folder, slack, checkout)
@@ -131,10 +131,10 @@ class _Hosts:
 
 
 @asynccontextmanager
-async def _hosts(folder: Path, number: int) -> AsyncIterator[_Hosts]:
+async def _hosts(folder: Path, number: int, checkout: Path) -> AsyncIterator[_Hosts]:
     argv = ("-m", "tests.wire.hundred.hosts", str(folder), str(number), "0")
     hosts = await asyncio.create_subprocess_exec(
-        sys.executable, *argv, cwd=_HERE, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+        python(checkout), *argv, cwd=checkout, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
     )
     try:
         assert hosts.stdout is not None

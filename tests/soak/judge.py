@@ -145,14 +145,22 @@ def _lives(run: Run) -> Iterator[str]:
             yield f"bot {life.bot} gave up {life.began:.0f} s after the start, with a configuration that is right"
         if life.stopped is not None and life.stopped > _STOPS_WITHIN:
             yield f"bot {life.bot} took {life.stopped:.1f} s to stop"
-        yield from _not_flat(life)
+        yield from _not_flat(life, [each for each in run.injected if each.fault is Fault.NO_DESCRIPTORS])
 
 
-def _not_flat(life: Life) -> Iterator[str]:
-    """A bot that stands by holds little: it counts from when it has half of the descriptors that it ever had."""
+def _not_flat(life: Life, starved: Sequence[Injected]) -> Iterator[str]:
+    """A bot that stands by holds little: it counts from when it has half of the descriptors that it ever had.
+
+    While it was ``starved`` of them, and in a warm-up after that, it holds fewer.
+    """
     acts = max((sample.descriptors for sample in life.samples), default=0) / 2
     since = next((sample.age for sample in life.samples if sample.descriptors >= acts), 0.0)
-    warm = [sample for sample in life.samples if sample.age > since + _WARM]
+    warm = [
+        sample
+        for sample in life.samples
+        if sample.age > since + _WARM
+        and not any(each.at <= life.began + sample.age <= each.until + _WARM for each in starved)
+    ]
     if len(warm) < _FEWEST_SAMPLES:
         return
     first, last = thirds(warm)

@@ -86,6 +86,15 @@ def test_a_process_that_grows_gives_up_or_does_not_stop_is_found() -> None:
         assert says in found(replace(GOOD, lives=(bad,)))
 
 
+def test_a_process_that_was_starved_of_descriptors_holds_fewer_until_it_is_warm_again() -> None:
+    life = GOOD.lives[0]
+    early = [replace(each, descriptors=100 if each.age < 150 else 140) for each in FLAT]
+    starved = Injected(Fault.NO_DESCRIPTORS, life.began + 60, life.began + 95, "")
+    run = replace(GOOD, lives=(replace(life, samples=early),))
+    assert "descriptors" in found(run)
+    assert wrong(replace(run, injected=(*GOOD.injected, starved))) == []
+
+
 def test_what_this_machine_was_too_busy_to_answer_is_left_to_a_person_and_told() -> None:
     message = Told("host9/registry", 70, GREEN, "timed out at http")
     once = replace(GOOD, told=(*GOOD.told, message), late=((65.0, 2.5),))
