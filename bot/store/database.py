@@ -27,7 +27,6 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    inspect,
     make_url,
     select,
     text,
@@ -36,7 +35,7 @@ from sqlalchemy.exc import IntegrityError, InternalError, NoSuchModuleError, Ope
 
 from bot.errors import PassingError
 from bot.store.announcements import Announcement, Announcements
-from bot.store.migrations import upgrade
+from bot.store.migrations import revision, upgrade
 from bot.store.tables import leaders
 from bot.store.writability import Writability
 
@@ -54,8 +53,6 @@ _EXAMPLES = "sqlite:///dockerhealth.db or postgresql://USER:PASSWORD@HOST/DATABA
 
 _NO_CHANGE = text("UPDATE alembic_version SET version_num = version_num")
 """Fails where nothing can be written: on a read-only file, ``BEGIN IMMEDIATE`` alone begins to read without a word."""
-
-_ANYTHING = text("SELECT version_num FROM alembic_version")
 
 T = TypeVar("T")
 
@@ -188,9 +185,8 @@ class Database:
 
     def _see_that_it_is_there(self) -> None:
         with self._engine.connect() as connection:
-            if not inspect(connection).has_table("alembic_version"):
+            if revision(connection) is None:
                 raise StoreError(_nothing_at(_shown(self.url)))
-            connection.execute(_ANYTHING)
 
     async def probe(self) -> None:
         """Write, and change nothing. Raises StoreError."""

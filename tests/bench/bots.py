@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bot.demo.local_slack import LocalSlack
@@ -42,24 +42,35 @@ def environment_of_bot(home: Path, slack: LocalSlack, checkout: Path) -> dict[st
 
 
 @asynccontextmanager
-async def process(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> AsyncIterator[int]:
-    """A process that is told to end in the end. Yields its id. Raises RuntimeError where it ended by itself."""
+async def started(
+    argv: Sequence[str], environment: Mapping[str, str], log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that may end, or be ended, within the block; it is killed at its end."""
     with log.open("wb") as told:
         running = await asyncio.create_subprocess_exec(*argv, env=environment, stdout=told, stderr=told, cwd=log.parent)
     try:
-        yield running.pid
-        if running.returncode is not None:
-            said = await asyncio.to_thread(log.read_text)
-            raise RuntimeError(f"{argv[0]} ended with {running.returncode}: {said[-2000:]}")
+        yield running
     finally:
         if running.returncode is None:
-            running.terminate()
-            try:
-                async with asyncio.timeout(20):
-                    await running.wait()
-            except TimeoutError:
-                running.kill()
-                await running.wait()
+            running.kill()
+            await running.wait()
+
+
+@asynccontextmanager
+async def process(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> AsyncIterator[int]:
+    """A process that is told to end in the end. Yields its id. Raises RuntimeError where it ended by itself."""
+    async with started(argv, environment, log) as running:
+        try:
+            yield running.pid
+            if running.returncode is not None:
+                said = await asyncio.to_thread(log.read_text)
+                raise RuntimeError(f"{argv[0]} ended with {running.returncode}: {said[-2000:]}")
+        finally:
+            if running.returncode is None:
+                running.terminate()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(20):
+                        await running.wait()
 
 
 def megabytes(pid: int) -> float:

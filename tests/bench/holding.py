@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ import yaml
 
 from bot.demo.local_slack import LocalSlack
 
-from .bots import descriptors, environment_of_bot, make_store, megabytes, python
+from .bots import descriptors, environment_of_bot, make_store, megabytes, python, started
 
 _HERE = Path(__file__).parents[2]
 _EVERY = 0.1  # seconds
@@ -74,13 +74,13 @@ async def _measured(folder: Path, number: int, checkout: Path, seconds: float) -
         slack.add_channel("#docker-health", [slack.add_user("alice")])
         argv = await _configured(folder, hosts.told, checkout)
         environment = environment_of_bot(folder, slack, checkout)
-        async with _process(argv, environment, folder / "log") as first:
+        async with started(argv, environment, folder / "log") as first:
             most, until = 0, time.monotonic() + seconds
             while time.monotonic() < until:
                 most = max(most, descriptors(first.pid))
                 await asyncio.sleep(_EVERY)
             held = [f"{megabytes(first.pid):.0f}", f"{descriptors(first.pid)}", f"{most}", f"{_sessions(hosts.told)}"]
-            async with _process(argv, environment, folder / "log of the second") as second:
+            async with started(argv, environment, folder / "log of the second") as second:
                 await asyncio.sleep(_SETTLED)
                 told = await _told(hosts, slack, 0)
                 messages = len(slack.messages("#docker-health"))
@@ -166,21 +166,6 @@ async def _configured(folder: Path, told: Mapping[str, Any], checkout: Path) -> 
     config.write_text(yaml.safe_dump(document))
     await make_store(url, checkout)
     return python(checkout), "-m", "bot", "run", "-c", str(config)
-
-
-@asynccontextmanager
-async def _process(
-    argv: Sequence[str], environment: Mapping[str, str], log: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A bot that a measurement may end itself."""
-    with log.open("wb") as told:
-        bot = await asyncio.create_subprocess_exec(*argv, env=environment, stdout=told, stderr=told, cwd=log.parent)
-    try:
-        yield bot
-    finally:
-        if bot.returncode is None:
-            bot.kill()
-            await bot.wait()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
 from bot.demo.local_slack import LocalSlack
-from bot.store import Store
+from tests.bench.bots import environment_of_bot
+from tests.postgresql import opened_once
 
 COMMAND = """
 import json, sys
@@ -28,6 +28,7 @@ hosts:
     ssh: {{port: 9}}
     services: {{web: {{url: "tcp://127.0.0.9:20"}}}}
 """
+ROOT = Path(__file__).parents[2]
 MIGRATES = {"alembic", "mako"}
 SELDOM = {"apprise", "docker", "requests"}
 PATIENCE = 40.0
@@ -39,13 +40,7 @@ async def modules_of_a_bot(folder: Path) -> set[str]:
     argv = (sys.executable, "-c", COMMAND, "run", "-c", str(folder / "dockerhealth.yaml"))
     async with LocalSlack.start() as slack:
         channel = slack.add_channel("#docker-health")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "SLACK_BOT_TOKEN": slack.bot_token,
-            "SLACK_APP_TOKEN": slack.app_token,
-            "DOCKERHEALTH_SLACK_API_URL": slack.api_url,
-        }
+        environment = environment_of_bot(folder, slack, ROOT)
         bot = await asyncio.create_subprocess_exec(*argv, env=environment, stdin=DEVNULL, stderr=PIPE)
         try:
             await slack.wait_until(lambda: bool(slack.messages(channel)), timeout=PATIENCE)
@@ -60,7 +55,7 @@ async def modules_of_a_bot(folder: Path) -> set[str]:
 
 
 async def test_a_bot_whose_store_is_up_to_date_does_not_hold_what_migrates_one(tmp_path: Path) -> None:
-    await (await Store.open(f"sqlite:///{tmp_path}/dockerhealth.db")).close()
+    await opened_once(f"sqlite:///{tmp_path}/dockerhealth.db")
     modules = await modules_of_a_bot(tmp_path)
     assert modules >= {"slack_bolt", "apscheduler", "sqlalchemy", "asyncssh"}
     assert modules & (MIGRATES | SELDOM) == set()

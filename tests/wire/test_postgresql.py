@@ -17,9 +17,8 @@ from tests.wire.bot_world import FIX, GREEN, Site, World, has
 
 @pytest.fixture
 def url(postgresql: Server) -> Iterator[str]:
-    name = postgresql.new_store()
-    yield postgresql.url(name)
-    postgresql.give_back(name)
+    with postgresql.store() as name:
+        yield postgresql.url(name)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def upgrade(connection: Connection) -> None:
     Alembic's environment is the whole process's. A database that is up to date is therefore left alone, so that a
     process can open several at once; new ones it has to open one after the other.
     """
-    if _revision(connection) == head():
+    if revision(connection) == head():
         return
     from alembic import command  # noqa: PLC0415  # 9 MB, which a bot would hold for as long as it watches
     from alembic.config import Config  # noqa: PLC0415  # the same
@@ -30,6 +30,6 @@ def head() -> str:
     return max(path.name for path in (_HERE / "versions").glob("v*.py"))[1:5]
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
     """The revision that the database is at; None for a new one."""
     return connection.scalar(_REVISION) if inspect(connection).has_table("alembic_version") else None

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from bot.store import Store, StoreError, UnwritableError, database
 from bot.store.database import Transaction
-from tests.postgresql import PASSWORD, USER, Server
+from tests.postgresql import PASSWORD, USER, Server, opened_once
 from tests.unit.bot.samples import T0, incident
 
 AT_ONCE = 5.0  # seconds, on a machine that is busy
@@ -22,9 +22,8 @@ AT_ONCE = 5.0  # seconds, on a machine that is busy
 @pytest.fixture
 def name(postgresql: Server) -> Iterator[str]:
     """Of a database with a store."""
-    name = postgresql.new_store()
-    yield name
-    postgresql.give_back(name)
+    with postgresql.store() as name:
+        yield name
 
 
 @pytest.fixture
@@ -151,14 +150,10 @@ async def test_a_server_on_which_nothing_may_be_written_any_more_is_said_and_tak
 # --- found at start ---
 
 
-async def opens(url: str) -> None:
-    await (await Store.open(url)).close()
-
-
 async def test_a_server_that_is_not_there_is_found_at_start_with_what_to_do(tmp_path: Path) -> None:
     url = f"postgresql://{USER}:{PASSWORD}@/store?host={tmp_path}"
     with says_at_once(r"postgresql\+psycopg://dockerhealth:\*\*\*@.*connection.*Check `store`.*that its server runs"):
-        await opens(url)
+        await opened_once(url)
     for elsewhere in (
         f"postgres://{USER}@/store?host={tmp_path}&password={PASSWORD}",
         url.replace("sql:", "sql+psycopg2:"),
@@ -169,12 +164,12 @@ async def test_a_server_that_is_not_there_is_found_at_start_with_what_to_do(tmp_
 
 async def test_a_wrong_password_is_found_at_start(postgresql: Server, name: str) -> None:
     with says_at_once("password authentication failed"):
-        await opens(postgresql.url(name, password=f"not{PASSWORD}"))
+        await opened_once(postgresql.url(name, password=f"not{PASSWORD}"))
 
 
 async def test_a_database_that_nobody_has_made_is_found_at_start(postgresql: Server) -> None:
     with says_at_once('database "nowhere" does not exist'):
-        await opens(postgresql.url("nowhere"))
+        await opened_once(postgresql.url("nowhere"))
 
 
 async def test_a_command_that_only_reads_makes_no_store(postgresql: Server) -> None:
@@ -189,7 +184,7 @@ async def test_a_user_who_may_make_no_tables_is_found_at_start(postgresql: Serve
     database = postgresql.new_database()
     postgresql.execute(sql.SQL("CREATE ROLE guest LOGIN PASSWORD {}").format(PASSWORD))
     with says_at_once("permission denied for schema public.*owns the database"):
-        await opens(postgresql.url(database, "guest"))
+        await opened_once(postgresql.url(database, "guest"))
     postgresql.drop(database)
     postgresql.execute("DROP ROLE guest")
 
@@ -197,7 +192,7 @@ async def test_a_user_who_may_make_no_tables_is_found_at_start(postgresql: Serve
 async def test_a_database_that_cannot_hold_every_letter_is_found_at_start(postgresql: Server) -> None:
     postgresql.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
     with says_at_once("its encoding is LATIN1: .*ENCODING 'UTF8'"):
-        await opens(postgresql.url("latin"))
+        await opened_once(postgresql.url("latin"))
     postgresql.drop("latin")
 
 
@@ -211,4 +206,4 @@ async def test_a_database_that_cannot_hold_every_letter_is_found_at_start(postgr
 )
 async def test_a_url_that_is_none_is_found_at_start(url: str) -> None:
     with says_at_once(r"postgresql://USER:PASSWORD@HOST/DATABASE"):
-        await opens(url)
+        await opened_once(url)

@@ -30,7 +30,7 @@ from bot.slack.views import alert
 from bot.store import Store, migrations
 from bot.wording.automation import no_longer_by_itself
 from checks.model import FixId, Outcome
-from tests.postgresql import DATABASES, Server
+from tests.postgresql import DATABASES, Server, opened_once
 from tests.unit.bot.life import Bot
 from tests.unit.bot.samples import APPROVER, Clock, FakeChecker, FakeExecutor, click
 
@@ -55,10 +55,6 @@ def template(release: Path, postgresql: Server) -> str:
     carry_over(release, postgresql.url(name))
     asyncio.run(opened_once(postgresql.url(name)))
     return name
-
-
-async def opened_once(url: str) -> None:
-    await (await Store.open(url)).close()
 
 
 @pytest.fixture(params=DATABASES)
